@@ -1,0 +1,69 @@
+"""Columns that every stage knows by the same bare name, with their types.
+
+All other columns are named `<stage name in the recipe>.<measure>`; the framework adds the prefix.
+Costs nothing: plain declarations.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+__all__ = ["COLUMNS", "CONTENT", "FRAMEWORK_REASONS", "MESSAGE", "PLACE", "qualified"]
+
+# One message of a conversation. `train` and `weight` say whether its tokens carry loss.
+MESSAGE = pa.struct(
+    [
+        pa.field("role", pa.string()),
+        pa.field("content", pa.large_string()),
+        pa.field("train", pa.bool_()),
+        pa.field("weight", pa.float32()),
+    ]
+)
+
+# Where a document comes from; written by the framework into every base shard.
+PLACE: dict[str, pa.DataType] = {
+    "id": pa.string(),  # never changes; 32 hex digits, or the user's own
+    "file": pa.string(),  # input file, relative to the input root
+    "record": pa.int64(),  # position of the record in its file, from 0
+    "cursor": pa.int64(),  # where `Source.read` resumes to meet this record first
+    "bytes": pa.int64(),  # size of the document as read
+}
+
+COLUMNS: dict[str, pa.DataType] = {
+    **PLACE,
+    "parent_row": pa.uint32(),  # of an expanded document: its parent's row in the parent shard
+    "url": pa.string(),
+    "source": pa.string(),
+    "snapshot": pa.string(),
+    "content_type": pa.string(),  # as the server sent it, with its charset parameter
+    "fetched": pa.string(),  # when the page was fetched, ISO 8601
+    "html": pa.large_binary(),
+    "text": pa.large_string(),
+    "title": pa.string(),
+    "author": pa.string(),
+    "date": pa.string(),  # when the text was published, ISO 8601
+    "language": pa.string(),  # ISO 639-1 where one exists
+    "kind": pa.string(),  # what the document is: prose, code, chat, ...
+    "metadata": pa.large_string(),  # fields that have no column of their own, as one JSON object
+    "messages": pa.large_list(MESSAGE),
+    "tokens": pa.large_list(pa.int32()),
+}
+
+# Columns that hold the documents themselves; never handed to `decide`, read only where declared.
+CONTENT = frozenset({"html", "text", "messages", "tokens"})
+
+# Reasons that the framework itself gives; every stage may meet them.
+FRAMEWORK_REASONS: dict[str, str] = {
+    "damaged_input": "the record could not be read",
+    "not_sampled": "outside the sample that the source asks for",
+    "crashed": "the stage broke down on this document",
+    "timed_out": "the stage did not finish this document within its limit of CPU time",
+    "too_big": "the stage needed more memory for this document than its limit",
+    "suppressed": "on the run's suppression list",
+    "removed": "taken out on request",
+}
+
+
+def qualified(column: str, stage: str) -> str:
+    """Full name of a stage's own column: bare if the schema knows it, else `stage.column`."""
+    return column if column in COLUMNS else f"{stage}.{column}"

@@ -1,0 +1,366 @@
+"""The contract between the framework and a stage.
+
+A stage is a frozen record: a name, a version, a config model, the columns it reads and adds, its
+reasons, and pure functions. It never counts, logs, opens output files, or knows of engines, runs or
+other stages; the framework cuts batches, runs the functions anywhere, writes layers and keeps the books.
+There are six kinds with one verb each: Source reads, Map measures and decides, Expand makes new rows,
+Group compares documents, Plan orders them, Sink writes.
+
+Batches are `pyarrow.RecordBatch` of at most 1,024 rows and 32 MiB (a bigger document is its own batch).
+`process` must give the same answer however rows are cut into batches.
+Costs nothing at import: declarations and small Arrow helpers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, ClassVar, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+__all__ = [
+    "MAX_BATCH_BYTES",
+    "MAX_BATCH_ROWS",
+    "TEXT",
+    "Expand",
+    "File",
+    "Group",
+    "Map",
+    "Plan",
+    "Prepare",
+    "Round",
+    "Scratch",
+    "Sink",
+    "Size",
+    "Source",
+    "SourceConfig",
+    "Split",
+    "Stage",
+    "StageConfig",
+    "above",
+    "below",
+    "columns",
+    "decide",
+    "first_of",
+    "measure",
+    "place",
+    "schema",
+]
+
+MAX_BATCH_ROWS = 1024
+MAX_BATCH_BYTES = 32 << 20
+TEXT = ("text",)
+
+
+# ---------------------------------------------------------------------------------------------- config
+
+
+class StageConfig(BaseModel):
+    """Base of every config model: frozen, closed, each field described with its unit."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+
+def measure(default: Any = ..., description: str = "", **limits: Any) -> Any:
+    """A field that shapes the stage's columns: changing it measures the documents again."""
+    return _field("measure", default, description, limits)
+
+
+def decide(default: Any = ..., description: str = "", **limits: Any) -> Any:
+    """A field used by `decide` alone: changing it re-decides from the stored columns."""
+    return _field("decide", default, description, limits)
+
+
+def place(default: Any = ..., description: str = "", **limits: Any) -> Any:
+    """A field that says where things are, not what comes out: never part of a fingerprint."""
+    return _field("place", default, description, limits)
+
+
+def _field(role: str, default: Any, description: str, limits: dict[str, Any]) -> Any:
+    return Field(default, description=description, json_schema_extra={"role": role}, **limits)
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def _bytes(value: object) -> object:
+    """`8MiB`, `1.5 GB` or a plain number, in bytes."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*([\d_.]+)\s*([A-Za-z]*)\s*", value)
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None:
+        raise ValueError("write a size as a number of bytes or with a unit, such as 512MiB")
+    return int(float(match[1]) * unit)
+
+
+def _share(value: object) -> object:
+    """`1%` or `0.01`."""
+    return float(value[:-1]) / 100 if isinstance(value, str) and value.endswith("%") else value
+
+
+Size: TypeAlias = Annotated[int, BeforeValidator(_bytes)]
+Share: TypeAlias = Annotated[float, BeforeValidator(_share)]
+
+
+class SourceConfig(StageConfig):
+    """What every source can be told."""
+
+    paths: tuple[str, ...] = place(description="files, folders or globs, local or any fsspec URL", min_length=1)
+    source: str = measure(description="name of this source; part of every document id", min_length=1)
+    snapshot: str | None = measure(None, "which state of the source this is, such as 2026-11")
+    sample: Share | None = decide(None, "share of documents, such as 1%, chosen by hash of id", gt=0, le=1)
+    limit: int | None = measure(None, "read no more than this many records, in order of file name", gt=0)
+    keep: tuple[str, ...] = measure((), "transient columns to store, such as html")
+    shard_bytes: Size = measure(512 << 20, "bytes of documents in one shard", gt=0)
+    allow_missing: bool = place(False, "a file that an earlier run read and that is gone is no error")
+
+
+# ---------------------------------------------------------------------------------------------- the six kinds
+
+Reads: TypeAlias = tuple[str, ...] | Callable[[Any], tuple[str, ...]]
+Adds: TypeAlias = pa.Schema | Callable[[Any], pa.Schema]
+Libraries: TypeAlias = tuple[str, ...] | Callable[[Any], tuple[str, ...]]
+Decide: TypeAlias = Callable[[pa.RecordBatch, Any], pa.StringArray]
+
+
+@dataclass(frozen=True)
+class File:
+    """One input file: where it is, its name relative to the input root, and how to see that it changed."""
+
+    path: str
+    name: str
+    size: int
+    modified: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a source reads in one go, in order: a file, or a bundle of small files."""
+
+    name: str
+    files: tuple[File, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare:
+    """How a resource is made once before a stage runs; its digest enters every task's key.
+
+    Either `build(config, folder)` alone, or `sketch(batch, config)` → table over the documents,
+    `merge(tables)` → table, and `build(table, config, folder)`. `reads` are the columns for `sketch`.
+    """
+
+    build: Callable[..., None]
+    sketch: Callable[[pa.RecordBatch, Any], pa.Table] | None = None
+    merge: Callable[[Sequence[pa.Table]], pa.Table] | None = None
+    reads: Reads = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What all kinds share.
+
+    `reads` and `adds` may depend on the config. `adds` holds short names; see `datapipe.schema.qualified`.
+    `reasons` maps each reason to what it says of the document. A bool column `judged` in `adds` says
+    whether the rule knew what to do with a document; its false rows are counted as `not_judged`.
+    `libraries` are distributions whose versions shape the output.
+    """
+
+    kind: ClassVar[str]
+
+    name: str
+    version: int
+    config: type[StageConfig]
+    reads: Reads = ()
+    adds: Adds = pa.schema([])
+    reasons: dict[str, str] = field(default_factory=dict)
+    libraries: Libraries = ()
+    prepare: Prepare | None = None
+
+    def reads_for(self, config: StageConfig) -> tuple[str, ...]:
+        """Columns that the stage reads under this config."""
+        return self.reads(config) if callable(self.reads) else self.reads
+
+    def adds_for(self, config: StageConfig) -> pa.Schema:
+        """Columns, by short name, that the stage adds under this config."""
+        return self.adds(config) if callable(self.adds) else self.adds
+
+    def libraries_for(self, config: StageConfig) -> tuple[str, ...]:
+        """Distributions whose versions shape the output under this config."""
+        return self.libraries(config) if callable(self.libraries) else self.libraries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Stage):
+    """Reads documents from outside.
+
+    `splits(config)` lists what there is, without opening it. `read(split, config, cursor)` yields batches
+    from the record at `cursor` on (0 = the start). Besides its declared columns a batch holds `record`,
+    `cursor`, `bytes` (int64, see `datapipe.schema.PLACE`), `file` (string), `reason` (string, null = fine)
+    and either `digest` (fixed_size_binary[16] of the payload, from which ids are made) or `id` (string).
+    Columns in `transient` are not stored: they are made again by reading from a document's cursor.
+    """
+
+    kind: ClassVar[str] = "Source"
+
+    splits: Callable[[Any], Iterable[Split]]
+    read: Callable[[Split, Any, int], Iterator[pa.RecordBatch]]
+    transient: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map(Stage):
+    """Looks at each document by itself.
+
+    `process(batch, config, resource)` → the columns in `adds`, one row per row of the batch.
+    `decide(measured, config)` → a reason per row, null = kept; it sees the columns in `decides`
+    (default: all that `adds` declares, but for content), by short name where they are its own.
+    `resource` is the folder that `prepare` filled, or None.
+    `guarded`: bad input can hang, crash or bloat this code; it runs in a killable child process.
+    """
+
+    kind: ClassVar[str] = "Map"
+
+    process: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch]
+    decide: Decide | None = None
+    decides: tuple[str, ...] | None = None
+    guarded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expand(Stage):
+    """Makes new documents out of each: `expand(batch, config, resource)` → rows with `parent_row`.
+
+    `parent_row` (uint32) is the position in the batch; children of one parent stand together, in order.
+    The batch of children holds the columns in `adds`, by bare name. `childless` is the reason of a parent
+    without children.
+    """
+
+    kind: ClassVar[str] = "Expand"
+
+    expand: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch]
+    childless: str
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Where a round may put what does not fit into memory, and how much memory it may use."""
+
+    folder: Path
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One exchange of a Group.
+
+    `emit(batch, config, resource)` → rows with `row` (uint32, position in the batch), uint64 `key`, and
+    what `resolve` needs. The framework replaces `row` by the row in the shard, adds `shard` (uint32), and
+    hands `resolve(stream, config, scratch)` all rows of a range of keys, sorted by `key`, then `sort`,
+    then (shard, row); a key never spans two ranges. What `resolve` yields is the next round's input (it
+    then holds `key`), or, in the last round, the verdicts (`shard`, `row`, …).
+    """
+
+    resolve: Callable[[Iterator[pa.RecordBatch], Any, Scratch], Iterator[pa.RecordBatch]]
+    emit: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch] | None = None
+    sort: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group(Stage):
+    """Compares documents with each other, by rounds of exchange.
+
+    `settle(sorted stream of the last round, config, scratch)`, where given, sees all of it in one task and
+    yields the verdicts. `apply(batch, verdicts, config)` → the columns in `adds`: `batch` holds `row` and
+    the columns in `applies`, `verdicts` those of the batch's rows, sorted by `row`. `decide` as in Map.
+    """
+
+    kind: ClassVar[str] = "Group"
+
+    rounds: tuple[Round, ...]
+    apply: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.RecordBatch]
+    settle: Callable[[Iterator[pa.RecordBatch], Any, Scratch], Iterator[pa.RecordBatch]] | None = None
+    applies: tuple[str, ...] = ()
+    decide: Decide | None = None
+    decides: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Stage):
+    """Puts documents in order, and in groups.
+
+    `order(batch, config, totals)` → `row`, uint64 `key`, and how often a document is repeated;
+    `block(documents of one key range in order, config)` → groups of them.
+    """
+
+    kind: ClassVar[str] = "Plan"
+
+    order: Callable[[pa.RecordBatch, Any, dict[str, int]], pa.RecordBatch]
+    block: Callable[[Iterator[pa.RecordBatch], Any], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sink(Stage):
+    """Writes the corpus for others: one file per shard.
+
+    `select(available, config)` → the columns to read. `write(stream, target, config)` writes the kept
+    documents of one shard into an open file; `suffix(config)` names the file type.
+    """
+
+    kind: ClassVar[str] = "Sink"
+
+    select: Callable[[tuple[str, ...], Any], tuple[str, ...]]
+    write: Callable[[Iterator[pa.RecordBatch], BinaryIO, Any], None]
+    suffix: Callable[[Any], str]
+
+
+# ---------------------------------------------------------------------------------------------- Arrow helpers
+
+
+def schema(**types: pa.DataType) -> pa.Schema:
+    """Columns and their types, in the order written."""
+    return pa.schema([pa.field(name, kind) for name, kind in types.items()])
+
+
+def columns(**arrays: Any) -> pa.RecordBatch:
+    """A batch of named columns; numpy arrays are taken as they are."""
+    return pa.RecordBatch.from_arrays([pa.array(values) for values in arrays.values()], names=list(arrays))
+
+
+Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
+
+
+def below(values: pa.Array[Any], threshold: float | None) -> Mask:
+    """Where a value lies under the threshold; null is not under it, a threshold of None is off."""
+    return _compare(pc.less, values, threshold)
+
+
+def above(values: pa.Array[Any], threshold: float | None) -> Mask:
+    """Where a value lies over the threshold; null is not over it, a threshold of None is off."""
+    return _compare(pc.greater, values, threshold)
+
+
+def _compare(compare: Callable[..., Any], values: pa.Array[Any], threshold: float | None) -> Mask:
+    if threshold is None:
+        return np.zeros(len(values), np.bool_)
+    hit: Mask = pc.fill_null(compare(values, threshold), False).to_numpy(zero_copy_only=False)
+    return hit
+
+
+def first_of(*rules: tuple[Mask, str]) -> pa.StringArray:
+    """The reason of the first rule that holds for each row; null where none does."""
+    reasons = np.full(len(rules[0][0]), None, object)
+    for hit, reason in reversed(rules):
+        reasons[hit] = reason
+    return pa.array(reasons, pa.string())
