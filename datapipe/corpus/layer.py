@@ -1,0 +1,179 @@
+"""Parquet files of a run: base shards, layers, reasons and exchange files.
+
+`TableWriter` cuts row groups by the rows alone (their number and their bytes), so a file has the same
+bytes whether it was written in one pass, extended, or resumed. `TableFile` takes single columns of single
+rows, reads only the row groups that hold them, and checks each against the digest in the record: a
+damaged, exchanged or foreign file is caught where it is read.
+Memory: one row group (at most 16 MiB, or one document) per open column.
+"""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from datapipe.corpus.digest import digest_values
+from datapipe.corpus.record import Part
+from datapipe.corpus.store import Store
+from datapipe.errors import CorruptData
+from datapipe.schema import CONTENT
+
+__all__ = ["Rows", "TableFile", "TableWriter", "row_bytes"]
+
+Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.uint32]]"
+
+GROUP_BYTES = 16 << 20  # twice this bounds a row group of ordinary documents, below the 32 MiB of the design
+GROUP_ROWS = 65_536
+_UNIQUE = CONTENT | {"id", "url", "title", "metadata"}  # a dictionary only costs for these
+
+
+class TableWriter:
+    """Writes one Parquet file from batches of any cut."""
+
+    def __init__(self, target: BinaryIO, schema: pa.Schema) -> None:
+        self.schema = schema
+        words = [field.name for field in schema if pa.types.is_string(field.type) and field.name not in _UNIQUE]
+        self._writer = pq.ParquetWriter(
+            target, schema, compression="zstd", compression_level=1, use_dictionary=words, write_page_checksum=True
+        )
+        self._pending: list[pa.RecordBatch] = []
+        self._bytes = 0
+        self._rows = 0
+        self.rows = 0
+        self.digests: dict[str, list[str]] = {name: [] for name in schema.names}
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append rows; the batch has the writer's columns, in its order."""
+        sizes = row_bytes(batch)
+        start = 0
+        while start < len(batch):
+            room = np.searchsorted(np.cumsum(sizes[start:]), GROUP_BYTES - self._bytes, side="left") + 1
+            stop = min(start + int(room), start + GROUP_ROWS - self._rows, len(batch))
+            self._pending.append(batch.slice(start, stop - start))
+            self._bytes += int(sizes[start:stop].sum())
+            self._rows += stop - start
+            start = stop
+            if self._bytes >= GROUP_BYTES or self._rows >= GROUP_ROWS:
+                self._flush()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        table = pa.Table.from_batches(self._pending, self.schema).combine_chunks()
+        self._writer.write_table(table, row_group_size=max(len(table), 1))
+        for name in self.schema.names:
+            self.digests[name].append(digest_values(table.column(name)))
+        self.rows += len(table)
+        self._pending, self._bytes, self._rows = [], 0, 0
+
+    def close(self) -> None:
+        """Write what is pending and the footer."""
+        self._flush()
+        self._writer.close()
+
+
+def row_bytes(batch: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Bytes of each row: 8 a column, and the length of what varies."""
+    sizes = np.full(len(batch), 8 * batch.num_columns, np.int64)
+    for column in batch.columns:
+        sizes += _lengths(column)
+    return sizes
+
+
+def _lengths(column: Any) -> Any:
+    kind = column.type
+    if pa.types.is_large_list(kind) or pa.types.is_list(kind):
+        offsets = column.offsets.to_numpy()
+        inner = np.concatenate([[0], np.cumsum(_lengths(column.values))])
+        return np.diff(inner[offsets]) + 8 * np.diff(offsets)
+    if pa.types.is_struct(kind):
+        return sum((_lengths(field) for field in column.flatten()), np.zeros(len(column), np.int64))
+    if pa.types.is_string(kind) or pa.types.is_binary(kind) or "large_" in str(kind):
+        return pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.zeros(len(column), np.int64)
+
+
+class TableFile:
+    """A Parquet file of the run, read by row and column, checked against its `Part`."""
+
+    def __init__(self, store: Store, part: Part) -> None:
+        self.part = part
+        self.name = store.at(part.run).path(part.path)
+        self._file = self._open(store.at(part.run))
+        groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
+        self._starts = np.concatenate([[0], np.cumsum(groups)]).astype(np.int64)
+        if int(self._starts[-1]) != part.rows:
+            self._refuse(f"has {self._starts[-1]} rows where its record says {part.rows}")
+        self._held: dict[str, tuple[int, Any]] = {}
+        if "row" in part.digests:
+            self.rows: Rows = self._column("row").to_numpy()
+        else:
+            self.rows = np.arange(part.rows, dtype=np.uint32)
+
+    def _open(self, store: Store) -> pq.ParquetFile:
+        if not store.exists(self.part.path):
+            self._refuse("is missing")
+        try:
+            source = pa.memory_map(self.name) if store.local else store.open(self.part.path)
+            return pq.ParquetFile(source, page_checksum_verification=True)
+        except (pa.ArrowInvalid, OSError):
+            self._refuse("is no whole Parquet file")
+
+    def _refuse(self, fault: str) -> Any:
+        raise CorruptData(f"{self.name} {fault}", remedy="delete it and run again: it will be made anew") from None
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, `row` included."""
+        return list(self._file.schema_arrow.names)
+
+    def field(self, column: str) -> pa.Field:
+        """Name and type of a column."""
+        return self._file.schema_arrow.field(column)
+
+    def _column(self, column: str) -> Any:
+        chunks = [self._group(column, group) for group in range(len(self._starts) - 1)]
+        return pa.chunked_array(chunks, self.field(column).type).combine_chunks()
+
+    def _group(self, column: str, group: int) -> Any:
+        held = self._held.get(column)
+        if held is not None and held[0] == group:
+            return held[1]
+        try:
+            values = self._file.read_row_group(group, columns=[column]).column(0).combine_chunks()
+        except (pa.ArrowInvalid, OSError, KeyError):
+            self._refuse("cannot be read")
+        if isinstance(values, pa.ChunkedArray):
+            values = values.chunk(0) if values.num_chunks else pa.array([], values.type)
+        expected = self.part.digests.get(column)
+        if expected is None or digest_values(values) != expected[group]:
+            self._refuse(f"does not hold the {column!r} that its record describes")
+        self._held[column] = (group, values)
+        return values
+
+    def find(self, rows: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Positions of rows in this file, -1 where it lacks them."""
+        if len(self.rows) == 0:
+            return np.full(len(rows), -1, np.int64)
+        at = np.searchsorted(self.rows, rows)
+        at[at == len(self.rows)] = 0
+        return np.where(self.rows[at] == rows, at, -1).astype(np.int64)
+
+    def take(self, column: str, positions: np.ndarray[Any, Any]) -> Any:
+        """Values of a column at ascending positions."""
+        if len(positions) == 0:
+            return pa.array([], self.field(column).type)
+        first, last = np.searchsorted(self._starts, [positions[0], positions[-1]], side="right") - 1
+        pieces = []
+        for group in range(int(first), int(last) + 1):
+            low, high = self._starts[group], self._starts[group + 1]
+            inside = positions[(positions >= low) & (positions < high)] - low
+            if len(inside):
+                values = self._group(column, group)
+                run = len(inside) == inside[-1] - inside[0] + 1
+                pieces.append(values.slice(int(inside[0]), len(inside)) if run else values.take(pa.array(inside)))
+        return pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
