@@ -39,7 +39,7 @@ def shard_name(source: str, split: str, number: int) -> str:
 def hash_ids(ids: pa.StringArray) -> Hashes:
     """128-bit hashes of ids as (rows, 2) uint64."""
     digest = xxhash.xxh3_128_digest
-    return np.frombuffer(b"".join([digest(value) for value in ids.to_pylist()]), "<u8").reshape(-1, 2)
+    return np.frombuffer(b"".join([digest(value.encode()) for value in ids.to_pylist()]), "<u8").reshape(-1, 2)
 
 
 class Tally(BaseModel):

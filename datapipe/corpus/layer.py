@@ -75,6 +75,10 @@ class TableWriter:
         self._flush()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Write no more, not even a footer when the object goes."""
+        self._writer.is_open = False
+
 
 def row_bytes(batch: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Bytes of each row: 8 a column, and the length of what varies."""

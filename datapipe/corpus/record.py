@@ -79,6 +79,7 @@ class Record(_Closed):
     values: str  # value fingerprint of the columns
     decision: str  # fingerprint of what turned columns into reasons
     rows_in: str  # digest of the rows that came in
+    rows_kept: str  # digest of the rows that stay
     incoming: Tally
     kept: Tally
     dropped: dict[str, Tally] = {}

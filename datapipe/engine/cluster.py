@@ -1,0 +1,111 @@
+"""The dask engine: tasks on processes of this machine, or on a scheduler that runs elsewhere.
+
+Tasks carry names and records, never data; the driver keeps a window of a few tasks a worker in flight.
+A worker that dies is replaced and its task done again, from the last shard it committed. Workers never pause
+or spill: their memory is bounded by the design, not by the scheduler.
+Costs one to two seconds to start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import dask
+from distributed import Client, LocalCluster, as_completed
+from distributed.scheduler import KilledWorker
+
+from datapipe.engine.trail import last_seen
+from datapipe.errors import RunError
+
+__all__ = ["DaskEngine"]
+
+T = TypeVar("T")
+
+WINDOW = 3  # tasks in flight for each worker
+LOST_WORKERS = 3  # a task that ends this many workers is given up
+
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": LOST_WORKERS - 1,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.worker.daemon": False,  # workers start the guard's child
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.limit": "1h",
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.logging.distributed": "critical",
+}
+
+
+class DaskEngine:
+    """Processes of this machine (`workers` of them), or those of a scheduler at `address`."""
+
+    def __init__(self, *, workers: int | None = None, address: str | None = None, run: str = "") -> None:
+        self._run = run
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(dask.config.set(_SETTINGS))
+        for name in ("distributed", "distributed.nanny", "distributed.scheduler", "distributed.core", "distributed.comm"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if address:
+            self._client = self._stack.enter_context(Client(address))
+        else:
+            cluster = LocalCluster(
+                n_workers=workers or os.cpu_count() or 1,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                host="127.0.0.1",
+                silence_logs=logging.CRITICAL,
+                memory_limit=0,
+            )
+            self._stack.callback(cluster.close, timeout=10)
+            self._client = self._stack.enter_context(Client(cluster))
+
+    @property
+    def workers(self) -> int:
+        """How many tasks can run at once."""
+        return max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+
+    def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:
+        """Results as they come."""
+        waiting = iter(tasks)
+        flight = as_completed([], loop=self._client.loop)
+        running = 0
+        for task in waiting:
+            flight.add(self._submit(function, task))
+            running += 1
+            if running >= WINDOW * self.workers:
+                break
+        failure: BaseException | None = None
+        for future in flight:
+            try:
+                yield future.result()
+            except KilledWorker:
+                failure = failure or self._lost()
+            except Exception as error:  # noqa: BLE001 - raised below, once running tasks have ended
+                failure = failure or error
+            future.release()
+            following = None if failure else next(waiting, None)
+            if following is not None:
+                flight.add(self._submit(function, following))
+        if failure is not None:
+            raise failure
+
+    def _submit(self, function: Callable[[Any], Any], task: Any) -> Any:
+        return self._client.submit(function, task, pure=False)
+
+    def _lost(self) -> RunError:
+        return RunError(
+            f"{LOST_WORKERS} workers died on the same task; {last_seen(self._run)}",
+            remedy="all that was finished is kept: mend the cause (often memory) and run again",
+        )
+
+    def close(self) -> None:
+        """End the workers that this engine started."""
+        self._stack.close()

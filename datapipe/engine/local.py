@@ -1,0 +1,35 @@
+"""The reference engine: every task in this process, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+__all__ = ["Engine", "LocalEngine"]
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """Carries out tasks."""
+
+    workers: int
+
+    def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:
+        """Results as they come, in any order. The first error ends it, once running tasks have ended."""
+
+    def close(self) -> None:
+        """End the workers."""
+
+
+class LocalEngine:
+    """Runs tasks in order, in process."""
+
+    workers = 1
+
+    def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:
+        """Results in order."""
+        return map(function, tasks)
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -1,0 +1,127 @@
+"""One range of keys of a Group's round: merge the shards' sorted keys, resolve, sort for the next reader.
+
+Memory: one batch of each input, the state of the stage's `resolve`, and a run of output before it is
+sorted and written. A range that is done leaves a small record, so a restart repeats only what is missing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from datapipe.corpus.exchange import MERGE_ROWS, bucket_offsets, merged, read_range, with_shard
+from datapipe.corpus.layer import TableFile
+from datapipe.corpus.record import Part
+from datapipe.corpus.store import Store
+from datapipe.engine.step import PartWriter
+from datapipe.engine.task import ResolveTask
+from datapipe.errors import StageError
+from datapipe.stage import Scratch
+
+__all__ = ["Resolved", "run_resolve", "verdicts_of_shard"]
+
+
+class Resolved(BaseModel):
+    """What a range of keys gave: files sorted by key, or by (shard, row) in the last round."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: str
+    parts: tuple[Part, ...]
+    buckets: tuple[tuple[int, ...], ...]
+
+
+def run_resolve(task: ResolveTask) -> Resolved:
+    """Resolve one range of keys, or return what an earlier run made of the same inputs."""
+    store = Store(task.run)
+    folder = f"{task.call.name}/exchange/round-{task.round}"
+    name = f"{folder}/{task.keys.name}.json"
+    done = _done(store, name, task.fingerprint)
+    if done is not None:
+        return done
+    stage: Any = task.call.stage
+    settle = task.round == len(stage.rounds)
+    with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
+        room = Scratch(Path(scratch), task.memory_bytes)
+        resolve = stage.settle if settle else stage.rounds[task.round].resolve
+        stream = resolve(_stream(store, task, stage, settle), task.call.settings, room)
+        order = ["shard", "row"] if task.last else ["key"]
+        made = list(_write(store, f"{folder}/{task.keys.name}", stream, order, task))
+    result = Resolved(
+        fingerprint=task.fingerprint, parts=tuple(part for part, _ in made), buckets=tuple(tuple(buckets) for _, buckets in made)
+    )
+    store.write(name, result.model_dump_json().encode())
+    return result
+
+
+def _done(store: Store, name: str, fingerprint: str) -> Resolved | None:
+    if not store.exists(name):
+        return None
+    try:
+        old = Resolved.model_validate_json(store.read(name))
+    except ValidationError:
+        return None
+    return old if old.fingerprint == fingerprint else None
+
+
+def _stream(store: Store, task: ResolveTask, stage: Any, settle: bool) -> Iterator[pa.RecordBatch]:
+    rounds = stage.rounds
+    sort = () if settle else rounds[task.round].sort
+    size = max(1024, MERGE_ROWS // max(1, len(task.inputs)))
+    streams = []
+    for keys in task.inputs:
+        rows = keys.buckets[task.keys.first], keys.buckets[task.keys.last]
+        stream = read_range(store, keys.part, rows, size)
+        streams.append(stream if keys.shard is None else with_shard(stream, keys.shard))
+    order = ["key", *sort, "shard", "row"] if task.inputs and task.inputs[0].shard is not None else ["key", *sort]
+    return merged(streams, order)
+
+
+def _write(
+    store: Store, path: str, stream: Iterator[pa.RecordBatch], order: list[str], task: ResolveTask
+) -> Iterator[tuple[Part, list[int]]]:
+    """Write the output in sorted runs of bounded size."""
+    for number, run in enumerate(_runs(stream, task.memory_bytes // 4)):
+        table = pa.Table.from_batches(run)
+        if any(name not in table.column_names for name in order):
+            raise StageError(f"stage {task.call.name!r} gave round {task.round} no {order}", remedy="see `Round` in the stage contract")
+        table = table.sort_by([(name, "ascending") for name in order]).combine_chunks()
+        writer = PartWriter(store, f"{path}-{number:03d}.parquet", table.schema)
+        for batch in table.to_batches():
+            writer.write(batch)
+        keys = np.zeros(0, np.uint64) if task.last else table.column("key").to_numpy()
+        yield writer.commit(), [] if task.last else bucket_offsets(keys)
+
+
+def _runs(stream: Iterator[pa.RecordBatch], most: int) -> Iterator[list[pa.RecordBatch]]:
+    run: list[pa.RecordBatch] = []
+    size = 0
+    for batch in stream:
+        if len(batch):
+            run.append(batch)
+            size += batch.nbytes
+        if size >= most:
+            yield run
+            run, size = [], 0
+    if run:
+        yield run
+
+
+def verdicts_of_shard(store: Store, parts: Sequence[Part], shard: int) -> pa.Table:
+    """The verdicts on one shard's documents, sorted by row."""
+    tables = []
+    for part in parts:
+        file = TableFile(store, part)
+        shards = file.take("shard", np.arange(part.rows)).to_numpy()
+        at = np.arange(*np.searchsorted(shards, [shard, shard + 1]))
+        if len(at):
+            tables.append(pa.table({name: file.take(name, at) for name in file.columns}))
+    if not tables:
+        return pa.table({"row": pa.array([], pa.uint32())})
+    return pa.concat_tables(tables).sort_by("row").combine_chunks()

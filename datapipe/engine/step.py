@@ -1,0 +1,338 @@
+"""One stage on one shard: measure what is lacking, decide, write its layer, keep the books.
+
+Rows come window by window, in order. A stored layer with the same value fingerprint is kept: only the rows
+it lacks are measured, and the file is then written once more with them in their places, so it has the bytes
+of a fresh run. A layer of another run is not copied: the new rows go into a part beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datapipe.corpus.digest import digest_rows
+from datapipe.corpus.ids import Hashes, Tally, tally
+from datapipe.corpus.layer import Rows, TableFile, TableWriter
+from datapipe.corpus.record import Part, Record, Work, write_record
+from datapipe.corpus.store import Store
+from datapipe.engine.columns import Columns, check_columns
+from datapipe.engine.guard import guarded
+from datapipe.engine.task import Limits, Step
+from datapipe.errors import StageError
+from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
+from datapipe.stage import Group, Map
+
+__all__ = ["REASONS", "PartWriter", "StepRun", "Window", "adopted", "layer_schema"]
+
+REASONS = pa.schema([("row", pa.uint32()), ("reason", pa.string())])
+FAILURE = "failure"  # hidden measure of a guarded stage: why a row was set aside
+
+
+class Window:
+    """Some consecutive rows of the shard that are still in: their numbers, id hashes and sizes."""
+
+    def __init__(self, rows: Rows, hashes: Hashes, sizes: Any, stop: int) -> None:
+        self.rows, self.hashes, self.sizes, self.stop = rows, hashes, sizes, stop  # stop: the base row after the window
+
+    def only(self, mask: Any) -> Window:
+        """The rows where the mask is true."""
+        if mask.all():
+            return self
+        return Window(self.rows[mask], self.hashes[mask], self.sizes[mask], self.stop)
+
+
+class PartWriter:
+    """A Parquet file of the run in the making; opened with the first rows, visible once committed."""
+
+    def __init__(self, store: Store, path: str, schema: pa.Schema) -> None:
+        self._store, self._path, self._schema = store, path, schema
+        self._stack = contextlib.ExitStack()
+        self._writer: TableWriter | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append rows."""
+        self._open().write(batch)
+
+    def _open(self) -> TableWriter:
+        if self._writer is None:
+            target: BinaryIO = self._stack.enter_context(self._store.commit(self._path))
+            self._writer = TableWriter(target, self._schema)
+        return self._writer
+
+    def commit(self) -> Part:
+        """Make the file visible."""
+        writer = self._open()
+        writer.close()
+        self._stack.close()
+        return Part(path=self._path, rows=writer.rows, bytes=self._store.size(self._path), digests=writer.digests)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._writer is not None:
+            self._writer.abandon()
+        with contextlib.suppress(_Discard):
+            self._stack.__exit__(_Discard, _Discard(), None)
+
+
+class _Discard(Exception):  # noqa: N818 - a signal, not an error
+    pass
+
+
+class StepRun:
+    """A Map, or the verdicts of a Group, on one shard."""
+
+    def __init__(self, store: Store, step: Step, columns: Columns, shard: str, limits: Limits) -> None:
+        self.step, self.name, self.shard = step, step.call.name, shard
+        self.stage: Any = step.call.stage
+        self.config = step.call.settings
+        self._store, self._columns, self._limits = store, columns, limits
+        self._where = step.where
+        self._schema = layer_schema(self.stage, self.config, self.name)
+        self._decides = self._decided_columns()
+        self._layer = PartWriter(store, f"{self.name}/{shard}.parquet", self._schema)
+        self._done_rows = 0  # base rows below this are in the new layer already
+        self._extends = False  # whether the layer gets new rows
+        self._merges = False  # whether they are written among the stored ones
+        self._stored: list[TableFile] = []
+        self._rows: list[Rows] = []
+        self._reasons: list[pa.StringArray] = []
+        self._kept = Tally()
+        self._dropped: dict[str, Tally] = {}
+        self._incoming = Tally()
+        self._counts = {"not_applied": 0, "not_judged": 0, "bytes_in": 0, "bytes_kept": 0, "processed": 0}
+        self._seconds = 0.0
+        self.verdicts: pa.Table | None = None
+
+    def start(self, base: str) -> None:
+        """Look at what an earlier run left; `base` is the digest of the base shard's ids, or empty if new."""
+        old = self.step.old
+        if old and old.values == self.step.values and old.base == base and base:
+            self._stored = [TableFile(self._store, part) for part in old.layer]
+            self._columns.add_layer(self.name, old)
+        self._merges = all(not file.part.run for file in self._stored) and bool(self._stored)
+
+    # ------------------------------------------------------------------ one window
+
+    def process(self, window: Window) -> Window:
+        """Measure and decide the rows of a window; returns those that stay."""
+        began = time.perf_counter()
+        rows = window.rows
+        applied = self._applied(rows)
+        lacking = rows[applied]
+        for file in self._stored:
+            lacking = lacking[file.find(lacking) < 0]
+        if self._limits.retry_failed:
+            lacking = self._with_failed(rows, lacking)
+        if len(lacking):
+            made = self._measure(lacking)
+            self._columns.put(self.name, lacking, made)
+            self._extend(lacking, made, window.stop)
+            self._counts["processed"] += len(lacking)
+        reasons = self._decide(rows, applied)
+        self._count(window, applied, reasons)
+        self._seconds += time.perf_counter() - began
+        return window.only(pc.is_null(reasons).to_numpy(zero_copy_only=False))
+
+    def _applied(self, rows: Rows) -> Any:
+        if self._where is None:
+            return np.ones(len(rows), np.bool_)
+        return self._where.mask(self._columns.batch(tuple(self._where.columns), rows, self.step.owners))
+
+    def _with_failed(self, rows: Rows, lacking: Rows) -> Rows:
+        """Rows to measure, with those that the guard set aside earlier."""
+        name = qualified(FAILURE, self.name)
+        if name not in self._schema.names or not self._stored:
+            return lacking
+        failed = self._columns.get(name, rows, (self.name,))
+        again: Rows = np.union1d(lacking, rows[pc.is_valid(failed).to_numpy(zero_copy_only=False)])
+        return again
+
+    def _measure(self, rows: Rows) -> pa.RecordBatch:
+        declared = self.stage.adds_for(self.config)
+        if isinstance(self.stage, Group):
+            out = self.stage.apply(*self._verdicts_of(rows), self.config)
+            return check_columns(out, declared, len(rows), self.name)
+        batch = self._columns.batch(self.stage.reads_for(self.config), rows, self.step.owners)
+        if not self.stage.guarded:
+            resource = Path(self.step.resource) if self.step.resource else None
+            return check_columns(self._safely(batch, resource), declared, len(rows), self.name)
+        out, failure = guarded().process(self.step.call, self.step.resource, batch, self._limits)
+        checked = check_columns(out, declared, len(rows), self.name)
+        names = [*checked.schema.names, qualified(FAILURE, self.name)]
+        return pa.RecordBatch.from_arrays([*checked.columns, failure], names=names)
+
+    def _safely(self, batch: pa.RecordBatch, resource: Path | None) -> pa.RecordBatch:
+        try:
+            out: pa.RecordBatch = self.stage.process(batch, self.config, resource)
+        except StageError:
+            raise
+        except Exception as error:
+            raise StageError(
+                f"stage {self.name!r} broke down on shard {self.shard}: {type(error).__name__}",
+                remedy=f"`datapipe stages --test {self.step.call.use}` finds what its contract forbids",
+            ) from error
+        return out
+
+    def _verdicts_of(self, rows: Rows) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+        batch = self._columns.batch(self.stage.applies, rows, self.step.owners)
+        batch = pa.RecordBatch.from_arrays([pa.array(rows), *batch.columns], names=["row", *batch.schema.names])
+        assert self.verdicts is not None
+        known = self.verdicts.column("row").to_numpy()
+        wanted = pa.array(np.flatnonzero(np.isin(known, rows)))
+        found = self.verdicts.take(wanted).combine_chunks().to_batches()
+        none = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in self.verdicts.schema], schema=self.verdicts.schema)
+        return batch, found[0] if found else none
+
+    # ------------------------------------------------------------------ the layer
+
+    def _extend(self, rows: Rows, made: pa.RecordBatch, stop: int) -> None:
+        """Write new rows, with the stored ones in their places where the layer is this run's own."""
+        own = pa.RecordBatch.from_arrays([pa.array(rows), *made.columns], schema=self._schema)
+        if self._merges:
+            self._copy_stored(int(rows[0]))
+            merged = pa.Table.from_batches([own, *self._stored_rows(int(rows[0]), stop, rows)]).sort_by("row")
+            self._done_rows = stop
+            for batch in merged.combine_chunks().to_batches():
+                self._layer.write(batch)
+        else:
+            self._layer.write(own)
+        self._extends = True
+
+    def _copy_stored(self, stop: int) -> None:
+        for low in range(self._done_rows, stop, 1024):
+            for batch in self._stored_rows(low, min(low + 1024, stop), np.zeros(0, np.uint32)):
+                self._layer.write(batch)
+        self._done_rows = stop
+
+    def _stored_rows(self, low: int, high: int, without: Rows) -> Iterator[pa.RecordBatch]:
+        for file in self._stored:
+            at = np.arange(*np.searchsorted(file.rows, [low, high]))
+            at = at[~np.isin(file.rows[at], without)] if len(without) else at
+            if len(at):
+                yield pa.RecordBatch.from_arrays([file.take(name, at) for name in self._schema.names], schema=self._schema)
+
+    # ------------------------------------------------------------------ decisions
+
+    def _decided_columns(self) -> tuple[str, ...]:
+        if self.stage.decides is not None:
+            return tuple(self.stage.decides)
+        return tuple(name for name in self.stage.adds_for(self.config).names if name not in CONTENT)
+
+    def _own(self, column: str) -> str:
+        return qualified(column, self.name) if column in self.stage.adds_for(self.config).names else column
+
+    def _decide(self, rows: Rows, applied: Any) -> pa.StringArray:
+        judged = rows if applied.all() else rows[applied]
+        arrays = []
+        for column in self._decides:
+            full = self._own(column)
+            arrays.append(self._columns.get(full, judged, self._owners(full)))
+        reasons: Any = pa.nulls(len(judged), pa.string())
+        if self.stage.decide is not None and len(judged):
+            reasons = self.stage.decide(pa.RecordBatch.from_arrays(arrays, names=list(self._decides)), self.config)
+            self._check_reasons(reasons, len(judged))
+        if isinstance(self.stage, Map) and self.stage.guarded:
+            failed = self._columns.get(qualified(FAILURE, self.name), judged, (self.name,))
+            reasons = pc.coalesce(failed, reasons)
+        if "judged" in self.stage.adds_for(self.config).names:
+            known = self._columns.get(f"{self.name}.judged", judged, (self.name,))
+            self._counts["not_judged"] += len(judged) - int(pc.sum(known).as_py() or 0)
+        if judged is rows:
+            return reasons
+        at = np.cumsum(applied) - 1
+        return reasons.take(pa.array(at, mask=~applied))
+
+    def _owners(self, column: str) -> tuple[str, ...]:
+        own = (self.name,) if column in self._schema.names else ()
+        return own + self.step.owners.get(column, ())
+
+    def _check_reasons(self, reasons: Any, rows: int) -> None:
+        given = set(pc.unique(reasons).drop_null().to_pylist())
+        unknown = given - set(self.stage.reasons) - set(FRAMEWORK_REASONS)
+        if unknown:
+            raise StageError(f"stage {self.name!r} gave the undeclared reason {sorted(unknown)[0]!r}", remedy="add it to the stage's `reasons`")
+        if len(reasons) != rows:
+            raise StageError(f"stage {self.name!r} decided {len(reasons)} of {rows} rows", remedy="`decide` gives one reason or null per row")
+
+    def _count(self, window: Window, applied: Any, reasons: pa.StringArray) -> None:
+        self._rows.append(window.rows)
+        self._reasons.append(reasons)
+        self._incoming += tally(window.hashes)
+        kept = pc.is_null(reasons).to_numpy(zero_copy_only=False)
+        self._kept += tally(window.hashes[kept])
+        for reason in pc.unique(reasons).drop_null().to_pylist():
+            hit = pc.fill_null(pc.equal(reasons, reason), False).to_numpy(zero_copy_only=False)
+            self._dropped[reason] = self._dropped.get(reason, Tally()) + tally(window.hashes[hit])
+        self._counts["not_applied"] += int((~applied).sum())
+        self._counts["bytes_in"] += int(window.sizes.sum())
+        self._counts["bytes_kept"] += int(window.sizes[kept].sum())
+
+    # ------------------------------------------------------------------ the end
+
+    def finish(self, base: str) -> Record:
+        """Commit the layer, the reasons and, last, the record; nothing is written where nothing changed."""
+        rows = np.concatenate([np.zeros(0, np.uint32), *self._rows])
+        old = self.step.old
+        same = old and old.values == self.step.values and old.decision == self.step.decision and old.base == base
+        if same and old and old.rows_in == digest_rows(rows) and not self._extends:
+            return adopted(self._store, old)
+        layer = self._commit_layer()
+        reasons = pa.concat_arrays([pa.array([], pa.string()), *self._reasons])
+        writer = PartWriter(self._store, f"{self.name}/{self.shard}.reasons.parquet", REASONS)
+        writer.write(pa.RecordBatch.from_arrays([pa.array(rows), reasons], schema=REASONS))
+        counts = dict(self._counts)
+        record = Record(
+            shard=self.shard,
+            stage=self.name,
+            base=base,
+            values=self.step.values,
+            decision=self.step.decision,
+            rows_in=digest_rows(rows),
+            rows_kept=digest_rows(rows[pc.is_null(reasons).to_numpy(zero_copy_only=False)]),
+            incoming=self._incoming,
+            kept=self._kept,
+            dropped=dict(sorted(self._dropped.items())),
+            layer=layer,
+            reasons=writer.commit(),
+            work=Work(processed=counts.pop("processed"), seconds=round(self._seconds, 3)),
+            **counts,
+        )
+        write_record(self._store, record)
+        self._columns.add_layer(self.name, record)
+        return record
+
+    def _commit_layer(self) -> tuple[Part, ...]:
+        kept = tuple(file.part for file in self._stored)
+        if self._stored and not self._extends:
+            return kept
+        if self._merges:
+            self._copy_stored(1 + int(max(file.rows[-1] if len(file.rows) else 0 for file in self._stored)))
+            return (self._layer.commit(),)
+        return (*kept, self._layer.commit())
+
+    def discard(self) -> None:
+        """Leave nothing behind of what is not committed."""
+        self._layer.discard()
+
+
+def adopted(store: Store, record: Record) -> Record:
+    """A record that stands; one that was taken over from another run is written down in this one."""
+    if any(part.run for part in record.layer):
+        write_record(store, record)
+    return record
+
+
+def layer_schema(stage: Any, config: Any, name: str) -> pa.Schema:
+    """Columns of a stage's layer: `row`, what it adds by full name, and why the guard set a row aside."""
+    fields = [pa.field("row", pa.uint32())]
+    fields += [pa.field(qualified(field.name, name), field.type) for field in stage.adds_for(config)]
+    if isinstance(stage, Map) and stage.guarded:
+        fields.append(pa.field(qualified(FAILURE, name), pa.string()))
+    return pa.schema(fields)

@@ -1,0 +1,152 @@
+"""What a task is: which shard, which stages on it, and where their columns lie.
+
+Tasks hold names, configs and records, never data or code, so they travel to any worker; the worker loads
+the stages by name. Costs a few kilobytes a task.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from datapipe.corpus.exchange import BucketRange
+from datapipe.corpus.record import Part, Record
+from datapipe.recipe.where import Where
+from datapipe.registry import Registry
+from datapipe.stage import Split, Stage, StageConfig
+
+__all__ = ["BaseShard", "Call", "Keys", "Limits", "ResolveTask", "ShardTask", "SinkTask", "SourceTask", "Step"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the guard grants one document, and where workers may put things."""
+
+    cpu_seconds: float = 10.0
+    memory_bytes: int = 2 << 30
+    retry_failed: bool = False  # measure again the documents that the guard has set aside
+
+
+@dataclass(frozen=True)
+class Call:
+    """A stage with its config, by name: `name` in the recipe, `use` in the registry."""
+
+    name: str
+    use: str
+    config: str  # JSON
+    stages_dir: str | None = None
+
+    @property
+    def stage(self) -> Any:
+        """The stage's record (a `datapipe.stage.Stage`; the caller knows which kind)."""
+        return _stage(self.use, self.stages_dir)
+
+    @property
+    def settings(self) -> StageConfig:
+        """The stage's config."""
+        return _config(self.use, self.stages_dir, self.config)
+
+
+@lru_cache(maxsize=256)
+def _stage(use: str, stages_dir: str | None) -> Stage:
+    return Registry(Path(stages_dir) if stages_dir else None).load(use)
+
+
+@lru_cache(maxsize=256)
+def _config(use: str, stages_dir: str | None, config: str) -> StageConfig:
+    return _stage(use, stages_dir).config.model_validate(json.loads(config))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a task. `owners`: for each column, the stages that may hold it, newest first."""
+
+    call: Call
+    values: str  # value fingerprint
+    decision: str  # fingerprint of the decide config
+    owners: dict[str, tuple[str, ...]]
+    where: Where | None = None
+    resource: str | None = None
+    old: Record | None = None  # what an earlier run left
+    emits: bool = False  # a Group's first exchange rather than its verdicts
+    verdicts: tuple[Part, ...] = ()  # files of a Group's verdicts, each sorted by (shard, row)
+    number: int = 0  # of this shard in the verdicts
+
+
+@dataclass(frozen=True)
+class BaseShard:
+    """A shard as its source wrote it, and the layers that stand on it."""
+
+    source: Call
+    shard: str
+    record: Record
+    split: Split | None  # to make transient columns again
+    layers: dict[str, Record]  # of the stages whose columns a task may read
+    previous: str  # the stage whose kept rows come in; the source itself if none stands between
+    parent: BaseShard | None = None  # of expanded documents
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """Stages to run on one stored shard."""
+
+    run: str
+    base: BaseShard
+    steps: tuple[Step, ...]
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class SourceTask:
+    """Shards to cut from one split, from `number` on, with the stages to run on them as they pass."""
+
+    run: str
+    source: Call
+    values: str
+    decision: str
+    split: Split
+    digest: str  # of the split's files
+    number: int
+    cursor: int
+    limit: int | None
+    steps: tuple[Step, ...]
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Keys:
+    """An exchange file, where its buckets start, and the number of its shard (None: it holds `shard`)."""
+
+    part: Part
+    buckets: tuple[int, ...]
+    shard: int | None
+
+
+@dataclass(frozen=True)
+class ResolveTask:
+    """One round of a Group over a range of keys; `last` rounds give verdicts, sorted by (shard, row)."""
+
+    run: str
+    call: Call
+    round: int
+    keys: BucketRange
+    inputs: tuple[Keys, ...]
+    fingerprint: str
+    last: bool
+    memory_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True)
+class SinkTask:
+    """Write the kept documents of one shard for others."""
+
+    run: str
+    base: BaseShard
+    call: Call
+    owners: dict[str, tuple[str, ...]]
+    columns: tuple[str, ...]
+    values: str
+    old: Record | None = None

@@ -1,0 +1,105 @@
+"""What the parts of one run share: the recipe, the engine, the folder, and which shards there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from datapipe.corpus.record import Part, Record
+from datapipe.corpus.store import Store
+from datapipe.engine.local import Engine
+from datapipe.engine.task import BaseShard, Limits
+from datapipe.recipe import Node, Recipe
+from datapipe.run.paths import Path, Paths
+from datapipe.run.progress import Progress
+from datapipe.run.state import State
+from datapipe.stage import Group, Split
+
+__all__ = ["Context", "Shard", "Verdicts"]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A base shard: the stage that made it, its record, and the input it can be read from again."""
+
+    root: Node
+    record: Record
+    split: Split | None = None
+    parent: Shard | None = None  # of expanded documents
+    parent_path: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The shard's name, the same in every stage."""
+        return self.record.shard
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a Group found: files sorted by (shard, row), what they depend on, and the shards' numbers."""
+
+    parts: tuple[Part, ...]
+    fingerprint: str
+    numbers: dict[str, int]
+
+
+@dataclass
+class Context:
+    """One run of a recipe by one engine."""
+
+    recipe: Recipe
+    engine: Engine
+    progress: Progress
+    store: Store
+    state: State
+    paths: Paths
+    limits: Limits = field(default_factory=Limits)
+    shards: dict[str, list[Shard]] = field(default_factory=dict)  # by the stage that made them
+    verdicts: dict[str, Verdicts] = field(default_factory=dict)
+    records: dict[str, dict[str, Record]] = field(default_factory=dict)  # of the stages that are closed
+    tasks: int = 0  # how many were carried out
+
+    def incoming(self, node: Node) -> list[tuple[Path, Shard]]:
+        """The shards that come into a stage, each with the path to it, in order of the corpus."""
+        return [(path, shard) for path in self.paths.to(node.name) for shard in self.shards[path.root.name]]
+
+    def record(self, path: Path, shard: Shard) -> Record:
+        """The record of the last stage of a path on a shard."""
+        if path.last.name == shard.root.name:
+            return shard.record
+        return self.state.of(path.last.name)[shard.name]
+
+    def values(self, path: Path) -> str:
+        """Value fingerprint of a stage's layer; that of a Group covers its verdicts."""
+        values = self.paths.values(path)
+        return f"{values}-{self.verdicts[path.last.name].fingerprint}" if isinstance(path.last.stage, Group) else values
+
+    def base(self, done: Path, shard: Shard) -> BaseShard:
+        """A shard with the layers that stand on it up to the end of a path."""
+        layers = {node.name: self.state.of(node.name)[shard.name] for node in done.nodes[1:]}
+        parent = None
+        if shard.parent is not None and shard.parent_path is not None:
+            parent = self.base(shard.parent_path, shard.parent)
+        return BaseShard(self.paths.call(shard.root), shard.name, shard.record, shard.split, layers, done.last.name, parent)
+
+    def resource(self, node: Node) -> str | None:
+        """The folder of a stage's resource."""
+        return self.store.path(f"{node.name}/resource") if node.stage.prepare else None
+
+    def carry_out(self, names: tuple[str, ...], function: Callable[[Any], Any], tasks: Sequence[Any]) -> None:
+        """Run tasks that return records, and note them as they come."""
+        if not tasks:
+            return
+        self.progress.begin(names, len(tasks))
+        for records in self.engine.map(function, tasks):
+            self.note(records)
+        self.progress.end(names)
+
+    def note(self, records: Iterable[Record]) -> None:
+        """Take in what a task has done."""
+        self.tasks += 1
+        written = list(records)
+        for record in written:
+            self.state.put(record)
+        self.progress.advance(written)

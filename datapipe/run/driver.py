@@ -1,0 +1,131 @@
+"""Carries out a recipe: line by line, only what is not current, and then balances the books.
+
+Everything that is current is left alone, so running again resumes by itself.
+Memory of the driver: the records of the stages in hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+from datapipe.corpus import lease
+from datapipe.corpus.store import Store
+from datapipe.engine.local import Engine
+from datapipe.engine.shards import run_shard
+from datapipe.engine.task import Limits
+from datapipe.errors import RunError
+from datapipe.recipe import Node, Recipe
+from datapipe.run.context import Context
+from datapipe.run.group import resolve
+from datapipe.run.lines import Line, lines
+from datapipe.run.paths import Path, Paths
+from datapipe.run.prepare import prepare_resource
+from datapipe.run.progress import Progress, Silent
+from datapipe.run.reading import list_shards, read_source
+from datapipe.run.state import State, conserve
+from datapipe.run.tasks import shard_tasks
+from datapipe.run.writing import write_out
+from datapipe.stage import Group, Sink, Source
+
+__all__ = ["open_run", "run_recipe"]
+
+
+def open_run(
+    recipe: Recipe, engine: Engine, progress: Progress | None = None, *, stages_dir: str | None = None, limits: Limits | None = None
+) -> Context:
+    """What a run of the recipe needs; reads nothing yet."""
+    store = Store(recipe.run)
+    state = State(store, recipe.reuse)
+    return Context(recipe, engine, progress or Silent(), store, state, Paths(recipe, stages_dir), limits or Limits())
+
+
+def run_recipe(context: Context, only: Sequence[str] = ()) -> Context:
+    """Run all stages that are not current, or of those named alone; earlier ones must then be done.
+
+    Raises a DatapipeError when something cannot go on; what was finished stays and is not done again.
+    """
+    plan = lines(context.recipe, only)
+    text = context.recipe.resolved_yaml().encode()
+    if not context.store.exists("recipe.yaml") or context.store.read("recipe.yaml") != text:
+        context.store.write("recipe.yaml", text)
+    for line in plan:
+        with contextlib.ExitStack() as leases:
+            for node in line.nodes:
+                leases.enter_context(lease.held(context.store, node.name))
+            _run_line(context, line)
+    return context
+
+
+def _run_line(context: Context, line: Line) -> None:
+    everything = [*line.nodes, *([line.emits] if line.emits else [])]
+    _list_roots(context, everything)
+    for node in everything:
+        if node.name not in context.paths.resources:
+            prepare_resource(context, node)
+    head = line.nodes[0] if line.nodes else None
+    rest = line
+    if head is not None and isinstance(head.stage, Sink):
+        write_out(context, head)
+    else:
+        if head is not None and isinstance(head.stage, Source):
+            read_source(context, line)
+            rest = Line(line.nodes[1:], line.emits)
+        _run_rest(context, rest)
+    for node in line.nodes:
+        _close(context, node)
+
+
+def _list_roots(context: Context, nodes: Sequence[Node]) -> None:
+    """Make the shards known that come into a line whose source is not run by it."""
+    for node in nodes:
+        for path in context.paths.to(node.name):
+            if path.root.name in context.shards or path.root in nodes:
+                continue
+            if list_shards(context, path.root).unread:
+                raise RunError(f"{path.root.name!r} has input that is not read yet", remedy=f"run stage {path.root.name!r} first")
+            _require_done(context, path)
+    for node in nodes:
+        if isinstance(node.stage, Group) and node.name not in context.verdicts and node is nodes[0]:
+            context.verdicts[node.name] = resolve(context, node)
+
+
+def _require_done(context: Context, path: Path) -> None:
+    """Every stage before the last must have its records."""
+    for node in path.nodes[1:-1]:
+        if isinstance(node.stage, Group) and node.name not in context.verdicts:
+            context.verdicts[node.name] = resolve(context, node)
+        lacking = [shard.name for shard in context.shards[path.root.name] if shard.name not in context.state.of(node.name)]
+        if lacking:
+            raise RunError(f"stage {node.name!r} is not done for {len(lacking)} shards", remedy=f"run it before {path.last.name!r}")
+
+
+def _run_rest(context: Context, line: Line) -> None:
+    first = line.nodes[0] if line.nodes else line.emits
+    if first is None:
+        return
+    incoming = [(path.before(), shard) for path, shard in context.incoming(first)]
+    names = tuple(node.name for node in line.nodes) or (first.name,)
+    context.carry_out(names, run_shard, shard_tasks(context, line, incoming))
+    if line.emits is not None:
+        context.verdicts[line.emits.name] = resolve(context, line.emits)
+
+
+def _close(context: Context, node: Node) -> None:
+    """Check conservation over a stage, fold its records, and say what it is."""
+    shards = context.incoming(node)
+    for path, shard in shards:
+        before = None if path.root.name == node.name else context.record(path.before(), shard)
+        conserve(context.record(path, shard), before)
+    names = [shard.name for _, shard in shards]
+    context.records[node.name] = {name: context.state.of(node.name)[name] for name in names}
+    about = {
+        "stage": node.name,
+        "use": node.use,
+        "kind": node.stage.kind,
+        "from": list(node.parents),
+        "config": node.config.model_dump(mode="json"),
+        "where": node.where.text if node.where else None,
+        "values": {path.root.name: context.paths.payload(path) for path in context.paths.to(node.name)},
+    }
+    context.state.close(node.name, names, about)

@@ -1,0 +1,69 @@
+"""Carries out the rounds of a Group: which ranges of keys, from which files, and what the verdicts rest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from datapipe.corpus.exchange import BUCKETS, BucketRange, ranges
+from datapipe.corpus.fingerprint import fingerprint
+from datapipe.engine.resolve import Resolved, run_resolve
+from datapipe.engine.task import Keys, ResolveTask
+from datapipe.recipe import Node
+from datapipe.run.context import Context, Verdicts
+from datapipe.run.tasks import exchange
+
+__all__ = ["resolve"]
+
+RANGE_ROWS = 2_000_000  # of one task: about 100 MB of keys
+
+
+def resolve(context: Context, node: Node) -> Verdicts:
+    """Run all rounds of a Group over the keys of its shards; ranges that are done are not done again."""
+    stage: Any = node.stage
+    incoming = context.incoming(node)
+    records = [context.state.of(exchange(node))[shard.name] for _, shard in incoming]
+    what = {
+        "stage": {path.root.name: context.paths.values(path) for path, _ in incoming},
+        "documents": [[record.shard, record.base, record.rows_in] for record in records],
+    }
+    rests_on = fingerprint(what)
+    inputs = tuple(Keys(record.layer[0], tuple(record.buckets or ()), number) for number, record in enumerate(records))
+    rounds = len(stage.rounds) + (stage.settle is not None)
+    for number in range(rounds):
+        whole = number == len(stage.rounds)
+        cuts = [BucketRange(0, BUCKETS)] if whole else ranges(_totals(inputs), RANGE_ROWS)
+        last = number == rounds - 1
+        tasks = [
+            ResolveTask(
+                run=context.store.url,
+                call=context.paths.call(node),
+                round=number,
+                keys=cut,
+                inputs=inputs,
+                fingerprint=fingerprint({"of": rests_on, "round": number, "keys": cut.name}),
+                last=last,
+            )
+            for cut in cuts
+        ]
+        results = _in_order(tasks, list(context.engine.map(run_resolve, tasks)))
+        inputs = tuple(
+            Keys(part, buckets, None) for result in results for part, buckets in zip(result.parts, result.buckets, strict=True)
+        )
+    numbers = {shard.name: number for number, (_, shard) in enumerate(incoming)}
+    return Verdicts(tuple(keys.part for keys in inputs), rests_on, numbers)
+
+
+def _totals(inputs: tuple[Keys, ...]) -> Any:
+    """Rows in each bucket, over all inputs."""
+    total = np.zeros(BUCKETS, np.int64)
+    for keys in inputs:
+        total += np.diff(np.array(keys.buckets, np.int64))
+    return total
+
+
+def _in_order(tasks: list[ResolveTask], results: list[Resolved]) -> list[Resolved]:
+    """Results come in any order; files are taken in order of keys."""
+    by_fingerprint = {result.fingerprint: result for result in results}
+    return [by_fingerprint[task.fingerprint] for task in tasks]

@@ -1,0 +1,123 @@
+"""What leads to each stage of a recipe: which sources, through which stages, and who holds each column.
+
+A path is the line of stages from one source (or one stage that makes new documents) to a stage; the shards
+of a source pass along it. A stage below several parents has one path for each.
+Fingerprints follow paths, because the same stage may read `text` from `extract` here and from `chat` there.
+Costs nothing: pure look-ups over the recipe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from datapipe.corpus.fingerprint import config_by_role, fingerprint, library_versions
+from datapipe.engine.step import FAILURE
+from datapipe.engine.task import Call
+from datapipe.recipe import Node, Recipe
+from datapipe.schema import PLACE, qualified
+from datapipe.stage import Expand, Map, Source
+
+__all__ = ["Path", "Paths"]
+
+
+@dataclass(frozen=True)
+class Path:
+    """Stages from a root (the first) to a stage (the last), by name."""
+
+    nodes: tuple[Node, ...]
+
+    @property
+    def root(self) -> Node:
+        """The source, or the stage that made the documents."""
+        return self.nodes[0]
+
+    @property
+    def last(self) -> Node:
+        """The stage itself."""
+        return self.nodes[-1]
+
+    @cached_property
+    def owners(self) -> dict[str, tuple[str, ...]]:
+        """Stages before the last that may hold each column, newest first."""
+        found: dict[str, tuple[str, ...]] = {}
+        for node in self.nodes[:-1]:
+            for column in added(node):
+                found[column] = (node.name, *found.get(column, ()))
+        return found
+
+    def upto(self, name: str) -> Path:
+        """The path to a stage on it."""
+        names = [node.name for node in self.nodes]
+        return Path(self.nodes[: names.index(name) + 1])
+
+    def before(self) -> Path:
+        """The path to the stage before the last."""
+        return Path(self.nodes[:-1])
+
+
+def added(node: Node) -> tuple[str, ...]:
+    """Full names of the columns a stage gives, transient ones and those of the framework included."""
+    own = [qualified(name, node.name) for name in node.stage.adds_for(node.config).names]
+    if isinstance(node.stage, Source | Expand):
+        return (*PLACE, *own)
+    if isinstance(node.stage, Map) and node.stage.guarded:
+        own.append(qualified(FAILURE, node.name))
+    return tuple(own)
+
+
+class Paths:
+    """All paths of a recipe, and the fingerprints along them. `resources`: digest of each prepared resource."""
+
+    def __init__(self, recipe: Recipe, stages_dir: str | None) -> None:
+        self.recipe = recipe
+        self._stages_dir = stages_dir
+        self.resources: dict[str, str] = {}
+        self._values: dict[tuple[str, str], str] = {}
+
+    def call(self, node: Node) -> Call:
+        """The stage by name, for a task."""
+        return Call(node.name, node.use, node.config.model_dump_json(), self._stages_dir)
+
+    def to(self, name: str) -> list[Path]:
+        """Every path that ends at a stage."""
+        node = self.recipe.nodes[name]
+        if isinstance(node.stage, Source):
+            return [Path((node,))]
+        return [Path((*path.nodes, node)) for parent in node.parents for path in self.onward(parent)]
+
+    def onward(self, name: str) -> list[Path]:
+        """Every path that documents leaving a stage have come; those it made itself start anew."""
+        node = self.recipe.nodes[name]
+        return [Path((node,))] if isinstance(node.stage, Expand) else self.to(name)
+
+    def values(self, path: Path) -> str:
+        """Value fingerprint of the last stage's columns on this path."""
+        key = (path.root.name, path.last.name)
+        if key not in self._values:
+            self._values[key] = fingerprint(self.payload(path))
+        return self._values[key]
+
+    def payload(self, path: Path) -> dict[str, Any]:
+        """What the value fingerprint of the last stage covers, in a form that people can compare."""
+        node = path.last
+        reads = set(node.stage.reads_for(node.config)) | set(node.where.columns if node.where else ())
+        reads |= set(getattr(node.stage, "applies", ()))
+        return {
+            "stage": node.name,
+            "use": node.use,
+            "version": node.stage.version,
+            "libraries": library_versions(node.stage, node.config),
+            "config": config_by_role(node.config, "measure"),
+            "resource": self.resources.get(node.name),
+            "where": node.where.text if node.where else None,
+            "reads": {column: self._read(path, column) for column in sorted(reads)},
+        }
+
+    def _read(self, path: Path, column: str) -> list[str]:
+        return [self.values(path.upto(owner)) for owner in path.owners.get(column, ())]
+
+    def decision(self, node: Node) -> str:
+        """Fingerprint of the config that turns columns into reasons."""
+        return fingerprint(config_by_role(node.config, "decide"))

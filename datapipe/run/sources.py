@@ -1,0 +1,149 @@
+"""Which input is new, which was read, which has changed or is gone.
+
+A file counts as the same when its size and time (or entity tag) are as they were; where only the time
+differs, the digest of its bytes decides. So a moved or copied input root changes nothing, a file changed in
+place is named and read anew, and a new file costs its own reading alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import fsspec
+import xxhash
+
+from datapipe.corpus.record import Record, SplitSeen
+from datapipe.errors import InputError
+from datapipe.recipe import Node
+from datapipe.run.progress import Progress
+from datapipe.run.state import State
+from datapipe.stage import Split
+
+__all__ = ["Inventory", "Unread", "take_stock"]
+
+CHUNK = 8 << 20
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A split that is not read to its end: the next shard's number, and where it starts."""
+
+    split: Split
+    digest: str
+    number: int = 0
+    cursor: int = 0
+
+
+@dataclass
+class Inventory:
+    """The shards of a source that stand, with their splits, and what is still to be read."""
+
+    done: dict[str, Record] = field(default_factory=dict)
+    splits: dict[str, Split] = field(default_factory=dict)  # by split name
+    unread: list[Unread] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+
+def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inventory:
+    """Compare a source's files with the records of the run, and of those it may reuse."""
+    stage: Any = node.stage
+    config: Any = node.config
+    stock = Inventory(splits={split.name: split for split in stage.splits(config)})
+    known = _by_split(list(state.of(node.name).values()))
+    lent = _by_split(state.lent_by_values(node.name, values))
+    for name, split in stock.splits.items():
+        records = known.get(name, [])
+        current = [record for record in records if record.values == values]
+        own = _unbroken(current)
+        if not _complete(own) and _complete(_unbroken(lent.get(name, []))):
+            own = _unbroken(lent[name])
+            for record in own:
+                state.adopt(record)
+        _sort_in(stock, split, own, bool(records), progress)
+    _missing(node, stock, known, config.allow_missing)
+    _remove_leftovers(node, stock, state, known)
+    return stock
+
+
+def _by_split(records: list[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        if record.split is not None:
+            found.setdefault(record.split.name, []).append(record)
+    return found
+
+
+def _unbroken(records: list[Record]) -> list[Record]:
+    """Records from the first shard of a split on, without a gap."""
+    ordered = sorted(records, key=lambda record: _seen(record).number)
+    count = next((i for i, record in enumerate(ordered) if _seen(record).number != i), len(ordered))
+    return ordered[:count]
+
+
+def _seen(record: Record) -> SplitSeen:
+    assert record.split is not None
+    return record.split
+
+
+def _complete(records: list[Record]) -> bool:
+    return bool(records) and _seen(records[-1]).next_cursor is None
+
+
+def _sort_in(stock: Inventory, split: Split, own: list[Record], known: bool, progress: Progress) -> None:
+    if own and not _same(split, _seen(own[0])):
+        progress.note(f"{split.name} has changed since it was read: it is read anew")
+        stock.changed.append(split.name)
+        own = []
+    if _complete(own):
+        stock.done.update({record.shard: record for record in own})
+        return
+    digest = content_digest(split)
+    if own:
+        stock.done.update({record.shard: record for record in own})
+        following = _seen(own[-1]).next_cursor or 0
+        stock.unread.append(Unread(split, digest, len(own), following))
+    else:
+        stock.unread.append(Unread(split, digest))
+
+
+def _same(split: Split, seen: SplitSeen) -> bool:
+    if {(f.name, f.size) for f in split.files} != {(f.name, f.size) for f in seen.files}:
+        return False
+    if {(f.name, f.modified) for f in split.files} == {(f.name, f.modified) for f in seen.files}:
+        return True
+    return content_digest(split) == seen.digest
+
+
+def content_digest(split: Split) -> str:
+    """Digest of the bytes of a split's files, in order of name."""
+    hasher = xxhash.xxh3_128()
+    for file in sorted(split.files, key=lambda file: file.name):
+        try:
+            with fsspec.open(file.path, "rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    hasher.update(chunk)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise InputError(f"cannot read {file.path}: {why}", remedy="check the file and its permissions, then run again") from error
+    return hasher.hexdigest()
+
+
+def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]], allowed: bool) -> None:
+    gone = sorted(known.keys() - stock.splits.keys())
+    if gone and not allowed:
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        raise InputError(
+            f"{gone[0]}{more}, read by an earlier run of {node.name!r}, is gone",
+            remedy=f"bring it back, or set {node.name}.allow_missing=true to keep its documents, or start a new run folder",
+        )
+    for name in gone:
+        records = _unbroken(known[name])
+        stock.done.update({record.shard: record for record in records if record.values == records[0].values})
+
+
+def _remove_leftovers(node: Node, stock: Inventory, state: State, known: dict[str, list[Record]]) -> None:
+    """Shards that a changed file no longer fills."""
+    for name in stock.changed:
+        for record in known.get(name, []):
+            state.forget(node.name, record.shard)

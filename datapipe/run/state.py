@@ -1,0 +1,139 @@
+"""What stands in a run folder: the records of each stage, and those that other runs lend.
+
+A shard of a stage is current when its record's fingerprints are today's and the rows that come in are the
+rows it saw; then its task is not even made.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from typing import Any
+
+from datapipe.corpus.ids import Tally
+from datapipe.corpus.record import FOLDED, Record, fold, read_records, write_json, write_record
+from datapipe.corpus.store import Store
+from datapipe.errors import ConservationError, InputError
+
+__all__ = ["State", "conserve"]
+
+
+class State:
+    """Records by stage and shard."""
+
+    def __init__(self, store: Store, reuse: tuple[str, ...] = ()) -> None:
+        self.store = store
+        self._records: dict[str, dict[str, Record]] = {}
+        self._lenders = [(self._relative(url), Store(url)) for url in reuse]
+        self._lent: dict[tuple[str, str], dict[str, Record]] = {}
+        for _, lender in self._lenders:
+            if not lender.exists("recipe.yaml"):
+                raise InputError(f"reuse: {lender.url} is no run", remedy="name the folder of a finished run, or take it out")
+
+    def _relative(self, url: str) -> str:
+        there = Store(url)
+        if there.local and self.store.local:
+            return os.path.relpath(there.path(), self.store.path()).replace(os.sep, "/")
+        return url
+
+    def of(self, stage: str) -> dict[str, Record]:
+        """Records of a stage in this run, by shard."""
+        if stage not in self._records:
+            self._records[stage] = read_records(self.store, stage)
+        return self._records[stage]
+
+    def get(self, stage: str, shard: str, values: str) -> Record | None:
+        """The record of a shard; failing one with these values, that of a run to reuse, or the stale one."""
+        own = self.of(stage).get(shard)
+        if own is not None and own.values == values:
+            return own
+        for relative, lender in self._lenders:
+            key = (relative, stage)
+            if key not in self._lent:
+                self._lent[key] = read_records(lender, stage)
+            found = self._lent[key].get(shard)
+            if found is not None and found.values == values:
+                return lent(found, relative)
+        return own
+
+    def lent_by_values(self, stage: str, values: str) -> list[Record]:
+        """All records of a stage, with these values, that other runs lend."""
+        found = []
+        for relative, lender in self._lenders:
+            key = (relative, stage)
+            if key not in self._lent:
+                self._lent[key] = read_records(lender, stage)
+            found += [lent(record, relative) for record in self._lent[key].values() if record.values == values]
+        return found
+
+    def put(self, record: Record) -> None:
+        """Note a record that a task has written."""
+        self.of(record.stage)[record.shard] = record
+
+    def adopt(self, record: Record) -> None:
+        """Take over a record as it stands."""
+        write_record(self.store, record)
+        self.put(record)
+
+    def forget(self, stage: str, shard: str) -> None:
+        """Drop a shard that its source no longer has."""
+        self.of(stage).pop(shard, None)
+        for suffix in (".json", ".parquet", ".reasons.parquet"):
+            self.store.remove(f"{stage}/{shard}{suffix}")
+
+    def close(self, stage: str, shards: list[str], about: dict[str, Any]) -> None:
+        """Fold the records of a complete stage, and say in `stage.json` what it is."""
+        records = {shard: self.of(stage)[shard] for shard in sorted(shards)}
+        loose = any(name.endswith(".json") and not name.startswith(("stage.", "lease.")) for name in self.store.names(stage))
+        if loose or not self.store.exists(f"{stage}/{FOLDED}"):
+            fold(self.store, stage, records)
+        text = {**about, "totals": totals(list(records.values()))}
+        write_json(self.store, f"{stage}/stage.json", text)
+
+
+def lent(record: Record, run: str) -> Record:
+    """A record of another run, its files named from here."""
+
+    def away(part: Any) -> Any:
+        return part.model_copy(update={"run": posixpath.normpath(posixpath.join(run, part.run)) if part.run else run})
+
+    layer = tuple(away(part) for part in record.layer)
+    reasons = away(record.reasons) if record.reasons else None
+    return record.model_copy(update={"layer": layer, "reasons": reasons})
+
+
+def totals(records: list[Record]) -> dict[str, Any]:
+    """Sums over a stage's shards, for people and reports."""
+    dropped: dict[str, int] = {}
+    for record in records:
+        for reason, tally in record.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + tally.documents
+    return {
+        "shards": len(records),
+        "documents_in": sum(record.incoming.documents for record in records),
+        "documents_kept": sum(record.kept.documents for record in records),
+        "bytes_in": sum(record.bytes_in for record in records),
+        "bytes_kept": sum(record.bytes_kept for record in records),
+        "dropped": dict(sorted(dropped.items(), key=lambda item: (-item[1], item[0]))),
+        "not_applied": sum(record.not_applied for record in records),
+        "not_judged": sum(record.not_judged for record in records),
+        "sum_in": sum((record.incoming for record in records), Tally()).sum,
+        "sum_kept": sum((record.kept for record in records), Tally()).sum,
+    }
+
+
+def conserve(record: Record, before: Record | None) -> None:
+    """Check that no document was lost, doubled or exchanged: within a stage, and from the one before."""
+    where = f"stage {record.stage!r}, shard {record.shard}"
+    if not record.adds_up():
+        raise ConservationError(
+            f"{where}: {record.incoming.documents} documents came in, {record.kept.documents} stayed and "
+            f"{sum(t.documents for t in record.dropped.values())} left, or they are not the same documents",
+            remedy="this is a bug of datapipe or a damaged run: delete the stage's folder and run again",
+        )
+    if before is not None and record.incoming != before.kept:
+        raise ConservationError(
+            f"{where}: {record.incoming.documents} documents came in where {before.kept.documents} left "
+            f"{before.stage!r}, or they are not the same documents",
+            remedy="delete the stage's folder and run again",
+        )

@@ -1,0 +1,104 @@
+"""Makes the tasks of a line: for each shard, the stages from the first that is not current."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from datapipe.corpus.record import Record
+from datapipe.engine.task import ShardTask, Step
+from datapipe.recipe import Node
+from datapipe.run.context import Context, Shard
+from datapipe.run.lines import Line
+from datapipe.run.paths import Path
+from datapipe.stage import Group
+
+__all__ = ["current", "exchange", "line_steps", "shard_tasks"]
+
+SET_ASIDE = ("crashed", "timed_out", "too_big")
+
+
+def exchange(node: Node) -> str:
+    """Where the records of a Group's keys stand."""
+    return f"{node.name}/exchange"
+
+
+def shard_tasks(context: Context, line: Line, incoming: Sequence[tuple[Path, Shard]]) -> list[ShardTask]:
+    """Tasks for the shards on which a stage of the line is not current; paths end before the line."""
+    tasks = []
+    for before, shard in incoming:
+        start = _first_stale(context, line, before, shard)
+        if start is None:
+            continue
+        done = Path((*before.nodes, *line.nodes[:start]))
+        steps = line_steps(context, Line(line.nodes[start:], line.emits), done, shard)
+        tasks.append(ShardTask(context.store.url, context.base(done, shard), steps, context.limits))
+    return tasks
+
+
+def line_steps(context: Context, line: Line, done: Path, shard: Shard | None) -> tuple[Step, ...]:
+    """The stages of a line as steps of a task; without a shard, for one that is still to be read."""
+    steps = []
+    path = done
+    for node in line.nodes:
+        path = Path((*path.nodes, node))
+        values = context.values(path)
+        verdicts = context.verdicts[node.name] if isinstance(node.stage, Group) else None
+        steps.append(
+            Step(
+                call=context.paths.call(node),
+                values=values,
+                decision=context.paths.decision(node),
+                owners=path.owners,
+                where=node.where,
+                resource=context.resource(node),
+                old=context.state.get(node.name, shard.name, values) if shard else None,
+                verdicts=verdicts.parts if verdicts else (),
+                number=verdicts.numbers.get(shard.name, 0) if verdicts and shard else 0,
+            )
+        )
+    if line.emits is not None:
+        path = Path((*path.nodes, line.emits))
+        values = context.paths.values(path)
+        steps.append(
+            Step(
+                call=context.paths.call(line.emits),
+                values=values,
+                decision="",
+                owners=path.owners,
+                where=line.emits.where,
+                resource=context.resource(line.emits),
+                old=context.state.get(exchange(line.emits), shard.name, values) if shard else None,
+                emits=True,
+            )
+        )
+    return tuple(steps)
+
+
+def _first_stale(context: Context, line: Line, before: Path, shard: Shard) -> int | None:
+    """Number of the first stage of a line that is not current on a shard; None if all are."""
+    last = context.record(before, shard)
+    path = before
+    for number, node in enumerate(line.nodes):
+        path = Path((*path.nodes, node))
+        record = context.state.get(node.name, shard.name, context.values(path))
+        if record is None or not current(context, record, last, path):
+            return number
+        if record.shard not in context.state.of(node.name) or context.state.of(node.name)[record.shard] != record:
+            context.state.adopt(record)
+        last = record
+    if line.emits is None:
+        return None
+    values = context.paths.values(Path((*path.nodes, line.emits)))
+    keys = context.state.get(exchange(line.emits), shard.name, values)
+    if keys is None or keys.values != values or keys.rows_in != last.rows_kept or keys.base != last.base:
+        return len(line.nodes)
+    if context.state.of(exchange(line.emits)).get(shard.name) != keys:
+        context.state.adopt(keys)
+    return None
+
+
+def current(context: Context, record: Record, before: Record, path: Path) -> bool:
+    """Whether a record holds today's values and decisions for the rows that come in today."""
+    same = record.values == context.values(path) and record.decision == context.paths.decision(path.last)
+    retry = context.limits.retry_failed and any(reason in record.dropped for reason in SET_ASIDE)
+    return same and record.rows_in == before.rows_kept and record.base == before.base and not retry
