@@ -25,6 +25,7 @@ from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns, check_columns
 from datapipe.engine.guard import guarded
 from datapipe.engine.task import Limits, Step
+from datapipe.engine.trail import mark
 from datapipe.errors import StageError
 from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
 from datapipe.stage import Group, Map
@@ -131,6 +132,7 @@ class StepRun:
         if self._limits.retry_failed:
             lacking = self._with_failed(rows, lacking)
         if len(lacking):
+            mark(self._store.url, self.name, self.shard, int(lacking[0]))
             made = self._measure(lacking)
             self._columns.put(self.name, lacking, made)
             self._extend(lacking, made, window.stop)

@@ -24,7 +24,7 @@ from datapipe.run.prepare import prepare_resource
 from datapipe.run.progress import Progress, Silent
 from datapipe.run.reading import list_shards, read_source
 from datapipe.run.state import State, conserve
-from datapipe.run.tasks import shard_tasks
+from datapipe.run.tasks import exchange, shard_tasks
 from datapipe.run.writing import write_out
 from datapipe.stage import Group, Sink, Source
 
@@ -118,7 +118,9 @@ def _close(context: Context, node: Node) -> None:
         before = None if path.root.name == node.name else context.record(path.before(), shard)
         conserve(context.record(path, shard), before)
     names = [shard.name for _, shard in shards]
-    context.records[node.name] = {name: context.state.of(node.name)[name] for name in names}
+    context.records[node.name] = context.state.close(node.name, names)
+    if isinstance(node.stage, Group):
+        context.state.close(exchange(node), names)
     about = {
         "stage": node.name,
         "use": node.use,
@@ -128,4 +130,4 @@ def _close(context: Context, node: Node) -> None:
         "where": node.where.text if node.where else None,
         "values": {path.root.name: context.paths.payload(path) for path in context.paths.to(node.name)},
     }
-    context.state.close(node.name, names, about)
+    context.state.describe(node.name, about)

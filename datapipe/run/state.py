@@ -81,14 +81,17 @@ class State:
         for suffix in (".json", ".parquet", ".reasons.parquet"):
             self.store.remove(f"{stage}/{shard}{suffix}")
 
-    def close(self, stage: str, shards: list[str], about: dict[str, Any]) -> None:
-        """Fold the records of a complete stage, and say in `stage.json` what it is."""
+    def close(self, stage: str, shards: list[str]) -> dict[str, Record]:
+        """Fold the records of a complete stage into one file; returns them."""
         records = {shard: self.of(stage)[shard] for shard in sorted(shards)}
         loose = any(name.endswith(".json") and not name.startswith(("stage.", "lease.")) for name in self.store.names(stage))
         if loose or not self.store.exists(f"{stage}/{FOLDED}"):
             fold(self.store, stage, records)
-        text = {**about, "totals": totals(list(records.values()))}
-        write_json(self.store, f"{stage}/stage.json", text)
+        return records
+
+    def describe(self, stage: str, about: dict[str, Any]) -> None:
+        """Say in `stage.json` what a stage is and what it did."""
+        write_json(self.store, f"{stage}/stage.json", {**about, "totals": totals(list(self.of(stage).values()))})
 
 
 def lent(record: Record, run: str) -> Record:
