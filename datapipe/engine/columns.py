@@ -40,6 +40,7 @@ class Columns:
         self._files: dict[str, list[TableFile]] = {}
         self._fresh: dict[tuple[str, str], tuple[Rows, Any]] = {}
         self._transient: Transient | None = None
+        self._parent: Columns | None = None
         self.reread = 0
         self.bytes_read = 0
 
@@ -133,10 +134,21 @@ class Columns:
         if column in file.columns:
             return np.ones(len(rows), np.bool_), file.take(column, rows.astype(np.int64))
         if base.parent is not None:
-            return None
+            return np.ones(len(rows), np.bool_), self._inherited(column, rows, file)
         if column in base.source.stage.transient:
             return np.ones(len(rows), np.bool_), self._again(column, rows, file)
         return None
+
+    def _inherited(self, column: str, rows: Rows, file: TableFile) -> Any:
+        """A column of the parents, for children that do not bring their own."""
+        assert self._base is not None
+        assert self._base.parent is not None
+        parent = self._base.parent
+        if self._parent is None:
+            self._parent = Columns(self.store, parent.base.source.name, parent.base)
+        self._parent.start_window()
+        parents, place = np.unique(file.take("parent_row", rows.astype(np.int64)).to_numpy(), return_inverse=True)
+        return self._parent.get(column, parents, parent.owners.get(column, ())).take(pa.array(place))
 
     def files(self, owner: str) -> list[TableFile]:
         """The open files of a stage's layer for this shard."""

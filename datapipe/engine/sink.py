@@ -21,7 +21,7 @@ from datapipe.engine.task import SinkTask
 __all__ = ["run_sink"]
 
 
-def run_sink(task: SinkTask) -> Record:
+def run_sink(task: SinkTask) -> list[Record]:
     """Write one shard's documents; returns its record, done now or before."""
     store = Store(task.run)
     base = task.base
@@ -33,7 +33,7 @@ def run_sink(task: SinkTask) -> Record:
     digest = digest_rows(np.concatenate([np.zeros(0, np.uint32), *rows]))
     old = task.old
     if old and old.values == task.values and old.rows_in == digest and old.base == base.record.base and store.exists(name):
-        return old
+        return [old]
     with store.commit(name) as target:
         task.call.stage.write(_stream(task, columns, rows), target, task.call.settings)
     documents = sum((tally(window.hashes) for window in seen), Tally())
@@ -54,7 +54,7 @@ def run_sink(task: SinkTask) -> Record:
         work=Work(processed=documents.documents, reread=columns.reread, seconds=round(time.perf_counter() - began, 3)),
     )
     write_record(store, record)
-    return record
+    return [record]
 
 
 def _stream(task: SinkTask, columns: Columns, rows: list[Rows]) -> Iterator[pa.RecordBatch]:

@@ -18,7 +18,7 @@ from datapipe.recipe.where import Where
 from datapipe.registry import Registry
 from datapipe.stage import Split, Stage, StageConfig
 
-__all__ = ["BaseShard", "Call", "Keys", "Limits", "ResolveTask", "ShardTask", "SinkTask", "SourceTask", "Step"]
+__all__ = ["BaseShard", "Call", "ExpandTask", "Keys", "Limits", "Parent", "ResolveTask", "ShardTask", "SinkTask", "SourceTask", "Step"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,15 @@ class BaseShard:
     split: Split | None  # to make transient columns again
     layers: dict[str, Record]  # of the stages whose columns a task may read
     previous: str  # the stage whose kept rows come in; the source itself if none stands between
-    parent: BaseShard | None = None  # of expanded documents
+    parent: Parent | None = None  # of expanded documents
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The shard that an Expand made its documents from, and who holds its columns."""
+
+    base: BaseShard
+    owners: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -150,3 +158,15 @@ class SinkTask:
     columns: tuple[str, ...]
     values: str
     old: Record | None = None
+
+
+@dataclass(frozen=True)
+class ExpandTask:
+    """Make new documents out of those of one shard. `old`: records of the parents and of the children."""
+
+    run: str
+    base: BaseShard
+    call: Call
+    owners: dict[str, tuple[str, ...]]
+    values: str
+    resource: str | None = None

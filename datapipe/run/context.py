@@ -9,7 +9,7 @@ from typing import Any
 from datapipe.corpus.record import Part, Record
 from datapipe.corpus.store import Store
 from datapipe.engine.local import Engine
-from datapipe.engine.task import BaseShard, Limits
+from datapipe.engine.task import BaseShard, Limits, Parent
 from datapipe.recipe import Node, Recipe
 from datapipe.run.paths import Path, Paths
 from datapipe.run.progress import Progress
@@ -27,7 +27,6 @@ class Shard:
     record: Record
     split: Split | None = None
     parent: Shard | None = None  # of expanded documents
-    parent_path: Path | None = None
 
     @property
     def name(self) -> str:
@@ -55,14 +54,14 @@ class Context:
     state: State
     paths: Paths
     limits: Limits = field(default_factory=Limits)
-    shards: dict[str, list[Shard]] = field(default_factory=dict)  # by the stage that made them
+    shards: dict[str, list[Shard]] = field(default_factory=dict)  # by `Path.root_key`
     verdicts: dict[str, Verdicts] = field(default_factory=dict)
     records: dict[str, dict[str, Record]] = field(default_factory=dict)  # of the stages that are closed
     tasks: int = 0  # how many were carried out
 
     def incoming(self, node: Node) -> list[tuple[Path, Shard]]:
         """The shards that come into a stage, each with the path to it, in order of the corpus."""
-        return [(path, shard) for path in self.paths.to(node.name) for shard in self.shards[path.root.name]]
+        return [(path, shard) for path in self.paths.to(node.name) for shard in self.shards[path.root_key]]
 
     def record(self, path: Path, shard: Shard) -> Record:
         """The record of the last stage of a path on a shard."""
@@ -79,8 +78,8 @@ class Context:
         """A shard with the layers that stand on it up to the end of a path."""
         layers = {node.name: self.state.of(node.name)[shard.name] for node in done.nodes[1:]}
         parent = None
-        if shard.parent is not None and shard.parent_path is not None:
-            parent = self.base(shard.parent_path, shard.parent)
+        if shard.parent is not None and done.origin is not None:
+            parent = Parent(self.base(done.origin.before(), shard.parent), done.origin.owners)
         return BaseShard(self.paths.call(shard.root), shard.name, shard.record, shard.split, layers, done.last.name, parent)
 
     def resource(self, node: Node) -> str | None:

@@ -17,6 +17,7 @@ from datapipe.engine.task import Limits
 from datapipe.errors import RunError
 from datapipe.recipe import Node, Recipe
 from datapipe.run.context import Context
+from datapipe.run.expanding import expand_shards, list_expanded, parents_of
 from datapipe.run.group import resolve
 from datapipe.run.lines import Line, lines
 from datapipe.run.paths import Path, Paths
@@ -26,7 +27,7 @@ from datapipe.run.reading import list_shards, read_source
 from datapipe.run.state import State, conserve
 from datapipe.run.tasks import exchange, shard_tasks
 from datapipe.run.writing import write_out
-from datapipe.stage import Group, Sink, Source
+from datapipe.stage import Expand, Group, Sink, Source
 
 __all__ = ["open_run", "run_recipe"]
 
@@ -68,8 +69,11 @@ def _run_line(context: Context, line: Line) -> None:
     if head is not None and isinstance(head.stage, Sink):
         write_out(context, head)
     else:
-        if head is not None and isinstance(head.stage, Source):
-            read_source(context, line)
+        if head is not None and isinstance(head.stage, Source | Expand):
+            if isinstance(head.stage, Source):
+                read_source(context, line)
+            else:
+                expand_shards(context, head)
             rest = Line(line.nodes[1:], line.emits)
         _run_rest(context, rest)
     for node in line.nodes:
@@ -80,14 +84,22 @@ def _list_roots(context: Context, nodes: Sequence[Node]) -> None:
     """Make the shards known that come into a line whose source is not run by it."""
     for node in nodes:
         for path in context.paths.to(node.name):
-            if path.root.name in context.shards or path.root in nodes:
-                continue
-            if list_shards(context, path.root).unread:
-                raise RunError(f"{path.root.name!r} has input that is not read yet", remedy=f"run stage {path.root.name!r} first")
-            _require_done(context, path)
+            if path.root_key not in context.shards and path.root not in nodes:
+                _list_root(context, path)
+                _require_done(context, path)
     for node in nodes:
         if isinstance(node.stage, Group) and node.name not in context.verdicts and node is nodes[0]:
             context.verdicts[node.name] = resolve(context, node)
+
+
+def _list_root(context: Context, path: Path) -> None:
+    if path.origin is not None:
+        if path.origin.root_key not in context.shards:
+            _list_root(context, path.origin)
+        _require_done(context, path.origin)
+        list_expanded(context, path)
+    elif list_shards(context, path.root).unread:
+        raise RunError(f"{path.root.name!r} has input that is not read yet", remedy=f"run stage {path.root.name!r} first")
 
 
 def _require_done(context: Context, path: Path) -> None:
@@ -95,7 +107,7 @@ def _require_done(context: Context, path: Path) -> None:
     for node in path.nodes[1:-1]:
         if isinstance(node.stage, Group) and node.name not in context.verdicts:
             context.verdicts[node.name] = resolve(context, node)
-        lacking = [shard.name for shard in context.shards[path.root.name] if shard.name not in context.state.of(node.name)]
+        lacking = [shard.name for shard in context.shards[path.root_key] if shard.name not in context.state.of(node.name)]
         if lacking:
             raise RunError(f"stage {node.name!r} is not done for {len(lacking)} shards", remedy=f"run it before {path.last.name!r}")
 
@@ -116,11 +128,16 @@ def _close(context: Context, node: Node) -> None:
     shards = context.incoming(node)
     for path, shard in shards:
         before = None if path.root.name == node.name else context.record(path.before(), shard)
+        if isinstance(node.stage, Expand):
+            conserve(context.state.of(parents_of(node))[shard.name], before)
+            before = None
         conserve(context.record(path, shard), before)
     names = [shard.name for _, shard in shards]
     context.records[node.name] = context.state.close(node.name, names)
     if isinstance(node.stage, Group):
         context.state.close(exchange(node), names)
+    if isinstance(node.stage, Expand):
+        context.records[parents_of(node)] = context.state.close(parents_of(node), names)
     about = {
         "stage": node.name,
         "use": node.use,

@@ -24,9 +24,10 @@ __all__ = ["Path", "Paths"]
 
 @dataclass(frozen=True)
 class Path:
-    """Stages from a root (the first) to a stage (the last), by name."""
+    """Stages from a root (the first) to a stage (the last); `origin` is how the root's parents came to it."""
 
     nodes: tuple[Node, ...]
+    origin: Path | None = None  # only where the root is an Expand; ends at the root
 
     @property
     def root(self) -> Node:
@@ -38,30 +39,41 @@ class Path:
         """The stage itself."""
         return self.nodes[-1]
 
+    @property
+    def root_key(self) -> str:
+        """Name of the root, after that of its own root where it is an Expand."""
+        return f"{self.origin.root_key}>{self.root.name}" if self.origin else self.root.name
+
+    def then(self, *nodes: Node) -> Path:
+        """The path with more stages."""
+        return Path((*self.nodes, *nodes), self.origin)
+
     @cached_property
     def owners(self) -> dict[str, tuple[str, ...]]:
         """Stages before the last that may hold each column, newest first."""
         found: dict[str, tuple[str, ...]] = {}
+        if self.origin is not None:  # children have their parent's columns unless they bring their own
+            found = dict.fromkeys(self.origin.owners, (self.root.name,))
         for node in self.nodes[:-1]:
             for column in added(node):
-                found[column] = (node.name, *found.get(column, ()))
+                found[column] = (node.name, *(owner for owner in found.get(column, ()) if owner != node.name))
         return found
 
     def upto(self, name: str) -> Path:
         """The path to a stage on it."""
         names = [node.name for node in self.nodes]
-        return Path(self.nodes[: names.index(name) + 1])
+        return Path(self.nodes[: names.index(name) + 1], self.origin)
 
     def before(self) -> Path:
         """The path to the stage before the last."""
-        return Path(self.nodes[:-1])
+        return Path(self.nodes[:-1], self.origin)
 
 
 def added(node: Node) -> tuple[str, ...]:
     """Full names of the columns a stage gives, transient ones and those of the framework included."""
     own = [qualified(name, node.name) for name in node.stage.adds_for(node.config).names]
     if isinstance(node.stage, Source | Expand):
-        return (*PLACE, *own)
+        return (*PLACE, *own, *(("parent_row",) if isinstance(node.stage, Expand) else ()))
     if isinstance(node.stage, Map) and node.stage.guarded:
         own.append(qualified(FAILURE, node.name))
     return tuple(own)
@@ -74,7 +86,7 @@ class Paths:
         self.recipe = recipe
         self._stages_dir = stages_dir
         self.resources: dict[str, str] = {}
-        self._values: dict[tuple[str, str], str] = {}
+        self._values: dict[str, str] = {}
 
     def call(self, node: Node) -> Call:
         """The stage by name, for a task."""
@@ -85,16 +97,19 @@ class Paths:
         node = self.recipe.nodes[name]
         if isinstance(node.stage, Source):
             return [Path((node,))]
-        return [Path((*path.nodes, node)) for parent in node.parents for path in self.onward(parent)]
+        return [path.then(node) for parent in node.parents for path in self.onward(parent)]
 
     def onward(self, name: str) -> list[Path]:
         """Every path that documents leaving a stage have come; those it made itself start anew."""
         node = self.recipe.nodes[name]
-        return [Path((node,))] if isinstance(node.stage, Expand) else self.to(name)
+        came = self.to(name)
+        return [Path((node,), path) for path in came] if isinstance(node.stage, Expand) else came
 
     def values(self, path: Path) -> str:
         """Value fingerprint of the last stage's columns on this path."""
-        key = (path.root.name, path.last.name)
+        if path.origin is not None and len(path.nodes) == 1:
+            return self.values(path.origin)
+        key = f"{path.root_key}>{path.last.name}"
         if key not in self._values:
             self._values[key] = fingerprint(self.payload(path))
         return self._values[key]
@@ -116,7 +131,13 @@ class Paths:
         }
 
     def _read(self, path: Path, column: str) -> list[str]:
-        return [self.values(path.upto(owner)) for owner in path.owners.get(column, ())]
+        found = []
+        for owner in path.owners.get(column, ()):
+            if path.origin is not None and owner == path.root.name and column not in added(path.root):
+                found += self._read(path.origin, column)
+            else:
+                found.append(self.values(path.upto(owner)))
+        return found
 
     def decision(self, node: Node) -> str:
         """Fingerprint of the config that turns columns into reasons."""

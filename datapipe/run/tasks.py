@@ -29,7 +29,7 @@ def shard_tasks(context: Context, line: Line, incoming: Sequence[tuple[Path, Sha
         start = _first_stale(context, line, before, shard)
         if start is None:
             continue
-        done = Path((*before.nodes, *line.nodes[:start]))
+        done = before.then(*line.nodes[:start])
         steps = line_steps(context, Line(line.nodes[start:], line.emits), done, shard)
         tasks.append(ShardTask(context.store.url, context.base(done, shard), steps, context.limits))
     return tasks
@@ -40,7 +40,7 @@ def line_steps(context: Context, line: Line, done: Path, shard: Shard | None) ->
     steps = []
     path = done
     for node in line.nodes:
-        path = Path((*path.nodes, node))
+        path = path.then(node)
         values = context.values(path)
         verdicts = context.verdicts[node.name] if isinstance(node.stage, Group) else None
         steps.append(
@@ -57,7 +57,7 @@ def line_steps(context: Context, line: Line, done: Path, shard: Shard | None) ->
             )
         )
     if line.emits is not None:
-        path = Path((*path.nodes, line.emits))
+        path = path.then(line.emits)
         values = context.paths.values(path)
         steps.append(
             Step(
@@ -79,7 +79,7 @@ def _first_stale(context: Context, line: Line, before: Path, shard: Shard) -> in
     last = context.record(before, shard)
     path = before
     for number, node in enumerate(line.nodes):
-        path = Path((*path.nodes, node))
+        path = path.then(node)
         record = context.state.get(node.name, shard.name, context.values(path))
         if record is None or not current(context, record, last, path):
             return number
@@ -88,7 +88,7 @@ def _first_stale(context: Context, line: Line, before: Path, shard: Shard) -> in
         last = record
     if line.emits is None:
         return None
-    values = context.paths.values(Path((*path.nodes, line.emits)))
+    values = context.paths.values(path.then(line.emits))
     keys = context.state.get(exchange(line.emits), shard.name, values)
     if keys is None or keys.values != values or keys.rows_in != last.rows_kept or keys.base != last.base:
         return len(line.nodes)

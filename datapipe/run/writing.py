@@ -18,9 +18,9 @@ __all__ = ["write_out"]
 def write_out(context: Context, node: Node) -> None:
     """Write the documents that come into a sink."""
     stage: Any = node.stage
+    columns = stage.select(tuple(context.recipe.available(node.name)), node.config)
     tasks = []
     for path, shard in context.incoming(node):
-        columns = stage.select(tuple(path.owners), node.config)
         values = sink_values(context, path, columns)
         old = context.state.of(node.name).get(shard.name)
         if old is None or not _stands(context, old, path, shard, values):

@@ -1,0 +1,176 @@
+"""Finds input files, shares them out into splits, and packs rows into batches.
+
+What all sources need. A file is named relative to its *input root*, never by its absolute path, so that
+ids and shards stay the same when the input moves. The root of a glob is its leading folders without
+wildcards, of a folder the folder, of a single file the folder that it lies in.
+Costs one listing of each folder; no file is opened.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import xxhash
+
+from datapipe.errors import InputError
+from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, File, Split
+
+__all__ = ["batches", "bundle", "constant", "digest16", "find_files", "nearest_name", "one_split_per_file"]
+
+_WILDCARD = re.compile(r"[*?\[]")
+_BUNDLE_FILES = 512
+_BUNDLE_BYTES = 512 << 20
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+def find_files(paths: Iterable[str], *, suffixes: Sequence[str]) -> list[File]:
+    """The files that `paths` name, sorted by name; of folders, those that end in one of `suffixes`.
+
+    Raises InputError for a path without files, an unreadable one, and one name from two input roots.
+    """
+    by_path: dict[str, File] = {}
+    for pattern in paths:
+        try:
+            found = _matches(pattern, tuple(suffixes))
+        except (OSError, ValueError, ImportError) as error:
+            raise InputError(f"{pattern}: cannot be read ({error})", remedy="check the path and its rights") from error
+        for file in found:
+            by_path.setdefault(file.path, file)
+    by_name: dict[str, File] = {}
+    for file in by_path.values():
+        other = by_name.setdefault(file.name, file)
+        if other is not file:
+            raise InputError(
+                f"{other.path} and {file.path} are both named {file.name}",
+                remedy="read them by two stages with different `source` names",
+            )
+    return sorted(by_path.values(), key=lambda file: file.name)
+
+
+def _matches(pattern: str, suffixes: tuple[str, ...]) -> list[File]:
+    fs, path = fsspec.core.url_to_fs(pattern)
+    path = path.rstrip("/") or path
+    local = "file" in _protocols(fs)
+    if fs.isfile(path):
+        found, root = {path: fs.info(path)}, path.rpartition("/")[0]
+    elif fs.isdir(path):
+        if local and not os.access(path, os.R_OK | os.X_OK):
+            raise PermissionError("no right to list this folder")
+        everything = fs.find(path, detail=True)
+        found, root = {name: info for name, info in everything.items() if name.endswith(suffixes)}, path
+    elif _WILDCARD.search(path):
+        found, root = fs.glob(path, detail=True), _fixed_folder(path)
+    else:
+        found, root = {}, path
+    files = [_file(fs, name, info, root) for name, info in found.items() if info["type"] == "file"]
+    if not files:
+        raise _nothing(pattern, fs, path, suffixes)
+    return files
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
+def _file(fs: Any, path: str, info: dict[str, Any], root: str) -> File:
+    name = path[len(root) :].lstrip("/")
+    if "file" in _protocols(fs):
+        return File(path, name, info["size"], str(os.stat(path).st_mtime_ns))
+    changed = next((info[key] for key in ("ETag", "etag", "mtime", "LastModified", "created") if info.get(key)), "")
+    return File(fs.unstrip_protocol(path), name, info["size"] or 0, str(changed).strip('"'))
+
+
+def _fixed_folder(path: str) -> str:
+    parts = path.split("/")
+    first = next(place for place, part in enumerate(parts) if _WILDCARD.search(part))
+    return "/".join(parts[:first])
+
+
+def _nothing(pattern: str, fs: Any, path: str, suffixes: tuple[str, ...]) -> InputError:
+    if fs.isdir(path):
+        return InputError(f"{pattern}: this folder holds no file ending in {', '.join(suffixes)}")
+    folder = _fixed_folder(path) if _WILDCARD.search(path) else path
+    while folder and not fs.isdir(folder):
+        folder = folder.rpartition("/")[0]
+    return InputError(f"{pattern}: no such file", remedy=f"the nearest folder that exists is {folder or '/'}")
+
+
+# ---------------------------------------------------------------------------------------------- splits
+
+
+def one_split_per_file(files: Iterable[File]) -> list[Split]:
+    """Each file by itself, for files of many documents."""
+    return [Split(file.name, (file,)) for file in files]
+
+
+def bundle(
+    files: Sequence[File], *, target_files: int = _BUNDLE_FILES, target_bytes: int = _BUNDLE_BYTES
+) -> list[Split]:
+    """Small files in 2^k bundles by the leading k bits of xxh3_64(name), for files of one document.
+
+    k is the smallest that brings the mean bundle to the targets. A new file touches one bundle while k
+    stays; when the input has doubled, k grows and all bundles are read anew.
+    """
+    total = sum(file.size for file in files)
+    bits = 0
+    while len(files) > target_files << bits or (total > target_bytes << bits and len(files) > 1 << bits):
+        bits += 1
+    members: dict[int, list[File]] = {}
+    for file in sorted(files, key=lambda file: file.name):
+        members.setdefault(xxhash.xxh3_64_intdigest(file.name) >> (64 - bits), []).append(file)
+    return [Split(f"bundle-{number}-of-{1 << bits}", tuple(members[number])) for number in sorted(members)]
+
+
+# ---------------------------------------------------------------------------------------------- rows
+
+
+def digest16(data: bytes | memoryview) -> bytes:
+    """xxh3-128 of a payload, from which the document's id is made."""
+    return xxhash.xxh3_128_digest(data)
+
+
+def batches(
+    rows: Iterable[tuple[Any, ...]], schema: pa.Schema, constants: Mapping[str, str | None]
+) -> Iterator[pa.RecordBatch]:
+    """Rows as batches of at most 1,024 rows and 32 MiB of strings; a bigger row is its own batch.
+
+    A row holds its values in the order of `schema` without the columns in `constants`, which come last.
+    """
+    pending: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        weight = sum(len(value) for value in row if isinstance(value, (bytes, str)))
+        if pending and (len(pending) >= MAX_BATCH_ROWS or size + weight > MAX_BATCH_BYTES):
+            yield _batch(pending, schema, constants)
+            pending, size = [], 0
+        pending.append(row)
+        size += weight
+    if pending:
+        yield _batch(pending, schema, constants)
+
+
+def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema, constants: Mapping[str, str | None]) -> pa.RecordBatch:
+    width = len(schema) - len(constants)
+    arrays: list[pa.Array[Any]] = [
+        pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), list(schema)[:width], strict=True)
+    ]
+    arrays += [constant(constants[field.name], field.type, len(rows)) for field in list(schema)[width:]]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def constant(value: str | None, kind: pa.DataType, rows: int) -> pa.Array[Any]:
+    """A column of one value."""
+    return pa.nulls(rows, kind) if value is None else pa.repeat(pa.scalar(value, kind), rows)
+
+
+def nearest_name(name: str, names: Iterable[str]) -> str | None:
+    """The most similar of `names`, if any comes close."""
+    return next(iter(difflib.get_close_matches(name, list(names), 1, 0.5)), None)

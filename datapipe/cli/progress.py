@@ -1,0 +1,103 @@
+"""How a run's progress looks: a live line on a terminal, one plain line a minute elsewhere.
+
+Each shows documents a second, megabytes a second, the share kept so far and the time left.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from datapipe.corpus.record import Record
+
+__all__ = ["ConsoleProgress", "say_bytes"]
+
+PLAIN_SECONDS = 60.0
+LIVE_SECONDS = 0.2
+CLEAR = "\r\033[K"  # back to the start of the line, and empty it
+
+
+def say_bytes(size: float) -> str:
+    """A size for people."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def say_seconds(seconds: float) -> str:
+    """A duration for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@dataclass
+class _Line:
+    """The stages in hand: how far they are."""
+
+    stages: tuple[str, ...]
+    tasks: int
+    began: float = field(default_factory=time.perf_counter)
+    done: int = 0
+    documents: int = 0  # that came into the first stage
+    size: int = 0  # their bytes
+    kept: int = 0  # that the last stage let pass
+
+    def text(self) -> str:
+        seconds = max(time.perf_counter() - self.began, 1e-6)
+        share = f"{self.kept / self.documents:.1%} kept" if self.documents else "nothing yet"
+        left = seconds / self.done * (self.tasks - self.done) if self.done else None
+        ahead = f", {say_seconds(left)} left" if left else ""
+        rates = f"{self.documents / seconds:,.0f} documents/s, {self.size / seconds / 1e6:.1f} MB/s"
+        names = " → ".join(self.stages)
+        return f"{names}: {self.done}/{self.tasks} tasks, {self.documents:,} documents, {rates}, {share}{ahead}"
+
+
+class ConsoleProgress:
+    """Writes progress to standard error."""
+
+    def __init__(self, write: Callable[[str], object] = sys.stderr.write, *, live: bool | None = None) -> None:
+        self._write = write
+        self._live = sys.stderr.isatty() if live is None else live
+        self._clear = CLEAR if self._live else ""
+        self._line: _Line | None = None
+        self._shown = 0.0
+
+    def begin(self, stages: tuple[str, ...], tasks: int) -> None:
+        """Some stages start together."""
+        self._line = _Line(stages, tasks)
+        self._shown = time.perf_counter()
+
+    def advance(self, records: list[Record]) -> None:
+        """One task is done."""
+        line = self._line
+        if line is None:
+            return
+        line.done += 1
+        for record in records:
+            if record.stage == line.stages[0]:
+                line.documents += record.incoming.documents
+                line.size += record.bytes_in
+            if record.stage == line.stages[-1]:
+                line.kept += record.kept.documents
+        now = time.perf_counter()
+        if now - self._shown >= (LIVE_SECONDS if self._live else PLAIN_SECONDS):
+            self._shown = now
+            self._write(f"{CLEAR}{line.text()}" if self._live else f"{line.text()}\n")
+            sys.stderr.flush()
+
+    def end(self, stages: tuple[str, ...]) -> None:
+        """All tasks of the stages are done."""
+        line, self._line = self._line, None
+        if line is not None:
+            seconds = say_seconds(time.perf_counter() - line.began)
+            self._write(f"{self._clear}{line.text()}, done in {seconds}\n")
+
+    def note(self, line: str) -> None:
+        """Something worth a line."""
+        self._write(f"{self._clear}{line}\n")

@@ -1,0 +1,22 @@
+"""Recipes: safe YAML in, a checked graph of stages out, or every problem at once."""
+
+from __future__ import annotations
+
+from datapipe.recipe.document import write_document
+from datapipe.recipe.editor import recipe_schema
+from datapipe.recipe.load import load_recipe
+from datapipe.recipe.model import Cluster, Columns, Node, Recipe
+from datapipe.recipe.where import Where, WhereError, parse_where
+
+__all__ = [
+    "Cluster",
+    "Columns",
+    "Node",
+    "Recipe",
+    "Where",
+    "WhereError",
+    "load_recipe",
+    "parse_where",
+    "recipe_schema",
+    "write_document",
+]

@@ -1,0 +1,168 @@
+"""Follows the columns through a recipe: what each stage reads must have been given above it.
+
+Costs nothing for a sound recipe; a missing column imports all stages once, to say which of them gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from datapipe.errors import DatapipeError
+from datapipe.recipe.document import Document
+from datapipe.recipe.draft import Draft
+from datapipe.recipe.model import Columns
+from datapipe.recipe.where import Where, WhereError, parse_syntax, parse_where
+from datapipe.recipe.wording import did_you_mean
+from datapipe.registry import Registry
+from datapipe.schema import COLUMNS, PLACE, qualified
+from datapipe.stage import Expand, Group, Map, Sink, Source, SourceConfig, Stage, StageConfig
+
+__all__ = ["Follower"]
+
+_PARENT = {"parent_row": COLUMNS["parent_row"]}
+
+
+@dataclass(frozen=True)
+class Follower:
+    """What is needed to judge one stage: the document for problems, all drafts, and where stages are found."""
+
+    document: Document
+    drafts: dict[str, Draft]
+    registry: Registry
+
+    def follow(self, draft: Draft, parents: Sequence[Columns]) -> tuple[Columns | None, Where | None]:
+        """Columns after a stage and its checked `where`; None where a problem leaves them unknown."""
+        before = _joined(parents)
+        clash = next((name for name, kinds in _kinds(parents).items() if len(kinds) > 1), None)
+        if clash:
+            kinds = " and ".join(str(kind) for kind in _kinds(parents)[clash])
+            path = ("stages", draft.name, "from")
+            self.document.problem(path, f"column `{clash}` comes as {kinds}", "rename one of them in its source")
+        where = self._where(draft, before)
+        stage, config = draft.stage, draft.config
+        self._check_resource(draft)
+        if stage is None:
+            return None, where
+        if config is None:  # its options are wrong; what does not depend on them can still be followed
+            return (None if callable(stage.adds) else _after(draft.name, stage, None, before)), where
+        for column in dict.fromkeys(self._reads(draft, stage, config, before)):
+            self._check_column(draft, column, before)
+        if isinstance(stage, Source):
+            self._check_keep(draft, stage)
+        return _after(draft.name, stage, config, before), where
+
+    def check_syntax(self, draft: Draft) -> None:
+        """What can be said of a stage when the columns before it are not known."""
+        try:
+            parse_syntax(draft.where or "True")
+        except WhereError as error:
+            for message, remedy in error.problems:
+                self.document.problem(("stages", draft.name, "where"), message, remedy)
+
+    def _where(self, draft: Draft, before: Columns) -> Where | None:
+        path = ("stages", draft.name, "where")
+        if draft.where is None:
+            return None
+        if draft.stage is not None and not isinstance(draft.stage, Map | Group):
+            kind = type(draft.stage).__name__
+            self.document.problem(path, f"`where` has no meaning for a {kind}", "it limits a Map or a Group")
+            return None
+        try:
+            return parse_where(draft.where, before.types)
+        except WhereError as error:
+            for message, remedy in error.problems:
+                self.document.problem(path, message, remedy)
+        return None
+
+    def _check_resource(self, draft: Draft) -> None:
+        if draft.resource is not None and draft.stage is not None and draft.stage.prepare is None:
+            message = f"`{draft.use}` prepares nothing that another run could lend"
+            self.document.problem(("stages", draft.name, "resource"), message, "leave `resource` out")
+
+    def _check_keep(self, draft: Draft, stage: Source) -> None:
+        config = draft.config
+        for at, column in enumerate(config.keep if isinstance(config, SourceConfig) else ()):
+            if column not in stage.transient:
+                path = ("stages", draft.name, "keep", at)
+                remedy = did_you_mean(column, stage.transient) or "leave `keep` out"
+                self.document.problem(path, f"`{column}` is no transient column of `{draft.use}`", remedy)
+
+    def _reads(self, draft: Draft, stage: Stage, config: StageConfig, before: Columns) -> Iterator[str]:
+        yield from stage.reads_for(config)
+        if stage.prepare is not None:
+            reads = stage.prepare.reads
+            yield from reads(config) if callable(reads) else reads
+        own = set(stage.adds_for(config).names)
+        if isinstance(stage, Map | Group):
+            yield from (column for column in stage.decides or () if column not in own)
+        if isinstance(stage, Group):
+            yield from stage.applies
+        if isinstance(stage, Sink):
+            try:
+                yield from stage.select(tuple(before.types), config)
+            except DatapipeError as error:
+                self.document.problem(("stages", draft.name), error.message, error.remedy)
+
+    def _check_column(self, draft: Draft, column: str, before: Columns) -> None:
+        path = ("stages", draft.name)
+        if column not in before.types:
+            message = f"`{draft.use}` reads column `{column}`, which no stage above gives"
+            self.document.problem(path, message, self._who_gives(column, before))
+        elif column in before.partial:
+            message = f"`{draft.use}` reads column `{column}`, which only some of the stages in `from` give"
+            self.document.problem(path, message, self._who_gives(column, before))
+
+    def _who_gives(self, column: str, before: Columns) -> str:
+        below = [draft.name for draft in self.drafts.values() if column in _given(draft)]
+        if below:
+            return f"stage '{below[0]}' of this recipe gives it; read from it"
+        givers = sorted({name for name in self.registry.names() if column in self._declared(name)})
+        if givers:
+            return f"given by {', '.join(givers)}"
+        return did_you_mean(column, before.types)
+
+    def _declared(self, use: str) -> tuple[str, ...]:
+        """Columns that a stage gives with no options set; nothing if that cannot be told."""
+        try:
+            stage = self.registry.load(use)
+            adds = stage.adds_for(stage.config()) if callable(stage.adds) else stage.adds
+        except (DatapipeError, ValidationError):
+            return ()
+        return tuple(adds.names)
+
+
+def _given(draft: Draft) -> tuple[str, ...]:
+    if draft.stage is None or draft.config is None:
+        return ()
+    return tuple(qualified(column, draft.name) for column in draft.stage.adds_for(draft.config).names)
+
+
+def _kinds(parents: Sequence[Columns]) -> dict[str, dict[pa.DataType, None]]:
+    kinds: dict[str, dict[pa.DataType, None]] = {}
+    for parent in parents:
+        for name, kind in parent.types.items():
+            kinds.setdefault(name, {})[kind] = None
+    return kinds
+
+
+def _joined(parents: Sequence[Columns]) -> Columns:
+    """Columns of several branches put together."""
+    types = {name: next(iter(kinds)) for name, kinds in _kinds(parents).items()}
+    partial = {name for name in types for parent in parents if name not in parent.types or name in parent.partial}
+    transient = frozenset().union(*(parent.transient for parent in parents))
+    return Columns(types, frozenset(partial), transient)
+
+
+def _after(name: str, stage: Stage, config: StageConfig | None, before: Columns) -> Columns:
+    adds = stage.adds(config) if callable(stage.adds) else stage.adds
+    added = {qualified(field.name, name): field.type for field in adds}
+    if isinstance(stage, Source):
+        kept = config.keep if isinstance(config, SourceConfig) else ()
+        return Columns({**PLACE, **added}, transient=frozenset(stage.transient) - frozenset(kept))
+    if isinstance(stage, Expand):  # children have what they do not bring themselves from their parents
+        added = {**PLACE, **_PARENT, **added}
+    return Columns({**before.types, **added}, before.partial - added.keys(), before.transient - added.keys())

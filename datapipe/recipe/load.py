@@ -1,0 +1,78 @@
+"""Reads a recipe file and gives the checked graph, or every problem at once.
+
+Costs importing the stages that the recipe uses, nothing else: no input is opened and no folder is made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from datapipe.errors import Problem, RecipeError
+from datapipe.recipe.columns import Follower
+from datapipe.recipe.document import Document, read_document
+from datapipe.recipe.draft import Draft, apply_overrides, draft_head, draft_stages
+from datapipe.recipe.graph import check_graph
+from datapipe.recipe.model import Columns, Node, Recipe
+from datapipe.registry import Registry
+
+__all__ = ["load_recipe"]
+
+_LINE = re.compile(r":(\d+)(?=: |$)")
+
+
+def load_recipe(path: Path, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in `path`, with `key=value` overrides put in. Relative paths in it mean the current directory.
+
+    Raises InputError if the file cannot be read, RecipeError with every problem that it has.
+    """
+    document = read_document(path)
+    if not document.problems:
+        apply_overrides(document, overrides)
+    head = draft_head(document)
+    drafts = draft_stages(document, registry)
+    nodes, columns = _nodes(document, drafts, registry)
+    if document.problems or head is None:
+        raise RecipeError(_in_order(document.problems))
+    return Recipe(path=path, head=head, nodes=nodes, columns=columns)
+
+
+def _nodes(
+    document: Document, drafts: dict[str, Draft], registry: Registry
+) -> tuple[dict[str, Node], dict[str, Columns]]:
+    """Every stage that is complete, and the columns after it; a stage below one that is not is left out."""
+    sound = check_graph(document, drafts)
+    follower = Follower(document, drafts, registry)
+    nodes: dict[str, Node] = {}
+    columns: dict[str, Columns] = {}
+    for name, draft in drafts.items():
+        if name not in sound or any(parent not in columns for parent in draft.parents):
+            follower.check_syntax(draft)
+            continue
+        after, where = follower.follow(draft, [columns[parent] for parent in draft.parents])
+        if after is not None:
+            columns[name] = after
+        if draft.stage is None or draft.config is None:
+            continue
+        nodes[name] = Node(
+            name=name,
+            use=draft.use,
+            stage=draft.stage,
+            config=draft.config,
+            parents=draft.parents,
+            where=where,
+            resource=draft.resource,
+            line=document.line(("stages", name)),
+        )
+    return nodes, columns
+
+
+def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """By line; what `--set` brought comes last."""
+
+    def line(problem: Problem) -> int:
+        match = _LINE.search(problem.where)
+        return int(match[1]) if match and not problem.where.startswith("--set") else 10**9
+
+    return tuple(sorted(dict.fromkeys(problems), key=line))

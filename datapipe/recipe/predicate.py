@@ -1,0 +1,122 @@
+"""What a checked `where:` expression is made of: frozen nodes that turn a batch into true, false or null.
+
+Nodes can be pickled. Costs a few Arrow kernels a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Literal, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["Column", "Compare", "Constant", "In", "Join", "Missing", "Node", "Not"]
+
+Constant: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column by its full name; a condition by itself if it is bool."""
+
+    name: str
+
+    def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
+        """The values, row by row."""
+        values = batch.column(self.name)
+        return pc.cast(values, values.type.value_type) if isinstance(values.type, pa.DictionaryType) else values
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Whether a column has no value."""
+
+    column: Column
+
+    def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
+        """True, false or null, row by row."""
+        return pc.is_null(self.column.evaluate(batch))
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Two sides and a sign; null where a side is null."""
+
+    left: Column | Constant
+    sign: str
+    right: Column | Constant
+
+    def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
+        """True, false or null, row by row."""
+        left, right = _alike(_value(self.left, batch), _value(self.right, batch))
+        compared: pa.Array[Any] = _SIGNS[self.sign](left, right)
+        return compared
+
+
+@dataclass(frozen=True)
+class In:
+    """Whether a column has one of the values."""
+
+    column: Column
+    values: tuple[Constant, ...]
+
+    def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
+        """True, false or null, row by row."""
+        found = [Compare(self.column, "==", value).evaluate(batch) for value in self.values]
+        return reduce(pc.or_kleene, found)
+
+
+@dataclass(frozen=True)
+class Not:
+    """The opposite; null stays null."""
+
+    inner: Node
+
+    def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
+        """True, false or null, row by row."""
+        return pc.invert(self.inner.evaluate(batch))
+
+
+@dataclass(frozen=True)
+class Join:
+    """All parts, or any part, by Kleene's logic."""
+
+    combine: Literal["and", "or"]
+    parts: tuple[Node, ...]
+
+    def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
+        """True, false or null, row by row."""
+        kernel = pc.and_kleene if self.combine == "and" else pc.or_kleene
+        return reduce(kernel, [part.evaluate(batch) for part in self.parts])
+
+
+Node: TypeAlias = Column | Missing | Compare | In | Not | Join
+
+_SIGNS: dict[str, Callable[..., Any]] = {
+    "==": pc.equal,
+    "!=": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+}
+
+
+def _value(side: Column | Constant, batch: pa.RecordBatch) -> Any:
+    return side.evaluate(batch) if isinstance(side, Column) else pa.scalar(side)
+
+
+def _alike(left: Any, right: Any) -> tuple[Any, Any]:
+    """Both sides in one type: text as large_string, whole numbers as int64, mixed or unsigned 64-bit as float64."""
+    if left.type == right.type:
+        return left, right
+    if pa.types.is_string(left.type) or pa.types.is_large_string(left.type):
+        kind: pa.DataType = pa.large_string()
+    elif any(pa.types.is_floating(side.type) or side.type == pa.uint64() for side in (left, right)):
+        kind = pa.float64()
+    else:
+        kind = pa.int64()
+    return tuple(side if side.type == kind else pc.cast(side, kind, safe=False) for side in (left, right))

@@ -1,0 +1,205 @@
+"""Reads the syntax tree of a `where:` expression into nodes that can be evaluated, and checks its types.
+
+Every kind of Python syntax that is not named here is a problem, never evaluated; all problems of an expression
+are collected. Costs nothing worth naming: an expression has a few dozen nodes.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Literal, TypeAlias
+
+import pyarrow as pa
+
+from datapipe.recipe.predicate import Column, Compare, Constant, In, Join, Missing, Node, Not
+
+__all__ = ["Reader"]
+
+Class: TypeAlias = Literal["text", "number", "bool", "other"]
+
+MAX_DEPTH = 50
+
+_OPERATORS: dict[type[ast.cmpop], str] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Is: "==",
+    ast.IsNot: "!=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
+NOTHING = Column("")  # stands for a part that has a problem
+
+
+class Reader:
+    """Turns Python's syntax tree into ours and collects every problem on the way."""
+
+    def __init__(self, text: str, available: Mapping[str, pa.DataType]) -> None:
+        self.text = text
+        self.available = available
+        self.seen: list[str] = []
+        self.problems: list[tuple[str, str]] = []
+
+    def condition(self, node: ast.expr, depth: int) -> Node:
+        """A part that is true, false or unknown."""
+        if depth > MAX_DEPTH:
+            return self._problem("the expression is nested too deep", "simplify it")
+        if isinstance(node, ast.BoolOp):
+            parts = tuple(self.condition(part, depth + 1) for part in node.values)
+            return Join("and" if isinstance(node.op, ast.And) else "or", parts)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return Not(self.condition(node.operand, depth + 1))
+        if isinstance(node, ast.Compare):
+            return self._comparison(node)
+        if isinstance(node, ast.Name | ast.Attribute):
+            return self._flag(node)
+        return self._unknown(node)
+
+    def _flag(self, node: ast.Name | ast.Attribute) -> Node:
+        column = self._column(node)
+        if column is not NOTHING and self._class_of(column) != "bool":
+            kind = self.available[column.name]
+            return self._problem(
+                f"column `{column.name}` holds {kind}, which is no condition", "compare it with a value"
+            )
+        return column
+
+    def _comparison(self, node: ast.Compare) -> Node:
+        sides = (node.left, *node.comparators)
+        parts = tuple(
+            self._pair(left, _OPERATORS[type(sign)], right)
+            for left, sign, right in zip(sides, node.ops, sides[1:], strict=False)
+        )
+        return parts[0] if len(parts) == 1 else Join("and", parts)
+
+    def _pair(self, left: ast.expr, sign: str, right: ast.expr) -> Node:
+        if _is_none(left):
+            left, right = right, left
+        if _is_none(right):
+            return self._missing(left, sign)
+        if sign in {"in", "not in"}:
+            return self._membership(left, sign, right)
+        one, other = self._side(left), self._side(right)
+        if one is NOTHING or other is NOTHING:
+            return NOTHING
+        if not isinstance(one, Column) and not isinstance(other, Column):
+            return self._problem(
+                f"`{self._source(left)} {sign} {self._source(right)}` compares no column", "name a column"
+            )
+        return Compare(one, sign, other) if self._comparable(one, sign, other) else NOTHING
+
+    def _missing(self, node: ast.expr, sign: str) -> Node:
+        if sign not in {"==", "!="}:
+            return self._problem(f"None cannot be compared by `{sign}`", "use == None or != None")
+        if not isinstance(node, ast.Name | ast.Attribute):
+            return self._problem("only a column can be compared with None", "name a column")
+        column = self._column(node)
+        return Missing(column) if sign == "==" else Not(Missing(column))
+
+    def _membership(self, node: ast.expr, sign: str, values: ast.expr) -> Node:
+        if not isinstance(values, ast.List | ast.Tuple | ast.Set) or not values.elts:
+            return self._problem(f"`{sign}` needs a list of values", f"write it like: language {sign} ['en', 'zh']")
+        if any(_is_none(value) for value in values.elts):
+            return self._problem(f"None stands in a list for `{sign}`", "add: or column == None")
+        column = self._side(node)
+        constants = tuple(self._side(value) for value in values.elts)
+        if column is NOTHING or any(value is NOTHING for value in constants):
+            return NOTHING
+        if not isinstance(column, Column) or any(isinstance(value, Column) for value in constants):
+            return self._problem(f"`{sign}` compares a column with plain values", "put the column first")
+        plain = tuple(value for value in constants if not isinstance(value, Column))
+        if not all(self._comparable(column, "==", value) for value in plain):
+            return NOTHING
+        found = In(column, plain)
+        return found if sign == "in" else Not(found)
+
+    def _side(self, node: ast.expr) -> Column | Constant:
+        """A column or a constant; `NOTHING` after a problem."""
+        if isinstance(node, ast.Name | ast.Attribute):
+            return self._column(node)
+        sign = 1
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+            sign, node = (-1 if isinstance(node.op, ast.USub) else 1), node.operand
+        value = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(value, bool | str) and sign == 1:
+            return value
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return self._unknown(node)
+        if isinstance(value, int) and not -(2**63) <= sign * value < 2**63:
+            return self._problem(f"{sign * value} is outside the range of 64-bit numbers", "use a smaller number")
+        return sign * value
+
+    def _column(self, node: ast.Name | ast.Attribute) -> Column:
+        parts: list[str] = []
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):
+            parts.append(inner.attr)
+            inner = inner.value
+        if not isinstance(inner, ast.Name):
+            return self._unknown(node)
+        name = ".".join((inner.id, *reversed(parts)))
+        if name not in self.available:
+            near = get_close_matches(name, self.available, n=3, cutoff=0.5)
+            known = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(self.available))}"
+            return self._problem(f"there is no column `{name}` here", known)
+        self.seen.append(name)
+        return Column(name)
+
+    def _class_of(self, side: Column | Constant) -> Class:
+        return class_of(self.available[side.name]) if isinstance(side, Column) else class_of_constant(side)
+
+    def _comparable(self, left: Column | Constant, sign: str, right: Column | Constant) -> bool:
+        one, other = self._class_of(left), self._class_of(right)
+        if "other" in {one, other}:
+            column = left if one == "other" else right
+            self._problem(f"column `{self._show(column)}` cannot be compared", "only with == None")
+            return False
+        if one != other:
+            self._problem(f"`{self._show(left)}` ({one}) cannot be compared with `{self._show(right)}` ({other})", "")
+            return False
+        if one == "bool" and sign not in {"==", "!="}:
+            self._problem(f"`{self._show(left)}` is true or false and cannot be compared by `{sign}`", "use == or !=")
+            return False
+        return True
+
+    def _show(self, side: Column | Constant) -> str:
+        return side.name if isinstance(side, Column) else repr(side)
+
+    def _unknown(self, node: ast.expr) -> Column:
+        return self._problem(
+            f"`{self._source(node)}` is not allowed here", "use columns, values, comparisons, in, and, or, not"
+        )
+
+    def _source(self, node: ast.expr) -> str:
+        segment = ast.get_source_segment(self.text, node) or "?"
+        return segment if len(segment) <= 60 else f"{segment[:60]}…"
+
+    def _problem(self, message: str, remedy: str) -> Column:
+        self.problems.append((message, remedy))
+        return NOTHING
+
+
+def class_of(kind: pa.DataType) -> Class:
+    """What a column of this Arrow type can be compared with."""
+    if isinstance(kind, pa.DictionaryType):
+        return class_of(kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "text"
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return "number"
+    return "bool" if pa.types.is_boolean(kind) else "other"
+
+
+def class_of_constant(value: Constant) -> Class:
+    if isinstance(value, str):
+        return "text"
+    return "bool" if isinstance(value, bool) else "number"
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None

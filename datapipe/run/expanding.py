@@ -1,0 +1,43 @@
+"""Runs an Expand: where the parents of a shard changed, its children are made anew."""
+
+from __future__ import annotations
+
+from datapipe.engine.expand import PARENTS, run_expand
+from datapipe.engine.task import ExpandTask
+from datapipe.recipe import Node
+from datapipe.run.context import Context, Shard
+from datapipe.run.paths import Path
+
+__all__ = ["expand_shards", "list_expanded", "parents_of"]
+
+
+def parents_of(node: Node) -> str:
+    """Where the records of an Expand's parents stand."""
+    return f"{node.name}/{PARENTS}"
+
+
+def expand_shards(context: Context, node: Node) -> None:
+    """Make the children of every shard that comes in and is not current."""
+    tasks = []
+    for path, shard in context.incoming(node):
+        values = context.paths.values(path)
+        before = context.record(path.before(), shard)
+        old = context.state.of(parents_of(node)).get(shard.name)
+        same = old and old.values == values and old.rows_in == before.rows_kept and old.base == before.base
+        if not same or shard.name not in context.state.of(node.name):
+            base = context.base(path.before(), shard)
+            call = context.paths.call(node)
+            tasks.append(ExpandTask(context.store.url, base, call, path.owners, values, context.resource(node)))
+    context.carry_out((node.name,), run_expand, tasks)
+    for path in context.paths.onward(node.name):
+        list_expanded(context, path)
+
+
+def list_expanded(context: Context, path: Path) -> None:
+    """Make the shards of children known that stand on one path."""
+    assert path.origin is not None
+    parents = context.shards[path.origin.root_key]
+    records = context.state.of(path.root.name)
+    context.shards[path.root_key] = [
+        Shard(path.root, records[parent.name], None, parent) for parent in parents if parent.name in records
+    ]

@@ -1,0 +1,70 @@
+"""Text as bytes: decoding, segmentation, hashes, normal form and the measures that rules are made of.
+
+Importing this package imports nothing else; each name brings in its module when first used (numba takes half a
+second to import, and decoding a page does not need it).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datapipe.text.buffers import BytesView, readonly, view_bytes
+    from datapipe.text.cache import SegmentationCache, carry, forget, segment
+    from datapipe.text.decode import UndecodableText, decode_html
+    from datapipe.text.hashing import hash128, hash_slices, xxh3_128_hex, xxh64
+    from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
+    from datapipe.text.quality import quality_measures
+    from datapipe.text.reference import word_hash
+    from datapipe.text.repetition import repetition_measures
+    from datapipe.text.segmentation import Segmentation, Spans, Words
+    from datapipe.text.tables import TABLES_VERSION
+    from datapipe.text.warm import warm_up
+
+__all__ = [
+    "TABLES_VERSION",
+    "BytesView",
+    "NormalForm",
+    "Segmentation",
+    "SegmentationCache",
+    "Spans",
+    "UndecodableText",
+    "Words",
+    "carry",
+    "decode_html",
+    "forget",
+    "hash128",
+    "hash_slices",
+    "normal_form",
+    "normalised_hash",
+    "quality_measures",
+    "readonly",
+    "repetition_measures",
+    "segment",
+    "view_bytes",
+    "warm_up",
+    "word_hash",
+    "xxh3_128_hex",
+    "xxh64",
+]
+
+_MODULES = {
+    "buffers": ("BytesView", "readonly", "view_bytes"),
+    "cache": ("SegmentationCache", "carry", "forget", "segment"),
+    "decode": ("UndecodableText", "decode_html"),
+    "hashing": ("hash128", "hash_slices", "xxh3_128_hex", "xxh64"),
+    "normalise": ("NormalForm", "normal_form", "normalised_hash"),
+    "quality": ("quality_measures",),
+    "reference": ("word_hash",),
+    "repetition": ("repetition_measures",),
+    "segmentation": ("Segmentation", "Spans", "Words"),
+    "tables": ("TABLES_VERSION",),
+    "warm": ("warm_up",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

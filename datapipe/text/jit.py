@@ -1,0 +1,57 @@
+"""The one way this package compiles numeric code.
+
+What: `kernel`, a typed wrapper of numba's `njit`, and names for the array types that kernels take.
+Why: every kernel is kept in numba's disk cache and runs without the interpreter lock; both are easily forgotten.
+Costs: importing this module imports numba (about half a second); a kernel compiles at its first call
+(0.1-1 s each, once per machine and version: see `datapipe.text.warm`).
+
+Two rules for kernels. They always get the same array types (see `buffers.readonly`), so that each compiles once.
+And numba's cache looks only at the file of the called kernel: after editing a helper that other files' kernels
+call, delete `__pycache__` or set another `NUMBA_CACHE_DIR`.
+"""
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Int = int | np.integer[Any]  # numbers in kernels are of either
+Uint8s = npt.NDArray[np.uint8]
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+Uint64s = npt.NDArray[np.uint64]
+Float64s = npt.NDArray[np.float64]
+
+# uint64 with int64 becomes float64 in numba: constants and shifts of hashes are wrapped with this.
+U64: Callable[[Any], Any] = np.uint64
+
+# No kernel makes arrays, so none needs to count references to them; counting, atomically at each call, took more
+# than half of the time, and a good part of compiling.
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+
+
+# Typed by hand: `_nrt` and the wrapper options are known to numba, not to its stubs.
+_njit: Callable[..., Callable[[Any], Any]] = numba.njit
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """A part of kernels, compiled once and merged into each that calls it; not callable from Python."""
+    return cast("Callable[P, R]", _njit(**_OPTIONS, forceinline=True, no_cpython_wrapper=True)(function))
+
+
+def pasted(function: Callable[P, R]) -> Callable[P, R]:
+    """A part of kernels whose code is pasted into its caller before types are known: the fastest to run.
+
+    For parts that are called from one place, or a line long: each paste is compiled anew.
+    """
+    return cast("Callable[P, R]", _njit(**_OPTIONS, inline="always", no_cpython_wrapper=True)(function))
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function of numbers and arrays at its first call; cached on disk, without the interpreter lock."""
+    return cast("Callable[P, R]", _njit(**_OPTIONS, cache=True)(function))

@@ -1,0 +1,77 @@
+"""The measures of texts in plain Python, by counting: what the tests compare the kernels with.
+
+Costs: thousands of times the kernels' time; never on the path of data.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import xxhash
+
+from datapipe.text.reference import IS_WORD, lines, normal_words, paragraphs, tokens
+
+BULLETS = tuple("-*\u2022\u2023\u25aa\u25cf\u25e6")
+ELLIPSES = ("...", "\u2026")
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _extra_copies(pieces: Sequence[str]) -> tuple[float, float]:
+    """Shares of pieces, and of their characters, that stood before."""
+    copies = [piece for i, piece in enumerate(pieces) if piece in pieces[:i]]
+    return _share(len(copies), len(pieces)), _share(sum(map(len, copies)), sum(map(len, pieces)))
+
+
+def _characters_in(grams: list[tuple[str, ...]], wanted: set[tuple[str, ...]], lengths: list[int]) -> int:
+    """Characters of the words that stand in any of the wanted n-grams."""
+    covered = {i + k for i, gram in enumerate(grams) if gram in wanted for k in range(len(gram))}
+    return sum(lengths[i] for i in covered)
+
+
+def repetition_measures(text: str, *, top: Iterable[int], duplicate: Iterable[int]) -> dict[str, float]:
+    """As `repetition.repetition_measures`, of one text."""
+    measures: dict[str, float] = {}
+    for name, spans in (("line", lines(text)), ("paragraph", paragraphs(text))):
+        pieces = [text[start:end] for start, end in spans]
+        measures[f"duplicate_{name}s"], measures[f"duplicate_{name}_characters"] = _extra_copies(pieces)
+    words = [text[token.start : token.end] for token in tokens(text) if token.kind & IS_WORD]
+    lengths = [len(word) for word in words]
+    folded = [word.casefold() for word in words]
+    top = tuple(top)
+    for size in (*top, *(sizes := tuple(duplicate))):
+        grams = [tuple(folded[i : i + size]) for i in range(len(folded) - size + 1)]
+        counts = Counter(grams)
+        repeated = {gram for gram, count in counts.items() if count > 1}
+        if size in top:
+            # Counter keeps the order of first meetings, and max takes the first of equals.
+            first = {max(counts, key=counts.__getitem__)} & repeated if counts else set()
+            measures[f"top_{size}_gram"] = _share(_characters_in(grams, first, lengths), sum(lengths))
+        if size in sizes:
+            measures[f"duplicate_{size}_grams"] = _share(_characters_in(grams, repeated, lengths), sum(lengths))
+    return measures
+
+
+def quality_measures(text: str, *, stop_words: Iterable[str]) -> dict[str, float]:
+    """As `quality.quality_measures`, of one text."""
+    words = [text[token.start : token.end] for token in tokens(text) if token.kind & IS_WORD]
+    units = text.split()
+    rows = [text[start:end] for start, end in lines(text)]
+    folded = {word.casefold() for word in words}
+    return {
+        "words": len(words),
+        "mean_word_length": _share(sum(map(len, words)), len(words)),
+        "hash_marks_per_word": _share(text.count("#"), len(words) or 1),
+        "ellipses_per_word": _share(sum(map(text.count, ELLIPSES)), len(words) or 1),
+        "bullet_lines": _share(sum(row.startswith(BULLETS) for row in rows), len(rows)),
+        "ellipsis_lines": _share(sum(row.endswith(ELLIPSES) for row in rows), len(rows)),
+        "alphabetic_words": _share(sum(any(map(str.isalpha, unit)) for unit in units), len(units)),
+        "stop_words": len({word.casefold() for word in stop_words} & folded),
+    }
+
+
+def normalised_hash(text: str, *, seeds: Iterable[int]) -> list[int]:
+    """As `normalise.normalised_hash`, of one text."""
+    form = " ".join(normal_words(text)) or text.strip()
+    return [xxhash.xxh64_intdigest(form.encode(), seed) for seed in seeds]

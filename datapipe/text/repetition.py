@@ -1,0 +1,239 @@
+"""How much a document repeats itself: the repetition measures of Gopher.
+
+Source: Rae et al. 2021 (Gopher), table A1, by the paper's wording, where public tools differ from it and from each
+other: shares are of the characters contained in duplicates; of lines and paragraphs only the extra copies count;
+of n-grams every copy counts, but each word once, however many repeated n-grams it stands in. The most frequent
+n-gram counts only if it occurs twice. Shares of n-grams are of the characters in words, without punctuation.
+Costs: 180 MB/s of English, 70 of Chinese, after the segmentation. A repeated n-gram begins only where the
+(n-1)-grams at its first and second word are both repeated, so only the pass over 2-grams looks at all words.
+Scratch: 32 bytes a word and up to 24 bytes a word for a hash table, of the largest document.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from datapipe.text.characters import mix
+from datapipe.text.jit import U64, Float64s, Int, Int32s, Int64s, Uint8s, Uint64s, inlined, kernel, pasted
+from datapipe.text.reference import IS_WORD
+from datapipe.text.segmentation import Segmentation, Spans
+
+TOP_NGRAMS = (2, 3, 4)
+DUPLICATE_NGRAMS = (5, 6, 7, 8, 9, 10)
+LONGEST_NGRAM = 64
+
+EMPTY = np.int64(-1)  # not a Python integer, for which numba compiles anew
+COMBINE = U64(0x9FB21C651E98DF25)  # any large odd number
+FIRST_BITS = U64(32)
+FIRST_MASK = U64(0xFFFFFFFF)
+
+
+class _Scratch(NamedTuple):
+    """Of one call and thread. table: uint64 (power of two,), epoch << 32 | index; epoch: uint64 (1,).
+
+    For each word of a document: hashes, grams uint64; lengths, leaders, counts, places int32.
+    """
+
+    table: Uint64s
+    epoch: Uint64s
+    hashes: Uint64s
+    grams: Uint64s
+    lengths: Int32s
+    leaders: Int32s
+    counts: Int32s
+    places: Int32s
+
+
+class _Pieces(NamedTuple):
+    """Spans as the kernel needs them."""
+
+    first: Int64s
+    last: Int64s
+    length: Int32s
+    hashes: Uint64s
+
+
+@inlined
+def _leader(scratch: _Scratch, hashed: object, index: Int, mask: object) -> Int:
+    """The first index met with this hash in this epoch (index itself if none); its count goes up."""
+    table, epoch = scratch.table, scratch.epoch[0]
+    slot = hashed & mask  # type: ignore[operator]
+    while table[slot] >> FIRST_BITS == epoch:
+        first = int(table[slot] & FIRST_MASK)
+        if scratch.grams[first] == hashed:
+            scratch.counts[first] += 1
+            return first
+        slot = (slot + U64(1)) & mask
+    table[slot] = epoch << FIRST_BITS | U64(index)
+    scratch.counts[index] = 1
+    return index
+
+
+@inlined
+def _new_epoch(scratch: _Scratch, items: int) -> object:
+    """Empty the hash table without touching it; returns the mask of the part that so many items need."""
+    scratch.epoch[0] += U64(1)
+    size = 16
+    while 2 * size < 3 * items:
+        size *= 2
+    return U64(size - 1)
+
+
+@pasted
+def _extra_copies(spans: _Pieces, x: int, scratch: _Scratch) -> tuple[int, int, int]:
+    """Of document x: spans that stood before, their characters, all characters."""
+    first, last = spans.first[x], spans.last[x]
+    mask = _new_epoch(scratch, last - first)
+    copies, copied, characters = 0, 0, 0
+    for i in range(last - first):
+        length = spans.length[first + i]
+        characters += length
+        scratch.grams[i] = spans.hashes[first + i]
+        if _leader(scratch, scratch.grams[i], i, mask) != i:
+            copies += 1
+            copied += length
+    return copies, copied, characters
+
+
+@inlined
+def _covered(scratch: _Scratch, found: int, size: int, leader: Int) -> int:
+    """Characters of the words in the n-grams found (only those led by `leader` unless that is EMPTY), each once."""
+    total, done = 0, 0
+    for q in range(found):
+        i = scratch.places[q]
+        if leader == EMPTY or leader == scratch.leaders[i]:
+            for word in range(max(i, done), i + size):
+                total += scratch.lengths[word]
+            done = i + size
+    return total
+
+
+@pasted
+def _most_frequent(scratch: _Scratch, found: int) -> Int:
+    """The leader of the n-gram met most often, the first such."""
+    best, most = EMPTY, 0
+    for q in range(found):
+        i = scratch.places[q]
+        if scratch.leaders[i] == i and scratch.counts[i] > most:
+            best, most = i, scratch.counts[i]
+    return best
+
+
+@pasted
+def _repeated(scratch: _Scratch, candidates: int, size: int) -> int:
+    """Of the n-grams at places[:candidates], keep those that occur twice; returns how many are kept."""
+    mask = _new_epoch(scratch, candidates)
+    for q in range(candidates):
+        i = np.int64(scratch.places[q])
+        gram = mix(scratch.grams[i] * COMBINE + scratch.hashes[i + size - 1])
+        scratch.grams[i] = gram
+        scratch.leaders[i] = _leader(scratch, gram, i, mask)
+    kept = 0
+    for q in range(candidates):
+        i = scratch.places[q]
+        if scratch.counts[scratch.leaders[i]] > 1:
+            scratch.places[kept] = i
+            kept += 1
+    return kept
+
+
+@pasted
+def _measure_ngrams(scratch: _Scratch, words: int, rows: Int64s, out: Float64s) -> None:
+    """Characters in the top n-gram (into out[rows[0, n]]) and in repeated n-grams (out[rows[1, n]])."""
+    for i in range(words):
+        scratch.grams[i] = scratch.hashes[i]
+        scratch.places[i] = i
+    found = words
+    for size in range(2, rows.shape[1]):
+        candidates = 0
+        for q in range(found - 1):
+            if scratch.places[q + 1] == scratch.places[q] + 1:
+                scratch.places[candidates] = scratch.places[q]
+                candidates += 1
+        found = _repeated(scratch, candidates, size)
+        if found == 0:
+            return
+        if rows[0, size] >= 0:
+            out[rows[0, size]] = _covered(scratch, found, size, _most_frequent(scratch, found))
+        if rows[1, size] >= 0:
+            out[rows[1, size]] = _covered(scratch, found, size, EMPTY)
+
+
+@pasted
+def _gather_words(words: _Pieces, kinds: Uint8s, x: int, scratch: _Scratch) -> tuple[int, int]:
+    """The words of document x, without punctuation, into the scratch: how many, and their characters."""
+    count, characters = 0, 0
+    for token in range(words.first[x], words.last[x]):
+        scratch.hashes[count] = words.hashes[token]
+        scratch.lengths[count] = words.length[token]
+        if kinds[token] & IS_WORD:
+            count += 1
+            characters += words.length[token]
+    return count, characters
+
+
+@kernel
+def _measure(pieces: tuple[_Pieces, _Pieces, _Pieces], kinds: Uint8s, plan: tuple[Int64s, Float64s],
+             scratch: _Scratch) -> None:  # fmt: skip
+    """Fill `out` float64 (measures, documents), given as plan = (rows, out)."""
+    words, lines, paragraphs = pieces
+    rows, out = plan
+    for x in range(len(words.first)):
+        measures = out[:, x]
+        row = 0
+        for spans in (lines, paragraphs):
+            copies, copied, characters = _extra_copies(spans, x, scratch)
+            if characters:
+                measures[row] = copies / (spans.last[x] - spans.first[x])
+                measures[row + 1] = copied / characters
+            row += 2
+        count, characters = _gather_words(words, kinds, x, scratch)
+        _measure_ngrams(scratch, count, rows, measures)
+        for k in range(row, len(measures)):
+            if characters:
+                measures[k] /= characters
+
+
+def _scratch_for(words: Spans, lines: Spans) -> _Scratch:
+    """Scratch for the largest document."""
+    most = max(int(np.max(spans.last - spans.first, initial=0)) for spans in (words, lines)) + 1
+    size = 16
+    while 2 * size < 3 * most:
+        size *= 2
+    words_64, words_32 = (np.empty((2, most), np.uint64), np.empty((4, most), np.int32))
+    return _Scratch(np.zeros(size, np.uint64), np.zeros(1, np.uint64), *words_64, *words_32)
+
+
+def _pieces(spans: Spans) -> _Pieces:
+    return _Pieces(spans.first, spans.last, spans.length, spans.hashes)
+
+
+def repetition_measures(
+    segmentation: Segmentation,
+    *,
+    top: Iterable[int] = TOP_NGRAMS,
+    duplicate: Iterable[int] = DUPLICATE_NGRAMS,
+) -> dict[str, Float64s]:
+    """Gopher's repetition measures, each a float64 share in 0-1, one per document; 0 where there is nothing to repeat.
+
+    duplicate_lines, duplicate_line_characters, duplicate_paragraphs, duplicate_paragraph_characters;
+    top_{n}_gram for each n of `top`; duplicate_{n}_grams for each n of `duplicate` (n in words, 2-64).
+    Raises ValueError for other n.
+    """
+    top, duplicate = tuple(top), tuple(duplicate)
+    sizes = (*top, *duplicate)
+    if any(not 2 <= size <= LONGEST_NGRAM for size in sizes):
+        message = f"n-grams of 2 to {LONGEST_NGRAM} words, not {sizes}"
+        raise ValueError(message)
+    names = ["duplicate_lines", "duplicate_line_characters", "duplicate_paragraphs", "duplicate_paragraph_characters"]
+    rows = np.full((2, max(sizes, default=1) + 1), -1, np.int64)
+    for which, pattern in enumerate(("top_{}_gram", "duplicate_{}_grams")):
+        for size in (top, duplicate)[which]:
+            rows[which, size] = len(names)
+            names.append(pattern.format(size))
+    out = np.zeros((len(names), len(segmentation)), np.float64)
+    words = segmentation.words
+    pieces = (_pieces(words), _pieces(segmentation.lines), _pieces(segmentation.paragraphs))
+    _measure(pieces, words.kind, (rows, out), _scratch_for(words, segmentation.lines))
+    return dict(zip(names, out, strict=True))

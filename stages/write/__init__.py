@@ -1,0 +1,1 @@
+"""Sinks: the kept documents as files for others to read."""
