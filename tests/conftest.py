@@ -1,0 +1,34 @@
+"""What every test may use, and where tests may leave things.
+
+Caches go to one folder: `DATAPIPE_CACHE` if it is set, else a folder of the system's temporary place that
+outlives the run, because compiling the kernels takes longer than most tests. Child processes inherit it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_CACHE = Path(os.environ.setdefault("DATAPIPE_CACHE", str(Path(tempfile.gettempdir(), "datapipe-tests"))))
+os.environ.setdefault("NUMBA_CACHE_DIR", str(_CACHE / "numba"))  # before anything imports numba
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+# The same examples every time where it counts; new ones on every run at a desk. No database: tests keep no state.
+hypothesis.settings.register_profile("desk", database=None, deadline=None)
+hypothesis.settings.register_profile("ci", database=None, deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real pages and texts that `DATAPIPE_REAL_DATA` names."""
+    named = os.environ.get("DATAPIPE_REAL_DATA")
+    if not named:
+        pytest.skip("DATAPIPE_REAL_DATA does not name the folder of real data")
+    folder = Path(named).resolve()
+    if not folder.is_dir():
+        pytest.fail(f"DATAPIPE_REAL_DATA names {named}, which is no folder")
+    return folder
