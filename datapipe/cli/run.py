@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from datapipe.cli.options import SET_OPTION, STAGES_OPTION
+from datapipe.cli.options import RECIPE_ARGUMENT, SET_OPTION, STAGES_OPTION
 
 __all__ = ["run"]
 
 
-@click.command()
-@click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
+@click.command("run")
+@RECIPE_ARGUMENT
 @click.argument("stages", nargs=-1, metavar="[STAGE]...")
 @SET_OPTION
 @STAGES_OPTION

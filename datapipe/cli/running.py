@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import click
 from pydantic import TypeAdapter
-from rich.console import Console
 
 from datapipe.cli.funnel import damaged_records, print_funnel
+from datapipe.cli.options import console
 from datapipe.cli.progress import ConsoleProgress, say_seconds
 from datapipe.engine.local import Engine, LocalEngine
 from datapipe.engine.task import Limits
@@ -52,11 +51,11 @@ def carry_out(job: Job, began: float) -> int:
         run_recipe(context, job.stages)
     finally:
         engine.close()
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    print_funnel(context, console)
+    out = console()
+    print_funnel(context, out)
     seconds = say_seconds(time.perf_counter() - working)
-    console.print(f"{context.tasks} tasks in {seconds}; the run is in {recipe.run}", highlight=False)
-    console.print(f"Next: datapipe show {recipe.run} · datapipe explain {recipe.run} URL · datapipe status {recipe.run}", highlight=False)
+    out.print(f"{context.tasks} tasks in {seconds}; the run is in {recipe.run}")
+    out.print(f"Next: datapipe show {recipe.run} · datapipe explain {recipe.run} URL · datapipe status {recipe.run}")
     damaged = damaged_records(context)
     if damaged:
         click.echo(f"warning: {damaged} damaged records; see `datapipe show {recipe.run} --reason damaged_input`", err=True)

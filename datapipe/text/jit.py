@@ -5,17 +5,23 @@ Why: every kernel is kept in numba's disk cache and runs without the interpreter
 Costs: importing this module imports numba (about half a second); a kernel compiles at its first call
 (0.1-1 s each, once per machine and version: see `datapipe.text.warm`).
 
-Two rules for kernels. They always get the same array types (see `buffers.readonly`), so that each compiles once.
-And numba's cache looks only at the file of the called kernel: after editing a helper that other files' kernels
-call, delete `__pycache__` or set another `NUMBA_CACHE_DIR`.
+A rule for kernels: they always get the same array types (see `buffers.readonly`), so that each compiles once.
+numba's cache looks only at the file of the called kernel, not at those of its parts; so compiled code is kept in
+a folder named by a digest of all sources that hold kernels, below the cache folder.
 """
 
+import os
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
 import numpy.typing as npt
+import xxhash
+
+from datapipe.folders import cache_folder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,6 +43,22 @@ _OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrap
 
 # Typed by hand: `_nrt` and the wrapper options are known to numba, not to its stubs.
 _njit: Callable[..., Callable[[Any], Any]] = numba.njit
+
+
+@cache
+def kernel_folder() -> Path:
+    """Where compiled kernels are kept: `NUMBA_CACHE_DIR` if it is set, else below the cache folder."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    if named:
+        return Path(named)
+    hasher = xxhash.xxh3_64(numba.__version__.encode())
+    here = Path(__file__).parent
+    for path in sorted([*here.glob("*.py"), *(here.parent / "algo").glob("*.py")]):
+        hasher.update(path.read_bytes())
+    return cache_folder() / f"kernels-{hasher.hexdigest()}"
+
+
+numba.config.CACHE_DIR = str(kernel_folder())
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:

@@ -88,8 +88,8 @@ def row_groups(stream: Iterator[pa.RecordBatch], group_bytes: int) -> Iterator[l
 def write(stream: Iterator[pa.RecordBatch], target: BinaryIO, config: Config) -> None:
     """Write the documents of one shard; a stream of empty batches gives a file without rows."""
     first = next(stream, None)
-    schema = first.schema.remove_metadata() if first else pa.schema([])
-    batches = chain([first], stream) if first else stream
+    schema = pa.schema([]) if first is None else first.schema.remove_metadata()
+    batches = stream if first is None else chain([first], stream)
     dictionaries: Any = [name for name in schema.names if name in FEW_VALUES]
     with pq.ParquetWriter(target, schema, compression=config.compression, use_dictionary=dictionaries) as writer:
         for group in row_groups(batches, config.group_bytes):

@@ -1,0 +1,209 @@
+"""Tells what kind of files a user has, and which of their columns holds the text.
+
+Costs a few kilobytes of each file whose name says nothing, and some records of the first file of a kind.
+"""
+
+from __future__ import annotations
+
+import bz2
+import glob
+import gzip
+import json
+import lzma
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from datapipe.errors import InputError
+
+__all__ = ["Found", "look"]
+
+LOOKED_AT = 50  # records of which the columns are guessed
+_SNIFFED = 512  # bytes
+_LABELS = {"read.warc": "web archive", "read.html": "HTML", "read.jsonl": "JSON lines", "read.parquet": "Parquet"}
+_SUFFIXES = {
+    ".warc": "read.warc",
+    ".wet": "read.warc",
+    ".wat": "",
+    ".arc": "read.warc",
+    ".html": "read.html",
+    ".htm": "read.html",
+    ".xhtml": "read.html",
+    ".jsonl": "read.jsonl",
+    ".ndjson": "read.jsonl",
+    ".parquet": "read.parquet",
+}
+_PACKED = {".gz", ".zst", ".lz4", ".bz2", ".xz"}
+_TEXT_NAMES = ("text", "content", "body", "raw_content", "article", "document", "page", "markdown", "contents")
+_ID_NAMES = ("id", "doc_id", "document_id", "uuid", "_id", "docid")
+_URL_NAMES = ("url", "uri", "link", "source_url")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Files of one kind: who reads them, where they are, and for tables our columns by the user's names."""
+
+    reader: str
+    paths: tuple[str, ...]
+    files: int
+    columns: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        """What such files are called."""
+        return _LABELS[self.reader]
+
+
+def look(inputs: Sequence[str]) -> tuple[tuple[Found, ...], int]:
+    """Kinds of files found and how many files are of no known kind. Raises InputError if there is nothing."""
+    paths: dict[str, list[str]] = {}
+    files: dict[str, list[Path]] = {}
+    unknown = 0
+    for given in inputs:
+        kinds = _kinds(_files(given))
+        unknown += len(kinds.pop("", []))
+        for reader, members in kinds.items():
+            files.setdefault(reader, []).extend(members)
+            paths.setdefault(reader, []).extend(_patterns(given, members, alone=len(kinds) == 1))
+    if not files:
+        message = f"no web archive, HTML, JSON lines or Parquet in {', '.join(inputs)}"
+        raise InputError(message, remedy="see which readers there are: datapipe stages")
+    found = []
+    for reader in (reader for reader in _LABELS if reader in files):
+        columns = _columns(reader, files[reader][0]) if reader in {"read.jsonl", "read.parquet"} else {}
+        found.append(Found(reader, tuple(dict.fromkeys(paths[reader])), len(files[reader]), columns))
+    return tuple(found), unknown
+
+
+def _files(given: str) -> list[Path]:
+    path = Path(given)
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    elif path.is_file():
+        found = [path]
+    else:
+        found = sorted(Path(name) for name in glob.glob(given, recursive=True) if Path(name).is_file())  # noqa: PTH207 - it takes absolute patterns
+    if not found:
+        raise InputError(f"there are no files at {given}", remedy="check the path")
+    return found
+
+
+def _kinds(files: Sequence[Path]) -> dict[str, list[Path]]:
+    kinds: dict[str, list[Path]] = {}
+    for file in files:
+        kinds.setdefault(_reader(file), []).append(file)
+    return kinds
+
+
+def _reader(file: Path) -> str:
+    for suffix in reversed(file.suffixes):
+        if suffix.lower() in _SUFFIXES:
+            return _SUFFIXES[suffix.lower()]
+        if suffix.lower() not in _PACKED:
+            break
+    try:
+        with _opened(file) as stream:
+            start = stream.read(_SNIFFED).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except (OSError, EOFError, ValueError, lzma.LZMAError):
+        return ""
+    return _by_bytes(start)
+
+
+def _by_bytes(start: bytes) -> str:
+    if start.startswith((b"WARC/", b"filedesc://")):
+        return "read.warc"
+    if start.startswith(b"PAR1"):
+        return "read.parquet"
+    if start.startswith(b'{"') or start.startswith(b"{ "):
+        return "read.jsonl"
+    return "read.html" if start[:15].lower().startswith((b"<!doctype html", b"<html")) else ""
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    """The file without its compression, which its first bytes tell."""
+    with file.open("rb") as raw:
+        magic = raw.read(6)
+        raw.seek(0)
+        if magic.startswith(b"\x1f\x8b"):
+            stream: Any = gzip.GzipFile(fileobj=raw)
+        elif magic.startswith(b"\x28\xb5\x2f\xfd"):
+            import zstandard
+
+            stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        elif magic.startswith(b"\x04\x22\x4d\x18"):
+            import lz4.frame
+
+            stream = lz4.frame.open(raw)
+        elif magic.startswith(b"BZh"):
+            stream = bz2.BZ2File(raw)
+        elif magic == b"\xfd7zXZ\0":
+            stream = lzma.LZMAFile(raw)
+        else:
+            stream = raw
+        yield stream
+
+
+def _patterns(given: str, members: Sequence[Path], *, alone: bool) -> list[str]:
+    """What to write under `paths`: the input as given, or a glob for each ending where a folder holds a mixture."""
+    if not Path(given).is_dir() or alone:
+        return [given] if alone else [str(member) for member in members]
+    endings = dict.fromkeys("".join(member.suffixes[-2:]) for member in members)
+    return [f"{given.rstrip('/')}/**/*{ending}" for ending in endings]
+
+
+# ---------------------------------------------------------------------------------------------- columns
+
+
+def _columns(reader: str, file: Path) -> dict[str, str]:
+    """Our names of columns → the user's, guessed from some records."""
+    records = list(_parquet(file) if reader == "read.parquet" else _json_lines(file))
+    texts = {key for record in records for key, value in record.items() if isinstance(value, str)}
+    text = next((name for name in _TEXT_NAMES if name in texts), None) or _longest(records, texts)
+    if text is None:
+        keys = ", ".join(dict.fromkeys(key for record in records for key in record)) or "none"
+        raise InputError(f"{file} has no column of text; its columns: {keys}", remedy="leave it out, or convert it")
+    named = {"text": text}
+    key = next((name for name in _ID_NAMES if _unique(records, name)), None)
+    url = next((name for name in _URL_NAMES if name in texts), None)
+    return named | ({"id": key} if key else {}) | ({"url": url} if url else {})
+
+
+def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
+    with _opened(file) as stream:
+        for line in islice(iter(lambda: stream.readline(1 << 24), b""), LOOKED_AT):
+            try:
+                record = json.loads(line)
+            except ValueError:  # damaged lines are the reader's business
+                continue
+            if isinstance(record, dict):
+                yield record
+
+
+def _parquet(file: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:
+            batch = next(opened.iter_batches(batch_size=LOOKED_AT), None)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file} cannot be read as Parquet: {error}", remedy="leave it out") from error
+    yield from batch.to_pylist() if batch is not None else []
+
+
+def _longest(records: Sequence[dict[str, Any]], names: set[str]) -> str | None:
+    """The column whose texts are the longest on average, unless all of them are short."""
+    sizes = {name: sum(len(str(record.get(name) or "")) for record in records) for name in sorted(names)}
+    best = max(sizes, key=lambda name: sizes[name], default=None)
+    return best if best is not None and sizes[best] >= 20 * len(records) else None
+
+
+def _unique(records: Sequence[dict[str, Any]], name: str) -> bool:
+    values = [record.get(name) for record in records]
+    return (
+        bool(values) and all(isinstance(value, str) and value for value in values) and len(set(values)) == len(values)
+    )

@@ -1,0 +1,81 @@
+"""The command `datapipe`: finds the module of each command, and turns errors into one line and an exit code.
+
+A command is a click command in the module of its own name; its name stands in COMMANDS. Modules of commands import Arrow, numba and the like inside their functions, so that `datapipe --help` takes under half a
+second (a test holds this).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from datapipe import __version__
+from datapipe.errors import DatapipeError, RecipeError
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+# In the order in which a newcomer meets them; `what-if` lives in what_if.py.
+COMMANDS: tuple[str, ...] = ("init", "check", "run", "stages", "schema")
+
+INTERRUPTED = 130  # as shells report a process ended by Ctrl-C
+
+
+class _Commands(click.Group):
+    """Commands by name, each imported when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of COMMANDS."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None if there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"datapipe.cli.{name}"), name)
+        return command
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Paths are relative to the current directory. Exit codes: 0 done, 1 failed, 2 bad recipe or input, "
+    "3 gate not met.",
+)
+@click.version_option(__version__, prog_name="datapipe")
+def cli() -> None:
+    """Turn raw web archives and conversations into packed token shards, and explain every document.
+
+    \b
+    datapipe init crawl/*.warc.gz      look at files, write recipe.yaml
+    datapipe check recipe.yaml         see what it would do
+    datapipe stages filter.gopher      read what a stage does and can be told
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        result = cli.main(arguments, prog_name="datapipe", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except RecipeError as error:
+        click.echo(str(error), err=True)
+        return error.exit_code
+    except DatapipeError as error:
+        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        return error.exit_code
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,131 @@
+"""The page of one stage: what it says of itself, its options, columns, reasons and libraries.
+
+Costs importing the stage.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from datapipe.cli.options import console, table
+from datapipe.schema import FRAMEWORK_REASONS
+from datapipe.stage import Group, Map, Stage, StageConfig
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from rich.table import Table
+
+    from datapipe.registry import Registry
+
+__all__ = ["print_page", "type_words"]
+
+_ROLES = {"measure": "shapes the columns", "decide": "decides only", "place": "never matters to the output"}
+_WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "null"}
+
+
+def print_page(registry: Registry, name: str) -> None:
+    """Print everything that a user of the stage needs to know."""
+    stage = registry.load(name)
+    out = console()
+    out.print(f"{name}  ({stage.kind}, version {stage.version}, {registry.origin(name)})\n", style="bold")
+    out.print(inspect.cleandoc(_docstring(stage)) or "(it says nothing of itself)")
+    out.print()
+    if stage.config.model_fields:
+        out.print(_options(stage))
+    config = _example(stage)
+    out.print(f"reads   {_reads(stage, config)}")
+    out.print(f"adds    {_adds(stage, config)}")
+    libraries = stage.libraries if isinstance(stage.libraries, tuple) else stage.libraries(config) if config else ()
+    if libraries:
+        out.print(f"shaped by the versions of {', '.join(libraries)}")
+    out.print()
+    if stage.reasons:
+        made = table("reason", "what it says of the document")
+        for reason, meaning in stage.reasons.items():
+            made.add_row(reason, meaning)
+        out.print(made)
+    if isinstance(stage, Map | Group):
+        out.print("also takes: from, where" + (", resource" if stage.prepare else ""))
+        out.print(f"besides, as any stage: {', '.join(FRAMEWORK_REASONS)}")
+
+
+def _docstring(stage: Stage) -> str:
+    """Of the module in which the stage's config or one of its functions was written."""
+    for value in vars(stage).values():
+        if inspect.isfunction(value) and value.__module__ != "datapipe.stage":
+            return sys.modules[value.__module__].__doc__ or ""
+    return sys.modules[stage.config.__module__].__doc__ or ""
+
+
+def _options(stage: Stage) -> Table:
+    made = table("option", "type", "default", "", "what it is")
+    for name, field in stage.config.model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        role = _ROLES.get(str(extra.get("role")), "")
+        default = "(needed)" if field.is_required() else _shown(field.get_default(call_default_factory=False))
+        made.add_row(name, _field_type(field), default, role, field.description or "")
+    return made
+
+
+def _field_type(field: FieldInfo) -> str:
+    return type_words(field.annotation)
+
+
+def type_words(annotation: Any) -> str:
+    """A Python type as a writer of recipes would say it."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    if origin is Annotated:
+        return type_words(parts[0])
+    if origin is Literal:
+        return " | ".join(map(str, parts))
+    if origin in {Union, types.UnionType}:
+        return " | ".join(dict.fromkeys(type_words(part) for part in parts))
+    if origin in {tuple, list, set, frozenset}:
+        return f"list of {type_words(parts[0])}" if parts else "list"
+    if origin is dict:
+        return f"mapping of {type_words(parts[0])} to {type_words(parts[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"mapping of {', '.join(annotation.model_fields)}"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _shown(value: Any) -> str:
+    from datapipe.recipe import write_document
+
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    if isinstance(plain, tuple | frozenset | set):
+        plain = list(plain)
+    return write_document([plain]).strip()[1:-1].strip() if plain != [] else "[]"
+
+
+def _example(stage: Stage) -> StageConfig | None:
+    """A config with all defaults; needed options get a stand-in where one fits."""
+    for stand_in in ("…", ["…"], 1, {}):
+        given = {name: stand_in for name, field in stage.config.model_fields.items() if field.is_required()}
+        given |= {name: ["…"] for name in given if name == "paths"}
+        try:
+            return stage.config.model_validate(given)
+        except ValidationError:
+            continue
+    return None
+
+
+def _reads(stage: Stage, config: StageConfig | None) -> str:
+    if callable(stage.reads):
+        return f"{', '.join(stage.reads(config))} (by default)" if config else "what its options say"
+    return ", ".join(stage.reads) or "·"
+
+
+def _adds(stage: Stage, config: StageConfig | None) -> str:
+    if callable(stage.adds) and config is None:
+        return "what its options say"
+    schema = stage.adds(config) if callable(stage.adds) else stage.adds
+    text = ", ".join(f"{field.name} ({field.type})" for field in schema) or "·"
+    return f"{text} (by default)" if callable(stage.adds) else text

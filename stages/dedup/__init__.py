@@ -1,0 +1,1 @@
+"""Duplicates: each stage finds documents that say the same, and keeps one."""

@@ -1,0 +1,1 @@
+"""Filters: each measures something of a document and decides by thresholds."""

@@ -1,0 +1,1 @@
+"""Sources: archives, folders of pages, and tables of texts."""
