@@ -175,7 +175,7 @@ class Stage:
     `reads` and `adds` may depend on the config. `adds` holds short names; see `datapipe.schema.qualified`.
     `reasons` maps each reason to what it says of the document. A bool column `judged` in `adds` says
     whether the rule knew what to do with a document; its false rows are counted as `not_judged`.
-    `libraries` are distributions whose versions shape the output.
+    `libraries` are distributions whose versions shape the output, and `datapipe.text` for its Unicode tables.
     """
 
     kind: ClassVar[str]
@@ -284,7 +284,8 @@ class Group(Stage):
 
     `settle(sorted stream of the last round, config, scratch)`, where given, sees all of it in one task and
     yields the verdicts. `apply(batch, verdicts, config)` → the columns in `adds`: `batch` holds `row` and
-    the columns in `applies`, `verdicts` those of the batch's rows, sorted by `row`. `decide` as in Map.
+    the columns in `applies`, `verdicts` those of the batch's rows, sorted by `row` (with `row` alone where
+    a shard has none). `decide` as in Map.
     """
 
     kind: ClassVar[str] = "Group"

@@ -10,11 +10,10 @@ import os
 import tempfile
 from pathlib import Path
 
-_CACHE = Path(os.environ.setdefault("DATAPIPE_CACHE", str(Path(tempfile.gettempdir(), "datapipe-tests"))))
-os.environ.setdefault("NUMBA_CACHE_DIR", str(_CACHE / "numba"))  # before anything imports numba
+import hypothesis
+import pytest
 
-import hypothesis  # noqa: E402
-import pytest  # noqa: E402
+os.environ.setdefault("DATAPIPE_CACHE", str(Path(tempfile.gettempdir(), "datapipe-tests")))
 
 # The same examples every time where it counts; new ones on every run at a desk. No database: tests keep no state.
 hypothesis.settings.register_profile("desk", database=None, deadline=None)

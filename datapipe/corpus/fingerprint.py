@@ -14,6 +14,7 @@ from typing import Any
 import xxhash
 
 from datapipe.stage import Stage, StageConfig
+from datapipe.text import TABLES_VERSION
 
 __all__ = ["config_by_role", "difference", "fingerprint", "library_versions"]
 
@@ -35,8 +36,13 @@ def _role(extra: Any) -> str:
 
 
 def library_versions(stage: Stage, config: StageConfig) -> dict[str, str]:
-    """Installed versions of the distributions that shape the stage's output."""
-    return {name: importlib.metadata.version(name) for name in stage.libraries_for(config)}
+    """Versions of what shapes the stage's output, by name."""
+    return {name: _version(name) for name in stage.libraries_for(config)}
+
+
+def _version(name: str) -> str:
+    """Of a distribution; `datapipe.text` stands for the Unicode tables that its kernels use."""
+    return TABLES_VERSION if name == "datapipe.text" else importlib.metadata.version(name)
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

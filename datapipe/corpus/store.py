@@ -14,6 +14,7 @@ import posixpath
 import uuid
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import fsspec
@@ -128,6 +129,12 @@ class Store:
         """Remove a file or a folder; nothing happens where there is none."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.path(name), recursive=True)
+
+    def sweep(self, folder: str) -> None:
+        """Remove the unfinished files that writers who were killed left below a folder; nobody may be writing there."""
+        if self.local:
+            for path in Path(self.path(folder)).rglob(".*.tmp"):
+                path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _explained(self, doing: str, name: str) -> Iterator[None]:

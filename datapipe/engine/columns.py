@@ -160,6 +160,8 @@ class Columns:
     def _again(self, column: str, rows: Rows, file: TableFile) -> Any:
         base = self._base
         assert base is not None
+        if len(rows) == 0:
+            return pa.array([], base.source.stage.adds_for(base.source.settings).field(column).type)
         if self._transient is None:
             if base.split is None:
                 raise InputError(f"the input of shard {base.shard} is gone", remedy="bring it back: its pages are needed again")

@@ -52,7 +52,7 @@ def run_recipe(context: Context, only: Sequence[str] = ()) -> Context:
         context.store.write("recipe.yaml", text)
     for line in plan:
         with contextlib.ExitStack() as leases:
-            for node in line.nodes:
+            for node in [*line.nodes, *([line.emits] if line.emits else [])]:
                 leases.enter_context(lease.held(context.store, node.name))
             _run_line(context, line)
     return context
@@ -65,6 +65,8 @@ def _run_line(context: Context, line: Line) -> None:
         if node.name not in context.paths.resources:
             prepare_resource(context, node)
     head = line.nodes[0] if line.nodes else None
+    if head is not None and isinstance(head.stage, Group) and head.name not in context.verdicts:
+        context.verdicts[head.name] = resolve(context, head)
     rest = line
     if head is not None and isinstance(head.stage, Sink):
         write_out(context, head)
@@ -87,9 +89,6 @@ def _list_roots(context: Context, nodes: Sequence[Node]) -> None:
             if path.root_key not in context.shards and path.root not in nodes:
                 _list_root(context, path)
                 _require_done(context, path)
-    for node in nodes:
-        if isinstance(node.stage, Group) and node.name not in context.verdicts and node is nodes[0]:
-            context.verdicts[node.name] = resolve(context, node)
 
 
 def _list_root(context: Context, path: Path) -> None:

@@ -87,6 +87,7 @@ class State:
         loose = any(name.endswith(".json") and not name.startswith(("stage.", "lease.")) for name in self.store.names(stage))
         if loose or not self.store.exists(f"{stage}/{FOLDED}"):
             fold(self.store, stage, records)
+        self.store.sweep(stage)
         return records
 
     def describe(self, stage: str, about: dict[str, Any]) -> None:

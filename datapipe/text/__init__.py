@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datapipe.text.decode import UndecodableText, decode_html
     from datapipe.text.hashing import hash128, hash_slices, xxh3_128_hex, xxh64
     from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
+    from datapipe.text.piecewise import Pieces, pieces, replace_pieces
     from datapipe.text.quality import quality_measures
     from datapipe.text.reference import word_hash
     from datapipe.text.repetition import repetition_measures
@@ -24,6 +25,7 @@ __all__ = [
     "TABLES_VERSION",
     "BytesView",
     "NormalForm",
+    "Pieces",
     "Segmentation",
     "SegmentationCache",
     "Spans",
@@ -36,9 +38,11 @@ __all__ = [
     "hash_slices",
     "normal_form",
     "normalised_hash",
+    "pieces",
     "quality_measures",
     "readonly",
     "repetition_measures",
+    "replace_pieces",
     "segment",
     "view_bytes",
     "warm_up",
@@ -53,6 +57,7 @@ _MODULES = {
     "decode": ("UndecodableText", "decode_html"),
     "hashing": ("hash128", "hash_slices", "xxh3_128_hex", "xxh64"),
     "normalise": ("NormalForm", "normal_form", "normalised_hash"),
+    "piecewise": ("Pieces", "pieces", "replace_pieces"),
     "quality": ("quality_measures",),
     "reference": ("word_hash",),
     "repetition": ("repetition_measures",),

@@ -162,6 +162,8 @@ def resolve(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch) 
 
 def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa.RecordBatch:
     """Id of the surviving copy (null: this one), and for survivors how many copies there are (1: unique)."""
+    if verdicts.num_rows == 0:  # then it may have no columns either
+        verdicts = pa.RecordBatch.from_pylist([], VERDICTS)
     rows, judged = batch["row"].to_numpy(), verdicts["row"].to_numpy()
     places = np.searchsorted(judged, rows)
     hit = np.zeros(len(rows), np.bool_)
@@ -186,5 +188,6 @@ STAGE = Group(
     reasons={DUPLICATE: "the same text stands in another document, which stays"},
     rounds=(Round(emit=emit, resolve=resolve, sort=("low", "rank", "tie")),),
     apply=apply,
+    libraries=("datapipe.text",),
     decide=decide_reasons,
 )

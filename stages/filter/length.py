@@ -44,6 +44,7 @@ STAGE = Map(
     reads=TEXT,
     adds=schema(words=pa.int32()),
     reasons={TOO_FEW_WORDS: "fewer words than min_words", TOO_MANY_WORDS: "more words than max_words"},
+    libraries=("datapipe.text",),
     process=process,
     decide=decide_reasons,
 )

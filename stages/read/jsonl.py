@@ -77,8 +77,9 @@ def _rows(file: File, config: Config, cursor: int) -> Iterator[tuple[Any, ...]]:
         if config.metadata:
             rest = {name: value for name, value in data.items() if name not in known}
             values.append(as_json(rest) if rest else None)
-        text, reason = (text, None) if isinstance(text, str) else (None, NO_TEXT)
-        yield offset, offset, size, file.name, reason, identity, text, *values
+        fine = isinstance(text, str)
+        place = (offset, offset, size, file.name, None if fine else NO_TEXT, identity)
+        yield *place, text if fine else None, *values
 
 
 def _lines(file: File, cursor: int, limit: int) -> Iterator[tuple[int, int, bytes | None]]:

@@ -12,8 +12,9 @@ Costs decoding; fields that go to `metadata` cost some 20 microseconds a row, `m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from io import IOBase
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +56,7 @@ def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:
     file = split.files[0]
     with open_file(file) as opened:
         try:
-            table = pq.ParquetFile(pa.PythonFile(opened, mode="r"))
+            table = pq.ParquetFile(pa.PythonFile(cast(IOBase, opened), mode="r"))
         except (pa.ArrowException, OSError) as error:
             _unless_damage(error)
             yield _damaged(0, file, config)
@@ -121,7 +122,7 @@ def _documents(batch: pa.RecordBatch, first: int, file: File, config: Config) ->
     if not batch.num_rows:
         return
     fields = field_of(config)
-    text = pc.cast(_plain(batch[fields["text"]]), pa.large_string())
+    text: Any = pc.cast(_plain(batch[fields["text"]]), pa.large_string())
     sizes = np.asarray(pc.fill_null(pc.binary_length(text), 0), np.int64)
     rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
     made: dict[str, Callable[[], Any]] = {
@@ -139,7 +140,7 @@ def _documents(batch: pa.RecordBatch, first: int, file: File, config: Config) ->
     reasons = pc.if_else(missing, NO_TEXT, pa.scalar(None, pa.string()))
     if "id" in fields:
         ids = _strings(batch[fields["id"]], pa.string())
-        none = pc.fill_null(pc.equal(ids, ""), True)
+        none = pc.fill_null(pc.equal(ids, pa.scalar("", pa.string())), True)
         reasons = pc.if_else(none, DAMAGED_INPUT, reasons)
         substitutes = pa.array([substitute_id(file.name, int(row)) for row in rows], pa.string())
         made["id"] = lambda: pc.if_else(none, substitutes, ids)
@@ -161,32 +162,32 @@ def _bounded(batch: pa.RecordBatch, sizes: np.ndarray[Any, Any]) -> Iterator[pa.
     yield batch.slice(start)
 
 
-def _plain(array: pa.Array[Any]) -> pa.Array[Any]:
+def _plain(array: Any) -> Any:
     return pc.cast(array, array.type.value_type) if pa.types.is_dictionary(array.type) else array
 
 
-def _column(batch: pa.RecordBatch, field: str, kind: pa.DataType) -> pa.Array[Any]:
-    return _strings(batch[field], kind) if field in batch.schema.names else pa.nulls(batch.num_rows, kind)
+def _column(batch: pa.RecordBatch, field: str, kind: pa.DataType) -> Any:
+    return _strings(batch[field], kind) if field in batch.schema.names else constant(None, kind, batch.num_rows)
 
 
-def _strings(array: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
+def _strings(array: Any, kind: pa.DataType) -> Any:
     array = _plain(array)
     if pa.types.is_nested(array.type) or pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
         return pa.array([as_string(value) for value in array.to_pylist()], kind)
     return pc.cast(array, kind)
 
 
-def _digests(text: pa.Array[Any]) -> list[bytes]:
+def _digests(text: Any) -> list[bytes]:
     _, offsets, data = text.buffers()
     ends = np.frombuffer(offsets, np.int64, len(text) + 1, text.offset * 8).tolist()
     view = memoryview(data) if data is not None else memoryview(b"")
     return [digest16(view[start:end]) for start, end in pairwise(ends)]
 
 
-def _metadata(batch: pa.RecordBatch, known: frozenset[str]) -> pa.Array[Any]:
+def _metadata(batch: pa.RecordBatch, known: frozenset[str]) -> Any:
     rest = [name for name in batch.schema.names if name not in known]
     if not rest:
-        return pa.nulls(batch.num_rows, COLUMNS["metadata"])
+        return constant(None, COLUMNS["metadata"], batch.num_rows)
     return pa.array([as_json(row) for row in batch.select(rest).to_pylist()], COLUMNS["metadata"])
 
 

@@ -186,5 +186,6 @@ STAGE = Map(
     adds=ADDS,
     reasons=REASONS,
     process=process,
+    libraries=("datapipe.text",),
     decide=decide_reasons,
 )

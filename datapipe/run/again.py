@@ -1,0 +1,51 @@
+"""Decides documents anew from stored measures, exactly as a run does, and writes nothing.
+
+It is the run's own step with other settings over the layers that stand; a row without measures is an error.
+Memory: the measures of one slice of rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from datapipe.corpus.layer import Rows
+from datapipe.engine.step import StepRun
+from datapipe.engine.task import Call, Limits, Step
+from datapipe.recipe import Node
+from datapipe.run.context import Context, Shard
+from datapipe.run.paths import Path
+from datapipe.run.reopen import open_columns, standing
+
+__all__ = ["Decision"]
+
+SLICE_ROWS = 65_536
+
+
+class Decision(StepRun):
+    """The decisions of one stage on one shard, under the config of `node`, which may be another than the run's."""
+
+    def __init__(self, context: Context, path: Path, shard: Shard, node: Node) -> None:
+        record = standing(context, path, shard)
+        call: Call = context.paths.call(node)
+        step = Step(call, record.values if record else "", "", path.owners, node.where, old=record)
+        super().__init__(context.store, step, open_columns(context, path, shard), shard.name, Limits())
+
+    def reasons(self, rows: Rows) -> pa.StringArray:
+        """A reason for each of the rows, null = kept."""
+        pieces: list[Any] = [pa.array([], pa.string())]
+        for start in range(0, len(rows), SLICE_ROWS):
+            slice_ = rows[start : start + SLICE_ROWS]
+            pieces.append(self._decide(slice_, self._applied(slice_)))
+        whole: pa.StringArray = pa.concat_arrays(pieces)
+        return whole
+
+    def applied(self, rows: Rows) -> Rows:
+        """The rows to which the stage applies, by its `where`."""
+        pieces = [np.zeros(0, np.uint32)]
+        for start in range(0, len(rows), SLICE_ROWS):
+            slice_ = rows[start : start + SLICE_ROWS]
+            pieces.append(slice_[self._applied(slice_)])
+        return np.concatenate(pieces)

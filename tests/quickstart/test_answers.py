@@ -1,0 +1,65 @@
+"""What happens to every page of the samples is what the answers file says must happen."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.quickstart.conftest import ROOT
+from tests.quickstart.corpus import column, fates
+
+STAGES = ["text", "language", "length", "quality", "unique"]
+
+
+@pytest.fixture(scope="session")
+def answers() -> list[dict[str, Any]]:
+    """The rows about web pages."""
+    rows = [json.loads(line) for line in (ROOT / "samples" / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [row for row in rows if "url" in row]
+
+
+def test_every_page_meets_its_fate(quickstart: Path, answers: list[dict[str, Any]]) -> None:
+    fate = fates(quickstart, "pages", STAGES)
+    assert len(fate) == len(answers) >= 150
+    wrong = {}
+    for row in answers:
+        left = fate[row["url"]]
+        if row["good"] is True and left is not None:
+            wrong[row["url"]] = left
+        if row["good"] is False:
+            allowed = {row["reason"]} if "reason" in row else set(row["reasons"])
+            if left is None or left[1] not in allowed:
+                wrong[row["url"]] = (left, allowed)
+    assert wrong == {}
+
+
+def test_good_pages_hold_their_text_and_no_boilerplate(quickstart: Path, answers: list[dict[str, Any]]) -> None:
+    text = column(quickstart, "pages", "text", "text")
+    good = [row for row in answers if row["good"]]
+    assert len(good) > 100
+    assert [row["url"] for row in good if row["contains"] not in text[row["url"]]] == []
+    assert [row["url"] for row in good if row.get("lacks") and row["lacks"] in text[row["url"]]] == []
+
+
+def test_copies_name_the_page_that_stays(quickstart: Path, answers: list[dict[str, Any]]) -> None:
+    survivor = column(quickstart, "pages", "unique", "unique.survivor")
+    ids = {}
+    for base in (quickstart / "pages").glob("*-[0-9][0-9][0-9][0-9].parquet"):
+        table = pq.read_table(base, columns=["url", "id"]).to_pydict()
+        ids.update(zip(table["url"], table["id"], strict=True))
+    copies = {row["url"]: row["duplicate_of"] for row in answers if row.get("duplicate_of")}
+    assert len(copies) >= 8
+    assert {url: survivor[url] for url in copies} == {url: ids[original] for url, original in copies.items()}
+
+
+def test_outputs_hold_the_kept_pages_and_no_other(quickstart: Path) -> None:
+    kept = {url for url, left in fates(quickstart, "pages", STAGES).items() if left is None}
+    parquet = [url for path in (quickstart / "parquet").glob("*-[0-9][0-9][0-9][0-9].parquet") for url in pq.read_table(path)["url"].to_pylist()]
+    lines = [json.loads(line) for path in (quickstart / "jsonl").glob("*.jsonl.gz") for line in gzip.open(path, "rt", encoding="utf-8")]
+    assert sorted(parquet) == sorted(line["url"] for line in lines) == sorted(kept)
+    assert all(line["text"] for line in lines)
