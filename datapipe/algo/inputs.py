@@ -12,6 +12,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -83,7 +84,7 @@ def _protocols(fs: Any) -> tuple[str, ...]:
 def _file(fs: Any, path: str, info: dict[str, Any], root: str) -> File:
     name = path[len(root) :].lstrip("/")
     if "file" in _protocols(fs):
-        return File(path, name, info["size"], str(os.stat(path).st_mtime_ns))
+        return File(path, name, info["size"], str(Path(path).stat().st_mtime_ns))
     changed = next((info[key] for key in ("ETag", "etag", "mtime", "LastModified", "created") if info.get(key)), "")
     return File(fs.unstrip_protocol(path), name, info["size"] or 0, str(changed).strip('"'))
 
@@ -125,7 +126,7 @@ def bundle(
         bits += 1
     members: dict[int, list[File]] = {}
     for file in sorted(files, key=lambda file: file.name):
-        members.setdefault(xxhash.xxh3_64_intdigest(file.name) >> (64 - bits), []).append(file)
+        members.setdefault(xxhash.xxh3_64_intdigest(file.name.encode()) >> (64 - bits), []).append(file)
     return [Split(f"bundle-{number}-of-{1 << bits}", tuple(members[number])) for number in sorted(members)]
 
 
@@ -159,16 +160,18 @@ def batches(
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema, constants: Mapping[str, str | None]) -> pa.RecordBatch:
     width = len(schema) - len(constants)
-    arrays: list[pa.Array[Any]] = [
-        pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), list(schema)[:width], strict=True)
+    fields = list(schema)
+    arrays: list[Any] = [
+        pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), fields[:width], strict=True)
     ]
-    arrays += [constant(constants[field.name], field.type, len(rows)) for field in list(schema)[width:]]
+    arrays += [constant(constants[field.name], field.type, len(rows)) for field in fields[width:]]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def constant(value: str | None, kind: pa.DataType, rows: int) -> pa.Array[Any]:
+def constant(value: str | None, kind: pa.DataType, rows: int) -> Any:
     """A column of one value."""
-    return pa.nulls(rows, kind) if value is None else pa.repeat(pa.scalar(value, kind), rows)
+    one: Any = pa.scalar(value, kind)
+    return pa.repeat(one, rows)
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str | None:

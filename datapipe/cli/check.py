@@ -21,9 +21,9 @@ __all__ = ["check", "run_state"]
 @STAGES_OPTION
 @click.option("--resolved", is_flag=True, help="Print the recipe with every default written out, as YAML.")
 def check(recipe: Path, settings: tuple[str, ...], stages_dir: Path | None, *, resolved: bool) -> None:
-    """Check a recipe and show its stages; reads no input and writes nothing.
+    """Check a recipe and show its stages.
 
-    Every problem is listed with its line. Exit code 2 if there is one.
+    Reads no input and writes nothing. Every problem is listed with its line. Exit code 2 if there is one.
 
     \b
     Example:

@@ -15,7 +15,9 @@ __all__ = ["init"]
 @click.option("--run", "run_folder", metavar="DIR", help="Folder of the run. [default: runs/<name of the recipe>]")
 @click.option("--force", is_flag=True, help="Write over an existing recipe.")
 def init(inputs: tuple[str, ...], output: Path, run_folder: str | None, *, force: bool) -> None:
-    """Look at files, folders or globs and write a commented recipe for them.
+    """Look at files and write a commented recipe for them.
+
+    An INPUT is a file, a folder or a glob.
 
     WARC, WET and ARC archives, HTML pages, JSON lines and Parquet are told apart by name and first bytes; in the
     last two the column that holds the text is found by looking at some records.

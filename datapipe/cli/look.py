@@ -8,9 +8,10 @@ from __future__ import annotations
 import bz2
 import glob
 import gzip
+import io
 import json
 import lzma
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -117,7 +118,7 @@ def _by_bytes(start: bytes) -> str:
         return "read.warc"
     if start.startswith(b"PAR1"):
         return "read.parquet"
-    if start.startswith(b'{"') or start.startswith(b"{ "):
+    if start.startswith((b'{"', b"{ ")):
         return "read.jsonl"
     return "read.html" if start[:15].lower().startswith((b"<!doctype html", b"<html")) else ""
 
@@ -128,23 +129,29 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
     with file.open("rb") as raw:
         magic = raw.read(6)
         raw.seek(0)
-        if magic.startswith(b"\x1f\x8b"):
-            stream: Any = gzip.GzipFile(fileobj=raw)
-        elif magic.startswith(b"\x28\xb5\x2f\xfd"):
-            import zstandard
+        unpack = next((unpack for start, unpack in _UNPACK if magic.startswith(start)), None)
+        yield unpack(raw) if unpack else raw
 
-            stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        elif magic.startswith(b"\x04\x22\x4d\x18"):
-            import lz4.frame
 
-            stream = lz4.frame.open(raw)
-        elif magic.startswith(b"BZh"):
-            stream = bz2.BZ2File(raw)
-        elif magic == b"\xfd7zXZ\0":
-            stream = lzma.LZMAFile(raw)
-        else:
-            stream = raw
-        yield stream
+def _zstd(raw: BinaryIO) -> Any:
+    import zstandard
+
+    return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+
+
+def _lz4(raw: BinaryIO) -> Any:
+    import lz4.frame
+
+    return lz4.frame.LZ4FrameFile(raw)
+
+
+_UNPACK: tuple[tuple[bytes, Callable[[BinaryIO], Any]], ...] = (
+    (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
+    (b"\x28\xb5\x2f\xfd", _zstd),
+    (b"\x04\x22\x4d\x18", _lz4),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zXZ\0", lzma.LZMAFile),
+)
 
 
 def _patterns(given: str, members: Sequence[Path], *, alone: bool) -> list[str]:

@@ -1,7 +1,7 @@
 """The command `datapipe`: finds the module of each command, and turns errors into one line and an exit code.
 
-A command is a click command in the module of its own name; its name stands in COMMANDS. Modules of commands import Arrow, numba and the like inside their functions, so that `datapipe --help` takes under half a
-second (a test holds this).
+A command is a click command in the module of its own name, listed in COMMANDS. Modules of commands import Arrow,
+numba and the like inside their functions, so that `datapipe --help` takes under half a second (a test holds this).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from keyword import iskeyword
 
 import click
 
@@ -17,7 +18,7 @@ from datapipe.errors import DatapipeError, RecipeError
 
 __all__ = ["COMMANDS", "cli", "main"]
 
-# In the order in which a newcomer meets them; `what-if` lives in what_if.py.
+# In the order in which a newcomer meets them; `what-if` lives in what_if.py, and `try`, a Python word, in try_.py.
 COMMANDS: tuple[str, ...] = ("init", "check", "run", "stages", "schema")
 
 INTERRUPTED = 130  # as shells report a process ended by Ctrl-C
@@ -36,7 +37,7 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        name = cmd_name.replace("-", "_")
+        name = cmd_name.replace("-", "_") + ("_" if iskeyword(cmd_name) else "")
         command: click.Command = getattr(importlib.import_module(f"datapipe.cli.{name}"), name)
         return command
 

@@ -14,7 +14,9 @@ __all__ = ["schema"]
 @click.command("schema")
 @STAGES_OPTION
 def schema(stages_dir: Path | None) -> None:
-    """Print the JSON Schema of recipes, so that editors complete stages and options.
+    """Print the JSON Schema of recipes.
+
+    Editors complete stages and options by it.
 
     \b
     Example, for VS Code with the YAML extension:

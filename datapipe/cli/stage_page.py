@@ -6,6 +6,7 @@ Costs importing the stage.
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 import types
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -97,17 +98,16 @@ def type_words(annotation: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    from datapipe.recipe import write_document
-
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     if isinstance(plain, tuple | frozenset | set):
         plain = list(plain)
-    return write_document([plain]).strip()[1:-1].strip() if plain != [] else "[]"
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
 def _example(stage: Stage) -> StageConfig | None:
     """A config with all defaults; needed options get a stand-in where one fits."""
-    for stand_in in ("…", ["…"], 1, {}):
+    stand_ins: tuple[Any, ...] = ("…", ["…"], 1, {})
+    for stand_in in stand_ins:
         given = {name: stand_in for name, field in stage.config.model_fields.items() if field.is_required()}
         given |= {name: ["…"] for name in given if name == "paths"}
         try:

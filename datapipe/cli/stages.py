@@ -22,7 +22,9 @@ KINDS = ("Source", "Map", "Expand", "Group", "Plan", "Sink")
 @STAGES_OPTION
 @click.option("--test", is_flag=True, help="Hold the stage NAME against the contract that every stage keeps.")
 def stages(name: str | None, stages_dir: Path | None, *, test: bool) -> None:
-    """List all stages, or describe the stage NAME: its options, columns and reasons.
+    """List all stages, or describe one.
+
+    With NAME: its options, columns and reasons.
 
     \b
     Examples:

@@ -36,7 +36,7 @@ def check_decision(trial: Trial, batch: pa.RecordBatch, out: pa.RecordBatch) -> 
         return
     _check_parts(trial, measured, reasons)
     _check_nulls(trial, measured)
-    _check_all_off(trial, measured)
+    _check_all_off(trial, measured, reasons)
 
 
 def _reasons(trial: Trial, config: StageConfig, measured: pa.RecordBatch, what: str = "decide") -> list[Any] | None:
@@ -78,18 +78,26 @@ def _check_nulls(trial: Trial, measured: pa.RecordBatch) -> None:
     _reasons(trial, trial.config, unknown, "decide of unmeasured rows")
 
 
-def _check_all_off(trial: Trial, measured: pa.RecordBatch) -> None:
+def _check_all_off(trial: Trial, measured: pa.RecordBatch, usual: list[Any]) -> None:
+    """With every limit off, only reasons that have no limit remain: pages without text, texts in no encoding."""
     fields = trial.stage.config.model_fields
     limits = [name for name, field in fields.items() if _role(field) == "decide"]
     if not limits or not all(_may_be_none(fields[name].annotation) for name in limits):
         return
     values = {**trial.config.model_dump(), **dict.fromkeys(limits)}
     off = trial.found.attempt("decide", "a config with every limit off", trial.stage.config.model_validate, values)
-    if off is None:
+    left = _reasons(trial, off, measured) if off is not None else None
+    if left is None:
         return
-    left = {reason for reason in _reasons(trial, off, measured) or [] if reason is not None}
-    if left:
-        trial.found.add("decide", f"documents leave ({', '.join(sorted(left))}) though every limit is off")
+    if any(reason is not None and before is None for reason, before in zip(left, usual, strict=True)):
+        trial.found.add("decide", "documents that are kept leave when every limit is off")
+    if len(left) and all(reason is not None for reason in left):
+        trial.found.add("decide", "every document leaves though every limit is off")
+    for reason in sorted({reason for reason in left if reason in trial.stage.reasons}):
+        words = trial.stage.reasons[reason].replace("`", " ").replace(",", " ").split()
+        named = [name for name in limits if name in words]
+        if named:
+            trial.found.add("decide", f"{reason} ({trial.stage.reasons[reason]}) is given though {named[0]} is off")
 
 
 def _role(field: Any) -> str:

@@ -107,7 +107,7 @@ class StepRun:
         self._kept = Tally()
         self._dropped: dict[str, Tally] = {}
         self._incoming = Tally()
-        self._counts = {"not_applied": 0, "not_judged": 0, "bytes_in": 0, "bytes_kept": 0, "processed": 0}
+        self._counts = {"processed": 0, "reread": 0, "not_applied": 0, "not_judged": 0, "bytes_in": 0, "bytes_kept": 0}
         self._seconds = 0.0
         self.verdicts: pa.Table | None = None
 
@@ -124,6 +124,7 @@ class StepRun:
     def process(self, window: Window) -> Window:
         """Measure and decide the rows of a window; returns those that stay."""
         began = time.perf_counter()
+        reread = self._columns.reread
         rows = window.rows
         applied = self._applied(rows)
         lacking = rows[applied]
@@ -139,6 +140,7 @@ class StepRun:
             self._counts["processed"] += len(lacking)
         reasons = self._decide(rows, applied)
         self._count(window, applied, reasons)
+        self._counts["reread"] += self._columns.reread - reread
         self._seconds += time.perf_counter() - began
         return window.only(pc.is_null(reasons).to_numpy(zero_copy_only=False))
 
@@ -303,7 +305,7 @@ class StepRun:
             dropped=dict(sorted(self._dropped.items())),
             layer=layer,
             reasons=writer.commit(),
-            work=Work(processed=counts.pop("processed"), seconds=round(self._seconds, 3)),
+            work=Work(processed=counts.pop("processed"), reread=counts.pop("reread"), seconds=round(self._seconds, 3)),
             **counts,
         )
         write_record(self._store, record)

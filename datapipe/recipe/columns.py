@@ -50,7 +50,7 @@ class Follower:
         if config is None:  # its options are wrong; what does not depend on them can still be followed
             return (None if callable(stage.adds) else _after(draft.name, stage, None, before)), where
         for column in dict.fromkeys(self._reads(draft, stage, config, before)):
-            self._check_column(draft, column, before)
+            self._check_column(draft, column, before, parents)
         if isinstance(stage, Source):
             self._check_keep(draft, stage)
         return _after(draft.name, stage, config, before), where
@@ -107,14 +107,19 @@ class Follower:
             except DatapipeError as error:
                 self.document.problem(("stages", draft.name), error.message, error.remedy)
 
-    def _check_column(self, draft: Draft, column: str, before: Columns) -> None:
+    def _check_column(self, draft: Draft, column: str, before: Columns, parents: Sequence[Columns]) -> None:
         path = ("stages", draft.name)
         if column not in before.types:
             message = f"`{draft.use}` reads column `{column}`, which no stage above gives"
             self.document.problem(path, message, self._who_gives(column, before))
-        elif column in before.partial:
-            message = f"`{draft.use}` reads column `{column}`, which only some of the stages in `from` give"
-            self.document.problem(path, message, self._who_gives(column, before))
+        elif column in before.partial and not isinstance(draft.stage, Sink):  # a Sink writes null there
+            lacking = [
+                name
+                for name, given in zip(draft.parents, parents, strict=True)
+                if column not in given.types or column in given.partial
+            ]
+            message = f"`{draft.use}` reads column `{column}`, which documents from {' and '.join(lacking)} do not have"
+            self.document.problem(path, message, "leave them out of `from`, or give them the column first")
 
     def _who_gives(self, column: str, before: Columns) -> str:
         below = [draft.name for draft in self.drafts.values() if column in _given(draft)]

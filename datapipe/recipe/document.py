@@ -69,6 +69,7 @@ class Document:
     values: Any = None
     places: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    spoiled: set[KeyPath] = field(default_factory=set)  # values that could not be read; one problem each is enough
 
     def place(self, path: KeyPath) -> str:
         """Where the value stands, or the nearest thing around it."""
@@ -84,6 +85,8 @@ class Document:
 
     def problem(self, path: KeyPath, message: str, remedy: str = "") -> None:
         """Note that something is wrong with the value at `path`."""
+        if path in self.spoiled:
+            return
         key = ".".join(str(part) for part in path)
         where = f"{self.place(path)}: {key}" if key else self.place(path)
         self.problems.append(Problem(where, message, remedy))
@@ -170,11 +173,13 @@ class _Builder:
         kind = node.tag.removeprefix(_TAG)
         if not isinstance(node, yaml.ScalarNode) or kind not in _SCALARS:
             self.document.problem(path, f"the tag {node.tag} is not allowed", "a recipe holds plain values only")
+            self.document.spoiled.add(path)
             return None
         try:
             return _SCALARS[kind](node.value)
         except ValueError:
             self.document.problem(path, f"{node.value!r} is no {kind}", "leave the tag out")
+            self.document.spoiled.add(path)
             return None
 
     def _may_visit(self, node: yaml.Node, path: KeyPath, depth: int) -> bool:

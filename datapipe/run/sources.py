@@ -42,7 +42,6 @@ class Inventory:
     done: dict[str, Record] = field(default_factory=dict)
     splits: dict[str, Split] = field(default_factory=dict)  # by split name
     unread: list[Unread] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
 
 
 def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inventory:
@@ -62,7 +61,9 @@ def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inv
                 state.adopt(record)
         _sort_in(stock, split, own, bool(records), progress)
     _missing(node, stock, known, config.allow_missing)
-    _remove_leftovers(node, stock, state, known)
+    limit = config.limit
+    if limit is not None and sum(record.incoming.documents for record in stock.done.values()) >= limit:
+        stock.unread.clear()
     return stock
 
 
@@ -75,10 +76,12 @@ def _by_split(records: list[Record]) -> dict[str, list[Record]]:
 
 
 def _unbroken(records: list[Record]) -> list[Record]:
-    """Records from the first shard of a split on, without a gap."""
+    """Records from the first shard of a split on, without a gap, all of the same state of the input."""
     ordered = sorted(records, key=lambda record: _seen(record).number)
-    count = next((i for i, record in enumerate(ordered) if _seen(record).number != i), len(ordered))
-    return ordered[:count]
+    for number, record in enumerate(ordered):
+        if _seen(record).number != number or _seen(record).digest != _seen(ordered[0]).digest:
+            return ordered[:number]
+    return ordered
 
 
 def _seen(record: Record) -> SplitSeen:
@@ -93,7 +96,6 @@ def _complete(records: list[Record]) -> bool:
 def _sort_in(stock: Inventory, split: Split, own: list[Record], known: bool, progress: Progress) -> None:
     if own and not _same(split, _seen(own[0])):
         progress.note(f"{split.name} has changed since it was read: it is read anew")
-        stock.changed.append(split.name)
         own = []
     if _complete(own):
         stock.done.update({record.shard: record for record in own})
@@ -140,10 +142,3 @@ def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]], allow
     for name in gone:
         records = _unbroken(known[name])
         stock.done.update({record.shard: record for record in records if record.values == records[0].values})
-
-
-def _remove_leftovers(node: Node, stock: Inventory, state: State, known: dict[str, list[Record]]) -> None:
-    """Shards that a changed file no longer fills."""
-    for name in stock.changed:
-        for record in known.get(name, []):
-            state.forget(node.name, record.shard)

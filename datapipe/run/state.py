@@ -11,7 +11,7 @@ import posixpath
 from typing import Any
 
 from datapipe.corpus.ids import Tally
-from datapipe.corpus.record import FOLDED, Record, fold, read_records, write_json, write_record
+from datapipe.corpus.record import FOLDED, Record, fold, read_records, record_name, write_json, write_record
 from datapipe.corpus.store import Store
 from datapipe.errors import ConservationError, InputError
 
@@ -76,10 +76,12 @@ class State:
         self.put(record)
 
     def forget(self, stage: str, shard: str) -> None:
-        """Drop a shard that its source no longer has."""
-        self.of(stage).pop(shard, None)
-        for suffix in (".json", ".parquet", ".reasons.parquet"):
-            self.store.remove(f"{stage}/{shard}{suffix}")
+        """Drop a shard that is no longer there, with the files that its record names."""
+        record = self.of(stage).pop(shard)
+        self.store.remove(record_name(stage, shard))
+        for part in (*record.layer, *([record.reasons] if record.reasons else [])):
+            if not part.run:
+                self.store.remove(part.path)
 
     def close(self, stage: str, shards: list[str]) -> dict[str, Record]:
         """Fold the records of a complete stage into one file; returns them."""
@@ -87,6 +89,8 @@ class State:
         loose = any(name.endswith(".json") and not name.startswith(("stage.", "lease.")) for name in self.store.names(stage))
         if loose or not self.store.exists(f"{stage}/{FOLDED}"):
             fold(self.store, stage, records)
+        for shard in self.of(stage).keys() - records.keys():  # of a file that now fills fewer shards
+            self.forget(stage, shard)
         self.store.sweep(stage)
         return records
 

@@ -7,7 +7,7 @@ damaged, behind which nothing is read.
 `record` equals `cursor`: the byte offset of the line in the unpacked stream, so that it is the same from
 wherever reading starts. A plain file is resumed by a seek, a packed one by unpacking it up to there.
 `text` is not stored but read again where it is needed; `keep: [text]` stores it.
-Costs unpacking and some 10 microseconds a line.
+Costs unpacking and some 20 microseconds for a line of 2 KB.
 """
 
 from __future__ import annotations

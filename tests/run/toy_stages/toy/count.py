@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datapipe.stage import TEXT, Map, StageConfig, below, columns, decide, first_of, measure, schema
+from datapipe.stage import TEXT, Map, StageConfig, below, columns, decide, first_of, measure, place, schema
 
 TOO_SHORT = "too_short"
 
@@ -17,8 +17,9 @@ class Config(StageConfig):
     """Options of the test filter."""
 
     min_words: int | None = decide(3, "words; fewer leave as too_short")
-    pause: float = measure(0.0, "seconds that each document takes")
-    journal: str | None = measure(None, "file that gets a line for each document measured")
+    pause: float = place(0.0, "seconds that each document takes")
+    unit: int = measure(1, "words that count as one", gt=0)
+    journal: str | None = place(None, "file that gets a line for each document measured")
 
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
@@ -37,7 +38,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
             _ = bytearray(8 << 30)
         if "RAISE" in text:
             raise ValueError(text)
-    return columns(words=pa.array([len(text.split()) for text in texts], pa.int32()))
+    return columns(words=pa.array([len(text.split()) // config.unit for text in texts], pa.int32()))
 
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:

@@ -9,13 +9,15 @@ import pyarrow as pa
 import xxhash
 
 from datapipe.schema import COLUMNS
-from datapipe.stage import File, Source, SourceConfig, Split, schema
+from datapipe.stage import File, Source, SourceConfig, Split, place, schema
 
 ROWS = 5  # of one batch
 
 
 class Config(SourceConfig):
     """Options of the test source."""
+
+    journal: str | None = place(None, "file that gets a line for each batch read")
 
 
 def splits(config: Config) -> list[Split]:
@@ -31,6 +33,9 @@ def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:
     for start in range(cursor, len(lines), ROWS):
         numbers = range(start, min(start + ROWS, len(lines)))
         texts = [lines[number] for number in numbers]
+        if config.journal:
+            with Path(config.journal).open("a", encoding="utf-8") as journal:
+                journal.write(f"{split.name} {start}\n")
         yield pa.RecordBatch.from_pydict(
             {
                 "file": pa.array([split.name] * len(texts)),

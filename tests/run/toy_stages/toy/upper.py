@@ -8,18 +8,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datapipe.schema import COLUMNS
-from datapipe.stage import TEXT, Map, StageConfig, columns, schema
+from datapipe.stage import TEXT, Map, StageConfig, columns, measure, schema
 
 
 class Config(StageConfig):
-    """No options."""
+    """Options of the test change."""
+
+    mark: str = measure("", "put after each text")
 
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """Text in upper case."""
     text = batch.column("text")
+    mark, nothing = pa.scalar(config.mark, pa.large_string()), pa.scalar("", pa.large_string())
     changed = [sum(a != b for a, b in zip(t or "", (t or "").upper(), strict=False)) for t in text.to_pylist()]
-    return columns(text=pc.utf8_upper(text), changed=pa.array(changed, pa.int32()))
+    return columns(text=pc.binary_join_element_wise(pc.utf8_upper(text), mark, nothing), changed=pa.array(changed, pa.int32()))
 
 
 STAGE = Map(

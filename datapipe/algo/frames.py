@@ -1,0 +1,272 @@
+"""Decompressed bytes of a file, member by member, with what is damaged told apart from what is not there.
+
+A compressed archive is mostly one member (gzip member, zstd or lz4 frame) per record, which is what
+makes it seekable. This module yields such members in chunks of bounded size, gives out all bytes before a
+damaged place, and finds the next member behind it. It is written here, not taken from a reader of
+archives, because those skip over damage or stop at it without a word.
+Costs what the decompressor costs; never holds more than a few chunks, however well a bomb is packed.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+import fsspec
+import lz4.frame
+import zstandard
+
+from datapipe.errors import InputError
+from datapipe.stage import File
+
+BLOCK = 256 << 10  # bytes read from the file in one go
+CHUNK = 256 << 10  # bytes decompressed in one go
+_FIRST = 8 << 10  # the first chunk of a member holds at least this much of it, so that it can be recognised
+_PIECE = 1 << 10  # bytes fed to decoders whose output cannot be bounded: zstd makes at most 32 MiB of these
+
+
+class Damage(Exception):
+    """The bytes at and behind the end of what was yielded cannot be decompressed."""
+
+    def __init__(self, member: int) -> None:
+        super().__init__(f"damaged member at byte {member}")
+        self.member = member
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some bytes; `member` is the offset in the file of the member they are in, `fresh` if they open it."""
+
+    member: int
+    fresh: bool
+    data: bytes
+
+
+def open_file(file: File) -> BinaryIO:
+    """The file as it stands, compressed or not; raises InputError."""
+    try:
+        if "://" not in file.path:
+            return Path(file.path).open("rb", buffering=0)
+        return cast(BinaryIO, fsspec.open(file.path, "rb").open())
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"{file.path}: cannot be opened ({error})", remedy="check the path and its rights") from error
+
+
+# ---------------------------------------------------------------------------------------------- decoders
+
+
+class _Broken(Exception):
+    """What every decoder raises on bad bytes."""
+
+
+class _Decoder(Protocol):
+    done: bool
+    unused: bytes
+
+    def feed(self, data: bytes) -> Iterator[bytes]: ...
+
+
+class _Gzip:
+    """zlib drops the output of a failing call, so each call starts from a copy that can be replayed."""
+
+    done = False
+    unused = b""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(31)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while True:
+            before = self._inner.copy()
+            try:
+                out = self._inner.decompress(data, CHUNK)
+            except zlib.error:
+                yield from _replay(before, data)
+                raise _Broken from None
+            yield out
+            data = self._inner.unconsumed_tail
+            if self._inner.eof or (not data and len(out) < CHUNK):
+                break
+        self.done, self.unused = self._inner.eof, self._inner.unused_data
+
+
+def _replay(inner: Any, data: bytes) -> Iterator[bytes]:
+    """All that can be had from `data`, one byte at a time, up to the byte that breaks the decoder."""
+    for place in range(len(data)):
+        try:
+            out = inner.decompress(data[place : place + 1])
+        except zlib.error:
+            return
+        if out:
+            yield out
+
+
+class _Bounded:
+    """Decoders that keep their own input and give out at most CHUNK bytes: lz4, bz2, xz."""
+
+    done = False
+    unused = b""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), _PIECE * 16):
+            piece = data[start : start + _PIECE * 16]
+            while True:
+                try:
+                    out = self._inner.decompress(piece, CHUNK)
+                except (OSError, RuntimeError, ValueError, EOFError, lzma.LZMAError):
+                    raise _Broken from None
+                yield out
+                piece = b""
+                if self._inner.eof:
+                    self.done, self.unused = True, (self._inner.unused_data or b"") + data[start + _PIECE * 16 :]
+                    return
+                if self._inner.needs_input:
+                    break
+
+
+class _Zstd:
+    done = False
+    unused = b""
+
+    def __init__(self, dictionary: zstandard.ZstdCompressionDict | None) -> None:
+        self._inner = zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), _PIECE):
+            try:
+                yield self._inner.decompress(data[start : start + _PIECE])
+            except zstandard.ZstdError:
+                raise _Broken from None
+            if self._inner.eof:
+                self.done, self.unused = True, self._inner.unused_data + data[start + _PIECE :]
+                return
+
+
+_MAGIC = {
+    b"\x1f\x8b\x08": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\0": "xz",
+}
+_SKIPPABLE = b"\x2a\x4d\x18"  # bytes 1 to 3 of a skippable zstd or lz4 frame; its length follows
+
+
+# ---------------------------------------------------------------------------------------------- frames
+
+
+class Frames:
+    """An open file as decompressed chunks; the codec is told by its first bytes, not by its name."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        head = file.read(8)
+        self._dictionary = self._read_dictionary(head)
+        if self._dictionary is not None:
+            self._magic, self.codec = b"\x28\xb5\x2f\xfd", "zstd"
+        else:
+            found = ((magic, name) for magic, name in _MAGIC.items() if head.startswith(magic))
+            self._magic, self.codec = next(found, (b"", ""))
+
+    def _read_dictionary(self, head: bytes) -> zstandard.ZstdCompressionDict | None:
+        """The dictionary that opens a .warc.zst file as a skippable frame (IIPC's proposal of 2021)."""
+        if head[:4] != b"\x5d\x2a\x4d\x18" or len(head) < 8:
+            return None
+        data = self._file.read(int.from_bytes(head[4:8], "little"))
+        try:
+            if data.startswith(b"\x28\xb5\x2f\xfd"):
+                data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+            return zstandard.ZstdCompressionDict(data)
+        except zstandard.ZstdError:
+            return None
+
+    def _decoder(self) -> _Decoder:
+        if self.codec == "gzip":
+            return _Gzip()
+        if self.codec == "zstd":
+            return _Zstd(self._dictionary)
+        inner = {"lz4": lz4.frame.LZ4FrameDecompressor, "bz2": bz2.BZ2Decompressor, "xz": lzma.LZMADecompressor}
+        return _Bounded(inner[self.codec]())
+
+    def chunks(self, start: int) -> Iterator[Chunk]:
+        """Chunks from the member at byte `start` on; raises Damage behind the last good byte."""
+        self._file.seek(start)
+        if not self.codec:
+            while data := self._file.read(BLOCK):
+                yield Chunk(0, fresh=False, data=data)
+            return
+        member, data = start, b""
+        while True:
+            data += self._file.read(BLOCK) if len(data) < 8 else b""
+            if not data:
+                return
+            if self.codec == "gzip" and data[0] == 0:  # gzip files may be padded with zeros
+                padded, data = len(data), data.lstrip(b"\0")
+                member += padded - len(data)
+                continue
+            if data[1:4] == _SKIPPABLE and self.codec in ("zstd", "lz4"):
+                member += 8 + int.from_bytes(data[4:8], "little")
+                self._file.seek(member)
+                data = b""
+                continue
+            if not data.startswith(self._magic):
+                raise Damage(member)
+            data = yield from self._member(member, data)
+            member = self._file.tell() - len(data)
+
+    def _member(self, member: int, data: bytes) -> Generator[Chunk, None, bytes]:
+        """Yields the member's chunks and returns what was read behind it."""
+        decoder, fresh, held = self._decoder(), True, b""
+        while data:
+            try:
+                for out in decoder.feed(data):
+                    held = held + out if held else out
+                    if len(held) >= (_FIRST if fresh else 1):
+                        yield Chunk(member, fresh, held)
+                        fresh, held = False, b""
+            except _Broken:
+                break
+            if decoder.done:
+                data = decoder.unused
+                break
+            data = self._file.read(BLOCK)
+        if held:
+            yield Chunk(member, fresh, held)
+        if not decoder.done:
+            raise Damage(member)
+        return data
+
+    def next_member(self, after: int, known: Callable[[bytes], bool]) -> int | None:
+        """Offset of the first member behind byte `after` that can be opened and whose content is `known`."""
+        base, data = after + 1, b""
+        while self.codec:
+            self._file.seek(base)
+            data = self._file.read(BLOCK)
+            at = data.find(self._magic)
+            while at >= 0:
+                if known(self._head(base + at)):
+                    return base + at
+                at = data.find(self._magic, at + 1)
+            if len(data) < BLOCK:
+                return None
+            base += len(data) - len(self._magic) + 1
+        return None
+
+    def _head(self, member: int) -> bytes:
+        """The first chunk of what may be a member; empty if it is none."""
+        self._file.seek(member)
+        try:
+            for out in self._decoder().feed(self._file.read(BLOCK)):
+                if out:
+                    return out
+        except _Broken:
+            pass
+        return b""

@@ -1,0 +1,49 @@
+"""`datapipe status`: how far a run is, stage by stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from datapipe.cli.options import STAGES_OPTION, console, table
+
+__all__ = ["status"]
+
+REASONS = 3  # that are listed for a stage
+
+
+@click.command("status")
+@click.argument("run")
+@STAGES_OPTION
+def status(run: str, stages_dir: Path | None) -> None:
+    """Tell of each stage of a run: done, partly done or stale and why, who works on it, and what came of it.
+
+    Can be called from any shell while a run goes on; it reads records alone.
+
+    \b
+    Example:
+      datapipe status runs/quickstart
+    """
+    from datapipe.cli.progress import say_bytes, say_seconds
+    from datapipe.cli.telling import open_run
+    from datapipe.run.standing import stage_states
+
+    made = table("stage", "state", "in", "kept", "share", "top reasons", "on disk", "task time")
+    for column in ("in", "kept", "share", "on disk", "task time"):
+        next(each for each in made.columns if each.header == column).justify = "right"
+    for state in stage_states(open_run(run, stages_dir)):
+        sums = state.totals
+        came, kept = sums["documents_in"], sums["documents_kept"]
+        cells = [f"{came:,}", f"{kept:,}", f"{kept / came:.1%}" if came else "·", _reasons(sums)]
+        disk, seconds = say_bytes(state.bytes), say_seconds(state.seconds)
+        made.add_row(state.name, state.text, *(cells if sums["shards"] else ["·"] * 4), disk, seconds)
+    console().print(made)
+
+
+def _reasons(sums: dict[str, Any]) -> str:
+    dropped = list(sums["dropped"].items())
+    shown = [f"{reason} {count:,}" for reason, count in dropped[:REASONS]]
+    more = [f"{len(dropped) - REASONS} more"] if len(dropped) > REASONS else []
+    return ", ".join([*shown, *more])

@@ -1,0 +1,118 @@
+"""Samples of a run's documents, kept or dropped, to read them.
+
+The sample is chosen by hash of id and seed: the same one every time, whatever the number of shards.
+Costs reading and hashing the ids of the documents to choose from (about a second a million), then single rows.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from datapipe.corpus.layer import TableFile
+from datapipe.errors import InputError
+from datapipe.lineage.find import Place
+from datapipe.lineage.story import Measure, measures_of
+from datapipe.recipe import Node
+from datapipe.recipe.wording import did_you_mean
+from datapipe.run.context import Context
+from datapipe.run.paths import Path, added
+from datapipe.run.reopen import open_columns, roots, standing, with_input
+from datapipe.stage import Expand, Sink, Source
+
+__all__ = ["Sampled", "sample"]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A document as it was after a stage."""
+
+    place: Place
+    stage: str
+    reason: str | None
+    title: str | None
+    text: str | None
+    measures: tuple[Measure, ...]
+
+
+def sample(context: Context, stage: str | None, reason: str | None, *, number: int = 5, seed: int = 0) -> list[Sampled]:
+    """Documents that stage kept, or that left for a reason; without a stage the last one, or all that may give it.
+
+    Raises InputError for an unknown stage, or a reason that no document left for.
+    """
+    nodes = _nodes(context, stage, reason)
+    chosen: list[tuple[int, str, str, tuple[Path, Place]]] = []
+    for node in nodes:
+        for rank, name, path, place in _candidates(context, node, reason, seed):
+            entry = (-rank, place.id, name, (path, place))
+            if len(chosen) < number:
+                heapq.heappush(chosen, entry)
+            elif entry[:3] > chosen[0][:3]:
+                heapq.heapreplace(chosen, entry)
+    if reason is not None and not chosen and number:
+        given = sorted({r for node in context.recipe.nodes.values() for r in _reasons(context, node)})
+        remedy = did_you_mean(reason, given) or "none left for any reason"
+        raise InputError(f"no document left for {reason!r}", remedy=remedy)
+    return [_sampled(context, *entry[3], reason) for entry in sorted(chosen, key=lambda entry: (-entry[0], entry[1]))]
+
+
+def _nodes(context: Context, stage: str | None, reason: str | None) -> list[Node]:
+    nodes = context.recipe.nodes
+    if stage is not None:
+        if stage not in nodes or isinstance(nodes[stage].stage, Sink):
+            named = [name for name, node in nodes.items() if not isinstance(node.stage, Sink)]
+            remedy = did_you_mean(stage, named)
+            raise InputError(f"the run has no stage {stage!r} with documents of its own", remedy=remedy)
+        return [nodes[stage]]
+    decided = [node for node in nodes.values() if not isinstance(node.stage, Sink)]
+    return [node for node in decided if reason in _reasons(context, node)] if reason else decided[-1:]
+
+
+def _reasons(context: Context, node: Node) -> set[str]:
+    if isinstance(node.stage, Sink):
+        return set()
+    return {reason for record in context.state.of(node.name).values() for reason in record.dropped}
+
+
+def _candidates(context: Context, node: Node, reason: str | None, seed: int) -> Iterator[tuple[int, str, Path, Place]]:
+    """Every document to choose from, with what ranks it."""
+    starts = {root.root_key: root for root in roots(context)}
+    paths = context.paths.onward(node.name) if isinstance(node.stage, Expand) else context.paths.to(node.name)
+    salt = f"{seed}\0".encode()
+    for path in paths:
+        for shard in context.shards[path.root_key]:
+            record = standing(context, path, shard)
+            if record is None or record.reasons is None:
+                continue
+            file = TableFile(context.store, record.reasons)
+            given: Any = file.take("reason", np.arange(len(file.rows)))
+            hit = pc.is_null(given) if reason is None else pc.fill_null(pc.equal(given, pa.scalar(reason)), False)
+            rows = file.rows[hit.to_numpy(zero_copy_only=False)]
+            base = TableFile(context.store, shard.record.layer[0])
+            for row, name in zip(rows.tolist(), base.take("id", rows.astype(np.int64)).to_pylist(), strict=True):
+                rank = xxhash.xxh3_64_intdigest(salt + name.encode())
+                yield rank, node.name, path, Place(starts[path.root_key], shard, row, name, None)
+
+
+def _sampled(context: Context, path: Path, place: Place, reason: str | None) -> Sampled:
+    columns = open_columns(context, path, with_input(place.shard))
+    row = np.array([place.row], np.uint32)
+    owners = {name: holders for name, holders in path.owners.items() if name in {"url", "title", "text"}}
+    for name in {"url", "title", "text"} & set(added(path.last)):
+        owners[name] = (path.last.name, *(each for each in owners.get(name, ()) if each != path.last.name))
+    values: dict[str, Any] = {}
+    for name in ("url", "title", "text"):
+        try:
+            values[name] = columns.get(name, row, owners.get(name, ()))[0].as_py()
+        except InputError:  # it is read from the input, which is not at hand
+            values[name] = None
+    measures = () if isinstance(path.last.stage, Source | Expand) else measures_of(columns, path.last, row)
+    found = Place(place.root, place.shard, place.row, place.id, values["url"])
+    return Sampled(found, path.last.name, reason, values["title"], values["text"], measures)

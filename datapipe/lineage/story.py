@@ -1,0 +1,220 @@
+"""The story of one document: every stage that met it, what was measured, what was decided, and why.
+
+Nothing is kept for this: a document's history is its row in each layer. Values come as they are stored; whoever
+shows them masks and escapes them.
+Costs one row group of each column of each layer of one shard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from datapipe.corpus.fingerprint import config_by_role
+from datapipe.corpus.layer import TableFile
+from datapipe.corpus.record import Record
+from datapipe.engine.columns import Columns
+from datapipe.engine.step import FAILURE
+from datapipe.errors import InputError
+from datapipe.lineage.find import Place, find
+from datapipe.recipe import Node
+from datapipe.run.context import Context, Shard
+from datapipe.run.expanding import parents_of
+from datapipe.run.paths import Path
+from datapipe.run.reopen import open_columns, roots, standing, with_input
+from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
+from datapipe.stage import Expand, Group, Map, Sink
+
+__all__ = ["Chapter", "Measure", "Story", "measures_of", "story"]
+
+SURVIVOR = "survivor"  # the column in which a Group names the document that stays in another's place
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A stored value, and the options of the stage that bound it, such as `min_words 3`."""
+
+    name: str
+    value: Any
+    thresholds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What one stage did with the document.
+
+    `outcome`: `read`, `kept`, `left`, `passed` (its `where` did not hold), `expanded`, `wrote`; or `not done`, or
+    `stale` (the stage has not seen what the one before lets through today).
+    """
+
+    stage: str
+    use: str
+    outcome: str
+    reason: str | None = None
+    meaning: str = ""
+    measures: tuple[Measure, ...] = ()
+    text: tuple[str | None, str | None] | None = None  # before and after, where the stage changed it
+    survivor: Place | None = None
+
+
+@dataclass(frozen=True)
+class Story:
+    """One document through the stages of its run, in the order of the recipe."""
+
+    place: Place
+    base: dict[str, Any]  # the stored columns of its base shard, but for content
+    chapters: tuple[Chapter, ...]
+    parent: Story | None = None  # of the document that it was made from
+
+
+def story(context: Context, place: Place) -> Story:
+    """Everything that a run knows of one document."""
+    shard, row = with_input(place.shard), np.array([place.row], np.uint32)
+    file = TableFile(context.store, shard.record.layer[0])
+    stored = [name for name in file.columns if name not in CONTENT]
+    base = {name: file.take(name, row.astype(np.int64))[0].as_py() for name in stored}
+    teller = _Teller(context, place.root, shard, row)
+    parent = None
+    if place.root.origin is not None and shard.parent is not None:
+        parent = story(context, _parent(context, place.root.origin, shard.parent, int(base["parent_row"])))
+    return Story(place, base, tuple(teller.chapters()), parent)
+
+
+def _parent(context: Context, origin: Path, shard: Shard, row: int) -> Place:
+    root = next(each for each in roots(context) if each.root_key == origin.root_key)
+    file = TableFile(context.store, shard.record.layer[0])
+    at = np.array([row])
+    url = file.take("url", at)[0].as_py() if "url" in file.columns else None
+    return Place(root, shard, row, file.take("id", at)[0].as_py(), url)
+
+
+class _Teller:
+    """Walks the stages below a root for one row."""
+
+    def __init__(self, context: Context, root: Path, shard: Shard, row: Any) -> None:
+        self._context, self._root, self._shard, self._row = context, root, shard, row
+        self._in: set[str] = set()  # stages that let the document go on
+
+    def chapters(self) -> list[Chapter]:
+        told = []
+        reason = self._reason(self._shard.record)
+        node = self._root.root
+        told.append(Chapter(node.name, node.use, "left" if reason else "read", reason, _meaning(node, reason)))
+        if reason is None:
+            self._in.add(node.name)
+        for node in self._context.recipe.nodes.values():
+            for path in self._context.paths.to(node.name):
+                if path.root_key == self._root.root_key and self._comes_to(path):
+                    told.append(self._chapter(path))  # noqa: PERF401 - each chapter says whether the next comes
+        return told
+
+    def _comes_to(self, path: Path) -> bool:
+        return len(path.nodes) > 1 and path.nodes[-2].name in self._in
+
+    def _reason(self, record: Record) -> str | None:
+        """Why the document leaves; raises LookupError if it did not come in."""
+        if record.reasons is None:
+            raise LookupError
+        file = TableFile(self._context.store, record.reasons)
+        at = file.find(self._row)
+        if at[0] < 0:
+            raise LookupError
+        reason: str | None = file.take("reason", at)[0].as_py()
+        return reason
+
+    def _chapter(self, path: Path) -> Chapter:
+        node = path.last
+        if isinstance(node.stage, Sink):
+            return self._written(path)
+        if isinstance(node.stage, Expand):
+            record = self._context.state.of(parents_of(node)).get(self._shard.name)
+        else:
+            record = standing(self._context, path, self._shard)
+        if record is None:
+            return Chapter(node.name, node.use, "not done")
+        try:
+            reason = self._reason(record)
+        except LookupError:
+            return Chapter(node.name, node.use, "stale")
+        if reason is None and not isinstance(node.stage, Expand):
+            self._in.add(node.name)
+        return self._told(path, reason)
+
+    def _written(self, path: Path) -> Chapter:
+        node = path.last
+        record = standing(self._context, path, self._shard)
+        before = standing(self._context, path.before(), self._shard)
+        if record is None or before is None:
+            return Chapter(node.name, node.use, "not done")
+        outcome = "wrote" if record.rows_in == before.rows_kept else "stale"
+        return Chapter(node.name, node.use, outcome, meaning=record.layer[0].path)
+
+    def _told(self, path: Path, reason: str | None) -> Chapter:
+        node = path.last
+        if isinstance(node.stage, Expand):
+            return Chapter(node.name, node.use, "left" if reason else "expanded", reason, _meaning(node, reason))
+        columns = open_columns(self._context, path, self._shard)
+        if not any(file.find(self._row)[0] >= 0 for file in columns.files(node.name)):
+            return Chapter(node.name, node.use, "passed", meaning=node.where.text if node.where else "")
+        measures = measures_of(columns, node, self._row)
+        return Chapter(
+            stage=node.name,
+            use=node.use,
+            outcome="left" if reason else "kept",
+            reason=reason,
+            meaning=_meaning(node, reason),
+            measures=measures,
+            text=_change(columns, path, self._row),
+            survivor=self._survivor(node, measures),
+        )
+
+    def _survivor(self, node: Node, measures: tuple[Measure, ...]) -> Place | None:
+        named = [measure.value for measure in measures if measure.name == SURVIVOR and measure.value]
+        if not isinstance(node.stage, Group) or not named:
+            return None
+        return next(iter(find(self._context, str(named[0]))), None)
+
+
+def _meaning(node: Node, reason: str | None) -> str:
+    if reason is None:
+        return ""
+    if isinstance(node.stage, Expand) and reason == node.stage.childless:
+        return node.stage.reasons.get(reason, "nothing was made of it")
+    return node.stage.reasons.get(reason) or FRAMEWORK_REASONS.get(reason, "")
+
+
+def measures_of(columns: Columns, node: Node, row: Any) -> tuple[Measure, ...]:
+    """What a stage has measured of one row, each beside the options that bound it."""
+    names = [name for name in node.stage.adds_for(node.config).names if name not in CONTENT]
+    bounds = _bounds(node)
+    found = []
+    for name in names:
+        value = columns.get(qualified(name, node.name), row, (node.name,))[0].as_py()
+        found.append(Measure(name, value, tuple(bounds.get(name, ()))))
+    if isinstance(node.stage, Map) and node.stage.guarded:
+        failure = columns.get(qualified(FAILURE, node.name), row, (node.name,))[0].as_py()
+        found += [Measure(FAILURE, failure)] if failure else []
+    return tuple(found)
+
+
+def _bounds(node: Node) -> dict[str, list[str]]:
+    """The options that decide, by the measure that they name: `min_words` and `max_words` bound `words`."""
+    found: dict[str, list[str]] = {}
+    for option, value in config_by_role(node.config, "decide").items():
+        measure = option.removeprefix("min_").removeprefix("max_")
+        found.setdefault(measure, []).append(f"{option} {'off' if value is None else value}")
+    return found
+
+
+def _change(columns: Columns, path: Path, row: Any) -> tuple[str | None, str | None] | None:
+    """The text before and after a stage that writes text; None where it wrote the same."""
+    if "text" not in path.last.stage.adds_for(path.last.config).names:
+        return None
+    after = columns.get("text", row, (path.last.name,))[0].as_py()
+    try:
+        before = columns.get("text", row, path.owners.get("text", ()))[0].as_py()
+    except InputError:  # it is read from the input, which is not at hand
+        before = None
+    return None if before == after else (before, after)

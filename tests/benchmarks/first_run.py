@@ -1,0 +1,184 @@
+"""What the framework costs beside extraction, how it scales, and what a change of mind costs.
+
+    python -m tests.benchmarks.first_run [--pages 3000] [--rounds 5] [--folder DIR]
+
+Needs DATAPIPE_REAL_DATA. In one script, in turn, on the same WARC files and as many processes:
+bare    a loop of `trafilatura.extract` over the pages' bytes, read with fastwarc
+whole   the whole run: read.warc, extract, filter.language, filter.length, filter.gopher, dedup.exact
+and the whole run with 8 MiB shards on one worker and on two. Then, on the last run: a loosened threshold,
+the same in a second folder that reuses the first, and the size of the base shards. Starting workers and
+compiling kernels is printed apart. Quote the medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.pages import build
+
+RECIPE = """
+run: {run}
+reuse: {reuse}
+stages:
+  pages: {{use: read.warc, paths: ["{pages}/*.warc.gz"], source: real, shard_bytes: {shard}}}
+  text: {{use: extract, engine: trafilatura}}
+  language: {{use: filter.language, keep: null}}
+  length: {{use: filter.length, min_words: 50}}
+  quality: {{use: filter.gopher, max_duplicate_lines: {loose}}}
+  unique: {{use: dedup.exact}}
+"""
+
+
+def bare(files: list[Path], barrier: Any) -> None:
+    """Extract every page of some files, as a user's own loop would."""
+    import trafilatura
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+    trafilatura.extract("<html><body><p>warm</p></body></html>")
+    barrier.wait()
+    for path in files:
+        with path.open("rb") as stream:
+            for record in ArchiveIterator(stream, record_types=WarcRecordType.response):
+                trafilatura.extract(record.reader.read(), deduplicate=False)
+    barrier.wait()
+
+
+def time_bare(folder: Path, processes: int) -> float:
+    """Seconds from the moment when all processes are ready until all are done."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes + 1)
+    files = sorted(folder.glob("*.warc.gz"))
+    workers = [context.Process(target=bare, args=(files[n::processes], barrier)) for n in range(processes)]
+    for worker in workers:
+        worker.start()
+    barrier.wait()
+    began = time.perf_counter()
+    barrier.wait()
+    seconds = time.perf_counter() - began
+    for worker in workers:
+        worker.join()
+    return seconds
+
+
+def time_run(recipe: str, workers: int, folder: Path) -> tuple[float, float, Any]:
+    """(seconds from first task to last commit, seconds to start, the run)."""
+    from datapipe.engine.cluster import DaskEngine
+    from datapipe.recipe import load_recipe
+    from datapipe.registry import Registry
+    from datapipe.run.driver import open_run, run_recipe
+    from datapipe.text import warm_up
+
+    path = folder / "recipe.yaml"
+    path.write_text(recipe, encoding="utf-8")
+    starting = time.perf_counter()
+    loaded = load_recipe(path, Registry())
+    warm_up()
+    engine = DaskEngine(workers=workers, run=loaded.run)
+    try:
+        began = time.perf_counter()
+        context = run_recipe(open_run(loaded, engine))
+        return time.perf_counter() - began, began - starting, context
+    finally:
+        engine.close()
+
+
+def size(folder: Path, pattern: str = "**/*") -> int:
+    """Bytes of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.glob(pattern) if path.is_file())
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--pages", type=int, default=3000)
+    arguments.add_argument("--files", type=int, default=16)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--processes", type=int, default=2)
+    arguments.add_argument("--folder", type=Path, default=None)
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory(prefix="first-run-") as temporary:
+        home = Path(temporary)
+        pages = given.folder or home / "pages"
+        if not pages.exists():
+            build(pages, given.pages, given.files)
+        measure(home, pages, given.rounds, given.processes)
+
+
+def measure(home: Path, pages: Path, rounds: int, processes: int) -> None:
+    """All comparisons, in turn."""
+    times: dict[str, list[float]] = {}
+
+    def whole(name: str, workers: int, shard: str, **change: Any) -> Any:
+        run = home / name
+        if not change.pop("again", False):
+            shutil.rmtree(run, ignore_errors=True)
+        settings = {"run": run, "pages": pages, "shard": shard, "loose": 0.3, "reuse": "[]", **change}
+        seconds, start, context = time_run(RECIPE.format(**settings), workers, home)
+        times.setdefault(name, []).append(seconds)
+        print(f"{name}: {seconds:.1f} s (start {start:.1f} s)", flush=True)
+        return context
+
+    def loop() -> None:
+        times.setdefault("bare", []).append(time_bare(pages, processes))
+        print(f"bare: {times['bare'][-1]:.1f} s", flush=True)
+
+    plan: list[Callable[[], Any]] = [
+        loop,
+        lambda: whole("whole", processes, "512MiB"),
+        lambda: whole("one", 1, "8MiB"),
+        lambda: whole("two", 2, "8MiB"),
+    ]
+    for _ in range(rounds):
+        for step in plan:
+            step()
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    print(f"whole / bare = {medians['whole'] / medians['bare']:.3f}")
+    print(f"one / two workers = {medians['one'] / medians['two']:.2f}")
+    print(f"base shards / input = {size(home / 'whole' / 'pages') / size(pages):.2%}")
+    change_of_mind(home, medians["whole"], whole)
+
+
+def change_of_mind(home: Path, first: float, whole: Callable[..., Any]) -> None:
+    """Loosen a threshold of the finished run, and do the same in a second folder that reuses the first."""
+    shutil.copytree(home / "whole", home / "loosened")
+    context = whole("loosened", 2, "512MiB", loose=0.5, again=True)
+    done = {name: sum(record.work.processed for record in records.values()) for name, records in context.records.items()}
+    reread = {name: sum(record.work.reread for record in records.values()) for name, records in context.records.items()}
+    share = statistics.median([time_again(home, whole) for _ in range(3)]) / first
+    print(f"loosened / first run = {share:.1%}")
+    print(f"measured: {done}; read again: {reread}")
+    whole("fresh", 2, "512MiB", loose=0.5)
+    other = whole("variant", 2, "512MiB", loose=0.5, reuse=f"[{home / 'whole'}]")
+    print(f"variant reusing the first: {size(home / 'variant') / size(home / 'whole'):.2%} of its disk")
+    print(f"same bytes as a fresh run: {same_bytes(home / 'loosened', home / 'fresh')}")
+    del other, first
+
+
+def time_again(home: Path, whole: Callable[..., Any]) -> float:
+    """Seconds of the change of mind on a fresh copy of the finished run."""
+    shutil.rmtree(home / "loosened", ignore_errors=True)
+    shutil.copytree(home / "whole", home / "loosened")
+    began = time.perf_counter()
+    context = whole("loosened", 2, "512MiB", loose=0.5, again=True)
+    del context
+    return time.perf_counter() - began
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    """Whether two runs hold the same Parquet files, but for the folded records."""
+    names = {p.relative_to(one) for p in one.rglob("*.parquet") if p.name != "records.parquet"}
+    if names != {p.relative_to(other) for p in other.rglob("*.parquet") if p.name != "records.parquet"}:
+        return False
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+if __name__ == "__main__":
+    main()

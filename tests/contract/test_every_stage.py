@@ -1,0 +1,83 @@
+"""Every stage that the registry knows keeps the contract; a new one is tested the day it appears.
+
+A stage whose config has fields without defaults gets its values in CONFIGS; a stage of several engines is
+tried with each, through the further entries of VARIANTS.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from datapipe.contract import check_stage, sample_batches
+from datapipe.registry import Registry
+from datapipe.stage import Source, Stage, StageConfig
+
+ROOT = Path(__file__).parents[2]
+REGISTRY = Registry()
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "read.warc": {"paths": [str(ROOT / "samples/web/*.warc.gz")], "source": "web"},
+    "read.html": {"source": "pages"},
+    "read.jsonl": {"source": "lines"},
+    "read.parquet": {"source": "tables"},
+    "filter.language": {"keep": ["en", "zh"]},
+}
+
+
+def config_of(stage: Stage, folder: Path, **values: Any) -> StageConfig:
+    """The default config, with what must be set."""
+    given = {**CONFIGS.get(stage.name, {}), **values}
+    if isinstance(stage, Source) and "paths" not in given:
+        given["paths"] = [str(inputs(stage.name, folder))]
+    return stage.config.model_validate(given)
+
+
+def inputs(name: str, folder: Path) -> Path:
+    """Small inputs for a source, made where there is no sample of its kind."""
+    batch = sample_batches(("url", "text", "html", "date"))["typical"]
+    rows = batch.to_pylist()
+    if name == "read.html":
+        for number, row in enumerate(rows):
+            path = folder / f"site{number % 3}" / f"page-{number}.html"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(row["html"])
+        return folder
+    if name == "read.jsonl":
+        path = folder / "lines.jsonl"
+        lines = [json.dumps({"url": row["url"], "text": row["text"], "date": row["date"]}) for row in rows]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+    path = folder / "table.parquet"
+    pq.write_table(pa.Table.from_batches([batch.select(["url", "text", "date"])]), path, row_group_size=5)
+    return path
+
+
+def variants(name: str) -> list[dict[str, str]]:
+    """One change of config for each value of a choice other than the default."""
+    found = []
+    for field, info in REGISTRY.load(name).config.model_fields.items():
+        if get_origin(info.annotation) is Literal:
+            found += [{field: value} for value in get_args(info.annotation) if value != info.default]
+    return found
+
+
+CASES = [(name, values) for name in REGISTRY.names() for values in ({}, *variants(name))]
+
+
+@pytest.mark.parametrize(("name", "values"), CASES, ids=[f"{name}-{values or 'default'}" for name, values in CASES])
+def test_stage_keeps_the_contract(name: str, values: dict[str, str], tmp_path: Path) -> None:
+    stage = REGISTRY.load(name)
+    config = config_of(stage, tmp_path, **values)
+    findings = check_stage(stage, config=config, registry=REGISTRY)
+    assert not findings, "\n".join(map(str, findings))
+
+
+@pytest.mark.parametrize("name", REGISTRY.names())
+def test_stage_is_named_after_its_module(name: str) -> None:
+    assert REGISTRY.load(name).name == name

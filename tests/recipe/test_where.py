@@ -1,0 +1,161 @@
+"""`where:` expressions: what they choose, what they refuse, and that no input breaks the reader."""
+
+from __future__ import annotations
+
+import pickle
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datapipe.recipe import WhereError, parse_where
+
+TYPES: dict[str, pa.DataType] = {
+    "kind": pa.string(),
+    "text": pa.large_string(),
+    "tag": pa.dictionary(pa.int8(), pa.string()),
+    "q.words": pa.int32(),
+    "q.big": pa.uint64(),
+    "q.long": pa.int64(),
+    "q.share": pa.float32(),
+    "q.ok": pa.bool_(),
+    "html": pa.large_binary(),
+    "messages": pa.large_list(pa.string()),
+}
+BATCH = pa.RecordBatch.from_arrays(
+    [
+        pa.array(["prose", "code", None, "chat"], TYPES["kind"]),
+        pa.array(["a", "b", "c", None], TYPES["text"]),
+        pa.array(["x", "y", None, "x"]).dictionary_encode().cast(TYPES["tag"]),
+        pa.array([1, 50, 100, None], TYPES["q.words"]),
+        pa.array([0, 2**63 + 5, 7, None], TYPES["q.big"]),
+        pa.array([2**53 + 1, -5, 0, None], TYPES["q.long"]),
+        pa.array([0.5, float("nan"), 1.0, None], TYPES["q.share"]),
+        pa.array([True, False, None, True], TYPES["q.ok"]),
+        pa.array([b"<", None, b"", b"x"], TYPES["html"]),
+        pa.array([["a"], [], None, None], TYPES["messages"]),
+    ],
+    names=list(TYPES),
+)
+
+CHOOSES = [
+    ("kind != 'code'", "1001"),
+    ("kind != 'code' or kind == None", "1011"),
+    ("not kind == 'code'", "1001"),
+    ("not (kind == 'code' or q.words > 60)", "1000"),
+    ("kind in ['prose', 'chat']", "1001"),
+    ("kind not in ('prose',)", "0101"),
+    ("kind is None", "0010"),
+    ("None != kind", "1101"),
+    ("kind is not None and q.ok", "1001"),
+    ("not q.ok", "0100"),
+    ("q.ok == False", "0100"),
+    ("10 < q.words <= 100", "0110"),
+    ("q.words > -1", "1110"),
+    ("q.words in [1, 100.0]", "1010"),
+    ("q.big > 9", "0100"),
+    ("q.big > -1", "1110"),
+    ("q.long > 4503599627370496.5", "1000"),
+    ("q.long < q.words", "0110"),
+    ("q.share >= 0.5", "1010"),
+    ("tag == 'x'", "1001"),
+    ("text == kind", "0000"),
+    ("html == None", "0100"),
+    ("messages != None", "1100"),
+    (" ( kind == 'prose'\n or q.words == 50 ) ", "1100"),
+    ("kind == 'x' and q.words == None or q.words == 1", "1000"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), CHOOSES, ids=[case[0] for case in CHOOSES])
+def test_it_chooses(text: str, expected: str) -> None:
+    where = pickle.loads(pickle.dumps(parse_where(text, TYPES)))
+    mask = where.mask(BATCH.select(list(where.columns)))
+    assert "".join(str(int(chosen)) for chosen in mask) == expected
+    assert len(where.mask(BATCH.slice(0, 0))) == 0
+
+
+REFUSES = [
+    ("kindd == 'a'", "no column `kindd`", "did you mean kind"),
+    ("q.word > 1", "no column `q.word`", "did you mean q.words"),
+    ("kind > 3", "`kind` (text) cannot be compared with `3` (number)", ""),
+    ("q.words == 'a'", "(number) cannot be compared with `'a'` (text)", ""),
+    ("q.ok > True", "true or false", "=="),
+    ("q.words == True", "cannot be compared with `True` (bool)", ""),
+    ("kind", "no condition", "compare"),
+    ("messages == 'a'", "`messages` cannot be compared", "== None"),
+    ("1 < 2", "compares no column", ""),
+    ("1 < 2 < q.words", "compares no column", ""),
+    ("True", "`True` is not allowed", ""),
+    ("len(text) > 3", "`len(text)` is not allowed", ""),
+    ("text.upper() == 'A'", "`text.upper()` is not allowed", ""),
+    ("__import__('os').system('x')", "is not allowed", ""),
+    ("q.words + 1 > 3", "`q.words + 1` is not allowed", ""),
+    ("kind in 'abc'", "needs a list", ""),
+    ("kind in []", "needs a list", ""),
+    ("kind in ['a', None]", "None stands in a list", "or column == None"),
+    ("kind in [text]", "compares a column with plain values", ""),
+    ("kind in ['a', 3]", "cannot be compared", ""),
+    ("kind < None", "None cannot be compared by `<`", ""),
+    ("3 == None", "only a column", ""),
+    ("kind == 'a", "does not parse", ""),
+    ("kind = 'a'", "does not parse", ""),
+    ("", "does not parse", ""),
+    ("q.words > 1" + "0" * 30, "outside the range", ""),
+    ("not " * 60 + "q.ok", "nested too deep", ""),
+    ("(" * 900 + "q.ok" + ")" * 900, "does not parse", ""),
+    ("q.ok and " * 400 + "q.ok", "longer than", ""),
+    ("-" * 900 + "1 == q.words", "is not allowed", ""),
+    ("q" + ".a" * 900 + " == 1", "no column", ""),
+    ("f'{kind}' == 'a'", "is not allowed", ""),
+    ("(lambda: 1)", "is not allowed", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "message", "remedy"), REFUSES, ids=[case[0][:40] for case in REFUSES])
+def test_it_refuses(text: str, message: str, remedy: str) -> None:
+    with pytest.raises(WhereError) as caught:
+        parse_where(text, TYPES)
+    assert message in str(caught.value)
+    assert remedy in caught.value.problems[0][1]
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(WhereError) as caught:
+        parse_where("a == 1 and b == 2 or kind > 3 and a == 1", TYPES)
+    assert len(caught.value.problems) == 3
+
+
+COLUMNS = st.sampled_from(list(TYPES))
+VALUES = st.one_of(st.integers(-(2**64), 2**64), st.floats(allow_nan=False), st.text(max_size=4), st.booleans())
+ATOMS = st.one_of(
+    COLUMNS,
+    st.builds(
+        "{} {} {}".format, COLUMNS, st.sampled_from(["==", "!=", "<", ">=", "is", "in", "not in"]), VALUES.map(repr)
+    ),
+    st.builds("{} == {}".format, COLUMNS, COLUMNS),
+    st.builds("{} == None".format, COLUMNS),
+)
+TREES = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.builds("({} and {})".format, inner, inner),
+        st.builds("({} or {})".format, inner, inner),
+        st.builds("not {}".format, inner),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(TREES, st.text(max_size=60)))
+def test_whatever_is_accepted_evaluates(text: str) -> None:
+    """Either WhereError, or a mask of bools that agrees row by row with the whole."""
+    try:
+        where = parse_where(text, TYPES)
+    except WhereError:
+        return
+    mask = where.mask(BATCH)
+    assert mask.dtype == bool
+    assert [bool(where.mask(BATCH.slice(row, 1))[0]) for row in range(4)] == mask.tolist()

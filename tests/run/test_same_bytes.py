@@ -1,0 +1,56 @@
+"""The bytes of a run do not depend on who does the work: how many workers, which engine, how many commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from datapipe.engine.cluster import DaskEngine
+from tests.run.workbench import Workbench, contents, differences, stages
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_any_number_of_workers_gives_the_bytes_of_the_local_engine(
+    bench: Workbench, dask: Callable[[int], DaskEngine], workers: int
+) -> None:
+    alone = bench.run("alone")
+    together = bench.run("together", engine=dask(workers))
+    assert differences(alone.folder, together.folder) == []
+
+
+def test_one_stage_at_a_time_gives_the_same_bytes(bench: Workbench) -> None:
+    whole = bench.run("whole")
+    for name in stages():
+        steps = bench.run("steps", only=[name])
+    assert differences(whole.folder, steps.folder) == []
+
+
+def test_one_stage_at_a_time_on_workers_with_several_shards_a_file(
+    bench: Workbench, dask: Callable[[int], DaskEngine]
+) -> None:
+    small = stages(docs={"shard_bytes": 150})
+    whole = bench.run("whole", small)
+    assert len(whole.records("docs")) > len(list(bench.input.iterdir()))
+    for name in small:
+        steps = bench.run("steps", small, only=[name], engine=dask(2))
+    assert differences(whole.folder, steps.folder) == []
+
+
+def test_running_again_does_nothing(bench: Workbench) -> None:
+    first = bench.run()
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*.parquet")}
+    again = bench.run()
+    assert again.told.tasks == 0
+    assert again.read == []
+    assert again.measured == {}
+    assert before == {path: path.stat().st_mtime_ns for path in again.folder.rglob("*.parquet")}
+
+
+def test_the_toy_run_has_something_to_lose(bench: Workbench) -> None:
+    """Every stage keeps some documents and drops some, for every reason: else the tests above prove little."""
+    done = bench.run()
+    assert done.dropped("docs") == {"damaged_input": 4}
+    assert all(done.kept(name) > 15 for name in stages())
+    assert {reason for name in stages() for reason in done.dropped(name)} == {"damaged_input", "too_short", "copy"}
+    assert len(contents(done.folder)) > 4 * 2 * len(stages())

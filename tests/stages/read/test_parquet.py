@@ -1,0 +1,120 @@
+"""read.parquet: columns of any type, row groups, damage, and resuming anywhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datapipe.algo.inputs import digest16
+from datapipe.errors import InputError
+from stages.read.parquet import STAGE, Config
+from tests.stages.read.archives import assert_resumes, rows
+
+PLAIN = Config(paths=("x",), source="s", snapshot="1")
+TEXTS = [f"text {number} ü" * (number % 7) for number in range(50)]
+
+
+def write(path: Path, data: dict[str, Any], **options: Any) -> Path:
+    pq.write_table(pa.table(data), path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.string_view()]
+)
+@pytest.mark.parametrize("rows_per_group", [7, 50])
+def test_texts_of_any_string_type(tmp_path: Path, kind: pa.DataType, rows_per_group: int) -> None:
+    texts = pa.array(TEXTS).cast(kind)
+    path = write(tmp_path / "x.parquet", {"text": texts}, row_group_size=rows_per_group)
+    found = assert_resumes(STAGE, path, PLAIN)
+    assert [row["text"] for row in found] == TEXTS
+    assert [row["record"] for row in found] == list(range(50))
+    assert [row["digest"] for row in found] == [digest16(text.encode()) for text in TEXTS]
+    assert [row["bytes"] for row in found] == [len(text.encode()) for text in TEXTS]
+    assert {(row["source"], row["snapshot"], row["metadata"], row["reason"]) for row in found} == {
+        ("s", "1", None, None)
+    }
+
+
+def test_columns_metadata_and_ids(tmp_path: Path) -> None:
+    data = {
+        "body": ["one", None, "three"],
+        "key": pa.array([1, 2, None], pa.int64()),
+        "date": [dt.date(2026, 1, 2)] * 3,
+        "seen": [dt.datetime(2026, 1, 2, 3, tzinfo=dt.UTC)] * 3,
+        "tags": [["a"], [], None],
+        "raw": [b"\xff", b"x", None],
+    }
+    path = write(tmp_path / "x.parquet", data)
+    config = Config(paths=("x",), source="s", columns={"text": "body", "id": "key", "author": "tags"})
+    found = assert_resumes(STAGE, path, config)
+    assert [(row["id"], row["text"], row["reason"], row["date"], row["author"]) for row in found] == [
+        ("1", "one", None, "2026-01-02", '["a"]'),
+        ("2", None, "no_text", "2026-01-02", "[]"),
+        ("x.parquet@2", "three", "damaged_input", "2026-01-02", None),
+    ]
+    assert json.loads(found[0]["metadata"]) == {"raw": "\ufffd", "seen": "2026-01-02T03:00:00+00:00"}
+    assert "metadata" not in rows(STAGE, path, config.model_copy(update={"metadata": False}))[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [({"txt": ["a"]}, r"no column 'text' for text; it has txt; set columns: \{text: txt\}"), ({"text": [1]}, "int64")],
+)
+def test_a_missing_text_column_is_an_input_error(tmp_path: Path, data: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        rows(STAGE, write(tmp_path / "x.parquet", data), PLAIN)
+
+
+def test_batches_are_bounded(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", {"text": ["x" * (20 << 20)] * 2 + ["y"] * 1500})
+    (split,) = STAGE.splits(Config(paths=(str(path),), source="s"))
+    assert [batch.num_rows for batch in STAGE.read(split, PLAIN, 0)] == [1, 1023, 478]
+
+
+def test_reads_from_a_url(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", {"text": TEXTS}, row_group_size=20)
+    with fsspec.open("memory://tables/x.parquet", "wb") as out:
+        out.write(path.read_bytes())
+    assert len(assert_resumes(STAGE, "memory://tables/x.parquet", PLAIN)) == 50
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"not Parquet at all", b"PAR1" * 50])
+def test_what_is_no_parquet_is_one_damaged_row(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x.parquet"
+    path.write_bytes(data)
+    (row,) = assert_resumes(STAGE, path, PLAIN)
+    assert (row["reason"], row["text"], row["record"], row["source"]) == ("damaged_input", None, 0, "s")
+
+
+@settings(max_examples=40)
+@given(st.floats(0, 1, exclude_max=True))
+def test_a_cut_file_is_one_damaged_row(share: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder, "x.parquet"), {"text": TEXTS})
+        data = path.read_bytes()
+        path.write_bytes(data[: int(share * len(data))])
+        (row,) = assert_resumes(STAGE, path, PLAIN)
+    assert row["reason"] == "damaged_input"
+
+
+def test_a_damaged_row_group_costs_itself_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", {"text": TEXTS}, row_group_size=10, compression="zstd", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    column = pq.ParquetFile(path).metadata.row_group(2).column(0)
+    end = column.data_page_offset + column.total_compressed_size
+    data[end - 30 : end] = bytes(30)
+    path.write_bytes(data)
+    found = assert_resumes(STAGE, path, PLAIN)
+    assert [row["record"] for row in found] == [*range(21), *range(30, 50)]
+    assert [row["record"] for row in found if row["reason"] == "damaged_input"] == [20]
