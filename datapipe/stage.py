@@ -266,11 +266,11 @@ class Scratch:
 class Round:
     """One exchange of a Group.
 
-    The first round's `emit(batch, config, resource)` → rows with `row` (uint32, position in the batch), uint64 `key`, and
-    what `resolve` needs. The framework replaces `row` by the row in the shard, adds `shard` (uint32), and
-    hands `resolve(stream, config, scratch)` all rows of a range of keys, sorted by `key`, then `sort`,
-    then (shard, row); a key never spans two ranges. Columns in `sort` hold no nulls. What `resolve` yields is the next round's input (it
-    then holds `key`), or, in the last round, the verdicts (`shard`, `row`, …).
+    The first round's `emit(batch, config, resource)` → rows with `row` (uint32, position in the batch), uint64
+    `key`, and what `resolve` needs. The framework replaces `row` by the row in the shard, adds `shard`
+    (uint32), and hands `resolve(stream, config, scratch)` all rows of a range of keys, sorted by `key`, then
+    `sort` (columns without nulls), then (shard, row); a key never spans two ranges. What `resolve` yields is
+    the next round's input (it then holds `key`), or, in the last round, the verdicts (`shard`, `row`, …).
     """
 
     resolve: Callable[[Iterator[pa.RecordBatch], Any, Scratch], Iterator[pa.RecordBatch]]

@@ -56,12 +56,12 @@ def _said(key: str) -> str:
 
 def _near(places: list[Place], run: str) -> str:
     from datapipe.cli.telling import headline
-    from datapipe.lineage import safe
+    from datapipe.lineage import mask_url
 
     if not places:
         return f"ids and URLs are compared exactly; `datapipe show {run}` gives some"
     if len(places) == 1 and places[0].url is None:
-        return f"did you mean {safe(places[0].id, lines=False)}?"
+        return f"did you mean {mask_url(places[0].id)}?"
     return f"did you mean {' or '.join(headline(place.url, place.id) for place in places)}?"
 
 

@@ -26,7 +26,9 @@ def print_funnel(context: Context, console: Console) -> None:
         came, kept = sums["documents_in"], sums["documents_kept"]
         share = f"{kept / came:.1%}" if came else "–"
         measured = sum(record.work.processed for record in records.values())
-        table.add_row(name, f"{came:,}", f"{kept:,}", share, say_bytes(sums["bytes_kept"]), f"{measured:,}", style="bold")
+        table.add_row(
+            name, f"{came:,}", f"{kept:,}", share, say_bytes(sums["bytes_kept"]), f"{measured:,}", style="bold"
+        )
         for reason, count in sums["dropped"].items():
             table.add_row(f"  {reason}", "", f"-{count:,}", f"{count / came:.1%}", "", "", style="dim")
         for passed in ("not_applied", "not_judged"):

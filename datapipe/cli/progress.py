@@ -93,6 +93,7 @@ class ConsoleProgress:
 
     def end(self, stages: tuple[str, ...]) -> None:
         """All tasks of the stages are done."""
+        del stages
         line, self._line = self._line, None
         if line is not None:
             seconds = say_seconds(time.perf_counter() - line.began)

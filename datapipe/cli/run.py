@@ -23,13 +23,13 @@ __all__ = ["run"]
 @click.option("--retry", is_flag=True, help="Try documents again that crashed, timed out or grew too big.")
 @click.option("--limit-seconds", type=float, default=10.0, show_default=True, help="CPU seconds granted one document.")
 @click.option("--limit-memory", default="2GiB", show_default=True, help="Memory granted one document.")
-def run(
+def run(  # noqa: PLR0913 - one parameter an option
     recipe: Path,
     stages: tuple[str, ...],
     settings: tuple[str, ...],
     stages_dir: Path | None,
-    workers: int | None,
     *,
+    workers: int | None,
     local: bool,
     strict: bool,
     retry: bool,
@@ -48,7 +48,7 @@ def run(
       datapipe run recipe.yaml --set quality.min_words=30
     """
     began = time.perf_counter()
-    from datapipe.cli.running import Job, carry_out  # noqa: PLC0415 - heavy
+    from datapipe.cli.running import Job, carry_out
 
     job = Job(recipe, stages, settings, stages_dir, workers, local, retry, limit_seconds, limit_memory)
     damaged = carry_out(job, began)

@@ -58,7 +58,9 @@ def carry_out(job: Job, began: float) -> int:
     out.print(f"Next: datapipe show {recipe.run} · datapipe explain {recipe.run} URL · datapipe status {recipe.run}")
     damaged = damaged_records(context)
     if damaged:
-        click.echo(f"warning: {damaged} damaged records; see `datapipe show {recipe.run} --reason damaged_input`", err=True)
+        click.echo(
+            f"warning: {damaged} damaged records; see `datapipe show {recipe.run} --reason damaged_input`", err=True
+        )
     return damaged
 
 
@@ -70,14 +72,17 @@ def _start(recipe: Recipe, job: Job, began: float) -> Engine:
         engine = _engine(recipe, job)
         compiled = compiling.result()
     ready = time.perf_counter()
-    imports, workers = say_seconds(loaded - began), say_seconds(ready - loaded)
-    click.echo(f"started in {say_seconds(ready - began)}: imports {imports}, workers {workers}, kernels {say_seconds(compiled)}", err=True)
+    parts = f"imports {say_seconds(loaded - began)}, workers {say_seconds(ready - loaded)}"
+    click.echo(
+        f"started in {say_seconds(ready - began)}: {parts}, kernels {say_seconds(compiled)}",
+        err=True,
+    )
     return engine
 
 
 def _engine(recipe: Recipe, job: Job) -> Engine:
     if job.local or recipe.cluster.kind == "inprocess":
         return LocalEngine()
-    from datapipe.engine.cluster import DaskEngine  # noqa: PLC0415 - a second that in-process runs need not pay
+    from datapipe.engine.cluster import DaskEngine
 
     return DaskEngine(workers=job.workers or recipe.cluster.workers, address=recipe.cluster.address, run=recipe.run)

@@ -49,10 +49,10 @@ def show(
 
 def _lines(each: Sampled, *, full: bool) -> list[str]:
     from datapipe.cli.telling import headline, measure_lines
-    from datapipe.lineage import excerpt, safe
+    from datapipe.lineage import excerpt, mask_url, safe
 
     what = f"dropped by {each.stage}: {each.reason}" if each.reason else f"kept by {each.stage}"
-    lines = [headline(each.place.url, each.place.id), f"id {safe(each.place.id, lines=False)}, {what}"]
+    lines = [headline(each.place.url, each.place.id), f"id {mask_url(each.place.id)}, {what}"]
     if each.title:
         lines.append(f"title: {safe(each.title, lines=False)}")
     lines += measure_lines(each.measures)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datapipe.lineage import Chapter, Measure, excerpt, mask_url, safe
+from datapipe.lineage import SURVIVOR, Chapter, Measure, excerpt, mask_url, safe
 
 __all__ = ["headline", "measure_lines", "open_run", "say_value", "tell"]
 
@@ -40,7 +40,7 @@ def open_run(url: str, local: Path | None) -> Any:
 
 def headline(url: str | None, name: str) -> str:
     """What a document is called: its URL, or its id."""
-    return mask_url(url) if url else safe(name, lines=False)
+    return mask_url(url or name)
 
 
 def tell(number: int, chapter: Chapter) -> Iterator[str]:
@@ -48,11 +48,12 @@ def tell(number: int, chapter: Chapter) -> Iterator[str]:
     why = f": {chapter.reason}" if chapter.reason else ""
     meaning = f" ({chapter.meaning})" if chapter.meaning else ""
     uses = f" ({chapter.use})" if chapter.use != chapter.stage else ""
+    named = SURVIVOR if chapter.survivor is not None else None
     yield f"{number}. {chapter.stage}{uses} {OUTCOMES[chapter.outcome]}{why}{meaning}."
-    yield from measure_lines(chapter.measures)
+    yield from measure_lines(tuple(each for each in chapter.measures if each.name != named))
     if chapter.survivor is not None:
         place = chapter.survivor
-        yield f"     in its place stays  {headline(place.url, place.id)}  (id {safe(place.id, lines=False)})"
+        yield f"     in its place stays  {headline(place.url, place.id)}  (id {mask_url(place.id)})"
     if chapter.text is not None:
         yield from _text_lines(*chapter.text)
 

@@ -60,7 +60,9 @@ def _feed(hasher: Any, array: Any) -> None:
 
 def _feed_bytes(hasher: Any, array: Any) -> None:
     if array.null_count:
-        array = pc.fill_null(array, pa.scalar("", array.type) if "string" in str(array.type) else pa.scalar(b"", array.type))
+        array = pc.fill_null(
+            array, pa.scalar("", array.type) if "string" in str(array.type) else pa.scalar(b"", array.type)
+        )
     wide = "large" in str(array.type)
     _, offsets, data = array.buffers()
     if offsets is None or len(array) == 0:

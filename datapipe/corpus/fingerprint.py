@@ -53,5 +53,7 @@ def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> li
         if isinstance(before, dict) and isinstance(after, dict):
             lines += difference(before, after, f"{prefix}{key}.")
         elif before != after:
-            lines.append(f"{prefix}{key}: {json.dumps(before, ensure_ascii=False)} -> {json.dumps(after, ensure_ascii=False)}")
+            lines.append(
+                f"{prefix}{key}: {json.dumps(before, ensure_ascii=False)} -> {json.dumps(after, ensure_ascii=False)}"
+            )
     return lines

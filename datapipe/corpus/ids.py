@@ -19,7 +19,7 @@ __all__ = ["Hashes", "Tally", "document_ids", "hash_ids", "shard_name", "tally"]
 Hashes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
 
 
-def document_ids(source: str, batch: pa.RecordBatch) -> pa.StringArray:
+def document_ids(source: str, batch: pa.RecordBatch) -> Any:
     """Ids of a source's rows: the user's own, or 32 hex of xxh3-128(source, file, record, payload digest)."""
     if "id" in batch.schema.names:
         return batch.column("id")
@@ -36,7 +36,7 @@ def shard_name(source: str, split: str, number: int) -> str:
     return f"{key[:10]}-{number:04d}"
 
 
-def hash_ids(ids: pa.StringArray) -> Hashes:
+def hash_ids(ids: Any) -> Hashes:
     """128-bit hashes of ids as (rows, 2) uint64."""
     digest = xxhash.xxh3_128_digest
     return np.frombuffer(b"".join([digest(value.encode()) for value in ids.to_pylist()]), "<u8").reshape(-1, 2)
@@ -54,10 +54,14 @@ class Tally(BaseModel):
     sum: str = "0" * 32
 
     def __add__(self, other: Tally) -> Tally:
-        return _tally(self.documents + other.documents, *(a + b for a, b in zip(self._halves, other._halves, strict=True)))
+        return _tally(
+            self.documents + other.documents, *(a + b for a, b in zip(self._halves, other._halves, strict=True))
+        )
 
     def __sub__(self, other: Tally) -> Tally:
-        return _tally(self.documents - other.documents, *(a - b for a, b in zip(self._halves, other._halves, strict=True)))
+        return _tally(
+            self.documents - other.documents, *(a - b for a, b in zip(self._halves, other._halves, strict=True))
+        )
 
     @property
     def _halves(self) -> tuple[int, int]:

@@ -36,7 +36,7 @@ class TableWriter:
 
     def __init__(self, target: BinaryIO, schema: pa.Schema) -> None:
         self.schema = schema
-        words = [field.name for field in schema if pa.types.is_string(field.type) and field.name not in _UNIQUE]
+        words: Any = [field.name for field in schema if pa.types.is_string(field.type) and field.name not in _UNIQUE]
         self._writer = pq.ParquetWriter(
             target, schema, compression="zstd", compression_level=1, use_dictionary=words, write_page_checksum=True
         )
@@ -108,6 +108,8 @@ class TableFile:
         self.part = part
         self.name = store.at(part.run).path(part.path)
         self._file = self._open(store.at(part.run))
+        if self.columns != list(part.digests):
+            self._refuse("does not have the columns that its record describes")
         groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
         self._starts = np.concatenate([[0], np.cumsum(groups)]).astype(np.int64)
         if int(self._starts[-1]) != part.rows:
@@ -128,14 +130,17 @@ class TableFile:
             self._refuse("is no whole Parquet file")
 
     def _refuse(self, fault: str) -> Any:
-        raise CorruptData(f"{self.name} {fault}", remedy="delete it and run again: it will be made anew") from None
+        remedy = "delete it and run again: it will be made anew"
+        if self.part.run:
+            remedy = "it belongs to another run: delete it there and run that again"
+        raise CorruptData(f"{self.name} {fault}", remedy=remedy) from None
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns, `row` included."""
         return list(self._file.schema_arrow.names)
 
-    def field(self, column: str) -> pa.Field:
+    def field(self, column: str) -> pa.Field[Any]:
         """Name and type of a column."""
         return self._file.schema_arrow.field(column)
 
@@ -148,11 +153,9 @@ class TableFile:
         if held is not None and held[0] == group:
             return held[1]
         try:
-            values = self._file.read_row_group(group, columns=[column]).column(0).combine_chunks()
+            values: Any = self._file.read_row_group(group, columns=[column]).column(0).combine_chunks()
         except (pa.ArrowInvalid, OSError, KeyError):
             self._refuse("cannot be read")
-        if isinstance(values, pa.ChunkedArray):
-            values = values.chunk(0) if values.num_chunks else pa.array([], values.type)
         expected = self.part.digests.get(column)
         if expected is None or digest_values(values) != expected[group]:
             self._refuse(f"does not hold the {column!r} that its record describes")

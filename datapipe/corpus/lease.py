@@ -31,10 +31,10 @@ def held(store: Store, stage: str) -> Iterator[None]:
     """Hold the lease of a stage while the block runs."""
     name = f"{stage}/lease.json"
     token = uuid.uuid4().hex
-    _refuse_if_held(store, name, stage)
+    _refuse_if_held(store, stage)
     _renew(store, name, token)
     if json.loads(store.read(name))["token"] != token:
-        _refuse_if_held(store, name, stage)
+        _refuse_if_held(store, stage)
     stop = threading.Event()
     heart = threading.Thread(target=_beat, args=(store, name, token, stop), daemon=True)
     heart.start()
@@ -68,10 +68,12 @@ def _alive(lease: dict[str, object]) -> bool:
         return False
 
 
-def _refuse_if_held(store: Store, name: str, stage: str) -> None:
+def _refuse_if_held(store: Store, stage: str) -> None:
     who = holder(store, stage)
     if who is not None:
-        raise LeaseHeld(f"stage {stage!r} of {store.url} is being run by {who}", remedy="wait for it, or stop it and run again")
+        raise LeaseHeld(
+            f"stage {stage!r} of {store.url} is being run by {who}", remedy="wait for it, or stop it and run again"
+        )
 
 
 def _renew(store: Store, name: str, token: str) -> None:

@@ -20,7 +20,18 @@ from datapipe.corpus.ids import Tally
 from datapipe.corpus.store import Store
 from datapipe.errors import CorruptData
 
-__all__ = ["FOLDED", "FileSeen", "Part", "Record", "SplitSeen", "Work", "fold", "read_record", "read_records", "write_record"]
+__all__ = [
+    "FOLDED",
+    "FileSeen",
+    "Part",
+    "Record",
+    "SplitSeen",
+    "Work",
+    "fold",
+    "read_record",
+    "read_records",
+    "write_record",
+]
 
 FOLDED = "records.parquet"
 
@@ -93,6 +104,12 @@ class Record(_Closed):
     buckets: list[int] | None = None  # of an exchange file: row at which each bucket starts
     work: Work = Work()
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files of this run that it describes; those of other runs are theirs to keep."""
+        parts = (*self.layer, self.reasons) if self.reasons else self.layer
+        return tuple(part.path for part in parts if not part.run)
+
     def adds_up(self) -> bool:
         """Conservation: incoming = kept + dropped, by count and by sum."""
         return self.incoming == sum(self.dropped.values(), self.kept)
@@ -122,19 +139,29 @@ def read_record(store: Store, stage: str, shard: str) -> Record | None:
 
 
 def read_records(store: Store, stage: str) -> dict[str, Record]:
-    """All records of a stage by shard: the folded ones, and over them those that stand alone."""
+    """All records of a stage by shard: the folded ones, and over them those that stand alone.
+
+    A record whose files were deleted is left out, so that they are made anew.
+    """
     found: dict[str, Record] = {}
     if store.exists(f"{stage}/{FOLDED}"):
         name = store.path(f"{stage}/{FOLDED}")
         try:
             table = pq.read_table(io.BytesIO(store.read(f"{stage}/{FOLDED}")))
-            found = {shard: _parse(text, name) for shard, text in zip(*(table[c].to_pylist() for c in ("shard", "record")), strict=True)}
+            found = {
+                shard: _parse(text, name)
+                for shard, text in zip(*(table[c].to_pylist() for c in ("shard", "record")), strict=True)
+            }
         except (pa.ArrowInvalid, OSError, KeyError) as error:
-            raise CorruptData(f"{name} is damaged", remedy=f"delete the folder {store.path(stage)} and run again") from error
-    for file in store.names(stage):
+            raise CorruptData(
+                f"{name} is damaged", remedy=f"delete the folder {store.path(stage)} and run again"
+            ) from error
+    names = store.names(stage)
+    for file in names:
         if file.endswith(".json") and file != "stage.json" and not file.startswith("lease"):
             found[file[:-5]] = _parse(store.read(f"{stage}/{file}"), store.path(f"{stage}/{file}"))
-    return dict(sorted(found.items()))
+    there = {f"{stage}/{name}" for name in names}
+    return {shard: record for shard, record in sorted(found.items()) if there.issuperset(record.files)}
 
 
 def fold(store: Store, stage: str, records: dict[str, Record]) -> None:

@@ -146,4 +146,6 @@ class Store:
             if error.errno is None:
                 raise
             remedy = _REMEDIES.get(error.errno, "mend the cause and run again")
-            raise RunError(f"cannot {doing} {self.path(name)}: {os.strerror(error.errno).lower()}", remedy=remedy) from error
+            raise RunError(
+                f"cannot {doing} {self.path(name)}: {os.strerror(error.errno).lower()}", remedy=remedy
+            ) from error

@@ -12,7 +12,6 @@ import math
 import os
 import resource as limits
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -85,4 +84,4 @@ def _send(replies: BinaryIO, header: dict[str, Any], body: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,6 +9,7 @@ Costs one to two seconds to start.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -50,7 +51,13 @@ class DaskEngine:
         self._run = run
         self._stack = contextlib.ExitStack()
         self._stack.enter_context(dask.config.set(_SETTINGS))
-        for name in ("distributed", "distributed.nanny", "distributed.scheduler", "distributed.core", "distributed.comm"):
+        for name in (
+            "distributed",
+            "distributed.nanny",
+            "distributed.scheduler",
+            "distributed.core",
+            "distributed.comm",
+        ):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if address:
             self._client = self._stack.enter_context(Client(address))
@@ -76,12 +83,8 @@ class DaskEngine:
         """Results as they come."""
         waiting = iter(tasks)
         flight = as_completed([], loop=self._client.loop)
-        running = 0
-        for task in waiting:
+        for task in itertools.islice(waiting, WINDOW * self.workers):
             flight.add(self._submit(function, task))
-            running += 1
-            if running >= WINDOW * self.workers:
-                break
         failure: BaseException | None = None
         for future in flight:
             try:

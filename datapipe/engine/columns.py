@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from datapipe.corpus.ids import document_ids
 from datapipe.corpus.layer import Rows, TableFile
-from datapipe.corpus.record import Part, Record
+from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.task import BaseShard, Call
 from datapipe.errors import InputError, StageError
@@ -24,7 +23,7 @@ from datapipe.schema import COLUMNS, qualified
 from datapipe.stage import Split
 from datapipe.text import carry
 
-__all__ = ["Columns", "Transient", "kept_rows"]
+__all__ = ["Columns", "Transient", "check_columns"]
 
 SEEK_ROWS = 32  # a gap longer than this is jumped, a shorter one is read through
 
@@ -66,7 +65,8 @@ class Columns:
         """Columns for some rows, in the order asked for."""
         arrays = [self.get(name, rows, owners.get(name, ())) for name in names]
         if not arrays:
-            return pa.RecordBatch.from_struct_array(pa.array([{}] * len(rows), pa.struct([])))
+            empty: Any = pa.array([{}] * len(rows), pa.struct([]))
+            return pa.RecordBatch.from_struct_array(empty)
         return pa.RecordBatch.from_arrays(arrays, names=list(names))
 
     def get(self, column: str, rows: Rows, owners: tuple[str, ...]) -> Any:
@@ -79,7 +79,7 @@ class Columns:
                 continue
             rest = self.get(column, rows[~found], owners[index + 1 :])
             return _interleave(found, values, rest.cast(values.type))
-        return pa.nulls(len(rows), COLUMNS.get(column, pa.null()))
+        return _nothing(column, len(rows))
 
     def _of_owner(self, owner: str, column: str, rows: Rows) -> tuple[Any, Any]:
         """(mask of the rows it holds or None for all, values of those)."""
@@ -107,7 +107,7 @@ class Columns:
             return held, values.take(pa.array(np.searchsorted(known, rows[held])))
         older = self._stored(owner, column, rows)
         if older is None:
-            return np.zeros(len(rows), np.bool_), pa.nulls(0, COLUMNS.get(column, pa.null()))
+            return np.zeros(len(rows), np.bool_), _nothing(column, 0)
         inside, values = older
         return (None, values) if inside.all() else (inside, values)
 
@@ -164,13 +164,20 @@ class Columns:
             return pa.array([], base.source.stage.adds_for(base.source.settings).field(column).type)
         if self._transient is None:
             if base.split is None:
-                raise InputError(f"the input of shard {base.shard} is gone", remedy="bring it back: its pages are needed again")
+                raise InputError(
+                    f"the input of shard {base.shard} is gone", remedy="bring it back: its pages are needed again"
+                )
             self._transient = Transient(base.source, base.split, file)
         batch = self._transient.read(rows)
         self.reread += len(rows)
         self.bytes_read += batch.nbytes
         self.put(self.source, rows, batch)
         return batch.column(column)
+
+
+def _nothing(column: str, rows: int) -> Any:
+    kind: Any = COLUMNS.get(column, pa.null())
+    return pa.nulls(rows, kind)
 
 
 def _interleave(first: Any, a: Any, b: Any) -> Any:
@@ -211,7 +218,7 @@ class Transient:
         while done < len(rows):
             held = self._advance(int(rows[done]))
             inside = rows[(rows >= self._held_from) & (rows < self._next)]
-            at = pa.array(inside.astype(np.int64) - self._held_from)
+            at = inside.astype(np.int64) - self._held_from
             self._check(held.take(at), inside)
             pieces.append(held.select(names).take(at))
             done += len(inside)
@@ -245,16 +252,6 @@ class Transient:
         )
 
 
-def kept_rows(store: Store, part: Part | None) -> Rows:
-    """Rows without a reason, from a reasons file."""
-    if part is None:
-        return np.zeros(0, np.uint32)
-    file = TableFile(store, part)
-    reasons = file.take("reason", np.arange(part.rows))
-    kept: Rows = file.rows[pc.is_null(reasons).to_numpy(zero_copy_only=False)]
-    return kept
-
-
 def check_columns(batch: pa.RecordBatch, declared: pa.Schema, rows: int, stage: str) -> pa.RecordBatch:
     """A stage's output in the declared order and by full name; anything undeclared is refused."""
     if len(batch) != rows:
@@ -267,7 +264,9 @@ def check_columns(batch: pa.RecordBatch, declared: pa.Schema, rows: int, stage: 
     for field in declared:
         values = batch.column(field.name)
         if values.type != field.type:
-            raise StageError(f"stage {stage!r} returned {field.name!r} as {values.type}", remedy=f"it is declared as {field.type}")
+            raise StageError(
+                f"stage {stage!r} returned {field.name!r} as {values.type}", remedy=f"it is declared as {field.type}"
+            )
         arrays.append(values)
     names = [qualified(field.name, stage) for field in declared]
     return pa.RecordBatch.from_arrays(arrays, names=names)

@@ -21,7 +21,9 @@ from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import Record, Work, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns
-from datapipe.engine.step import REASONS, PartWriter, Window, adopted
+from datapipe.engine.part import PartWriter
+from datapipe.engine.reasons import nobody, write_reasons
+from datapipe.engine.step import Window, adopted
 from datapipe.engine.task import Step
 from datapipe.errors import StageError
 
@@ -73,7 +75,11 @@ class EmitRun:
 
     def _check(self, made: pa.RecordBatch, rows: int) -> None:
         lacks = {"row": pa.uint32(), "key": pa.uint64()}
-        wrong = [name for name, kind in lacks.items() if name not in made.schema.names or made.schema.field(name).type != kind]
+        wrong = [
+            name
+            for name, kind in lacks.items()
+            if name not in made.schema.names or made.schema.field(name).type != kind
+        ]
         if wrong or (len(made) and pc.max(made.column("row")).as_py() >= rows):
             raise StageError(
                 f"stage {self.step.call.name!r} emitted keys without a proper `row` (uint32) or `key` (uint64)",
@@ -92,8 +98,6 @@ class EmitRun:
         layer = PartWriter(self._store, f"{self.name}/{self.shard}.parquet", table.schema)
         for batch in table.to_batches():
             layer.write(batch)
-        seen = PartWriter(self._store, f"{self.name}/{self.shard}.reasons.parquet", REASONS)
-        seen.write(pa.RecordBatch.from_arrays([pa.array(rows), pa.nulls(len(rows), pa.string())], schema=REASONS))
         digest = digest_rows(rows)
         record = Record(
             shard=self.shard,
@@ -108,7 +112,7 @@ class EmitRun:
             bytes_in=self._sizes,
             bytes_kept=self._sizes,
             layer=(layer.commit(),),
-            reasons=seen.commit(),
+            reasons=write_reasons(self._store, f"{self.name}/{self.shard}", rows, nobody(len(rows))),
             buckets=bucket_offsets(keys),
             work=Work(processed=self._processed, seconds=round(self._seconds, 3)),
         )

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
 from datapipe.corpus.digest import digest_rows
@@ -21,8 +20,9 @@ from datapipe.corpus.layer import Rows, row_bytes
 from datapipe.corpus.record import Record, Work, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns
+from datapipe.engine.part import PartWriter
+from datapipe.engine.reasons import nobody, write_reasons
 from datapipe.engine.shards import windows
-from datapipe.engine.step import REASONS, PartWriter
 from datapipe.engine.task import ExpandTask
 from datapipe.errors import StageError
 from datapipe.schema import COLUMNS, PLACE
@@ -86,10 +86,14 @@ class _Children:
     def _checked(self, out: pa.RecordBatch, parents: int) -> Any:
         declared = {"parent_row", *self._stage.adds_for(self._config).names}
         if set(out.schema.names) != declared:
-            raise StageError(f"stage {self._task.call.name!r} returned {out.schema.names}", remedy=f"it declares {sorted(declared)}")
+            raise StageError(
+                f"stage {self._task.call.name!r} returned {out.schema.names}", remedy=f"it declares {sorted(declared)}"
+            )
         at = out.column("parent_row").to_numpy().astype(np.int64)
         if len(at) and (np.diff(at).min(initial=0) < 0 or at[-1] >= parents):
-            raise StageError(f"stage {self._task.call.name!r} gave children out of order", remedy="`parent_row` must ascend")
+            raise StageError(
+                f"stage {self._task.call.name!r} gave children out of order", remedy="`parent_row` must ascend"
+            )
         return at
 
     def _write(self, columns: Columns, rows: Rows, at: Any, out: pa.RecordBatch) -> None:
@@ -97,7 +101,9 @@ class _Children:
         place = columns.batch(("id", "file", "record", "cursor"), rows, owners).take(pa.array(at))
         first = np.searchsorted(at, at)
         parents = place.column("id").to_pylist()
-        ids = pa.array([f"{parent}#{n}" for parent, n in zip(parents, np.arange(len(at)) - first, strict=True)], pa.string())
+        ids = pa.array(
+            [f"{parent}#{n}" for parent, n in zip(parents, np.arange(len(at)) - first, strict=True)], pa.string()
+        )
         own = out.select(self._stage.adds_for(self._config).names)
         arrays = [ids, *place.columns[1:], pa.array(row_bytes(own)), pa.array(rows[at]), *own.columns]
         self._base.write(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
@@ -110,7 +116,7 @@ class _Children:
         task, name, shard = self._task, self._task.call.name, self._task.base.shard
         rows = np.concatenate([np.zeros(0, np.uint32), *self._rows])
         without = np.concatenate([np.zeros(0, np.bool_), *self._childless])
-        reasons = pc.if_else(pa.array(without), pa.scalar(self._stage.childless), pa.scalar(None, pa.string()))
+        reasons = pa.array(np.full(len(rows), self._stage.childless, object), pa.string(), mask=~without)
         layer = self._base.commit()
         parents = Record(
             shard=shard,
@@ -123,7 +129,7 @@ class _Children:
             incoming=self._parents,
             kept=self._parents - self._without,
             dropped={self._stage.childless: self._without} if self._without.documents else {},
-            reasons=self._reasons(f"{name}/{PARENTS}/{shard}", rows, reasons),
+            reasons=write_reasons(self._store, f"{name}/{PARENTS}/{shard}", rows, reasons),
             work=Work(processed=len(rows), seconds=round(time.perf_counter() - self._began, 3)),
         )
         everything = np.arange(self._count, dtype=np.uint32)
@@ -140,17 +146,12 @@ class _Children:
             bytes_in=self._size,
             bytes_kept=self._size,
             layer=(layer,),
-            reasons=self._reasons(f"{name}/{shard}", everything, pa.nulls(self._count, pa.string())),
+            reasons=write_reasons(self._store, f"{name}/{shard}", everything, nobody(self._count)),
             work=Work(processed=self._count),
         )
         write_record(self._store, children)
         write_record(self._store, parents)
         return [parents, children]
-
-    def _reasons(self, path: str, rows: Rows, reasons: Any) -> Any:
-        writer = PartWriter(self._store, f"{path}.reasons.parquet", REASONS)
-        writer.write(pa.RecordBatch.from_arrays([pa.array(rows), reasons], schema=REASONS))
-        return writer.commit()
 
     def discard(self) -> None:
         self._base.discard()

@@ -52,7 +52,9 @@ class Guard:
         self._loaded: tuple[Call, str | None] | None = None
         self.details: list[str] = []  # what befell the rows that were set aside, without their content
 
-    def process(self, call: Call, resource: str | None, batch: pa.RecordBatch, limits: Limits) -> tuple[pa.RecordBatch, pa.StringArray]:
+    def process(
+        self, call: Call, resource: str | None, batch: pa.RecordBatch, limits: Limits
+    ) -> tuple[pa.RecordBatch, pa.StringArray]:
         """The stage's columns for a batch, null where a row failed, and the reason of each row that did."""
         outputs: list[pa.RecordBatch | None] = []
         reasons: list[str | None] = []
@@ -65,13 +67,17 @@ class Guard:
                 continue
             for row in range(len(piece)):
                 single = self._ask(call, resource, piece.slice(row, 1), limits)
-                good = isinstance(single, pa.RecordBatch)
-                outputs.append(single if isinstance(single, pa.RecordBatch) else None)
-                reasons.append(None if good else single.reason)
                 if isinstance(single, _Failure):
+                    outputs.append(None)
+                    reasons.append(single.reason)
                     self.details.append(f"{call.name}: {single.detail}")
+                else:
+                    outputs.append(single)
+                    reasons.append(None)
         declared = call.stage.adds_for(call.settings)
-        empty = pa.RecordBatch.from_arrays([pa.nulls(1, field.type) for field in declared], schema=pa.schema(list(declared)))
+        empty = pa.RecordBatch.from_arrays(
+            [pa.nulls(1, field.type) for field in declared], schema=pa.schema(list(declared))
+        )
         filled = [empty if output is None else output for output in outputs]
         whole = pa.Table.from_batches(filled).combine_chunks().to_batches()[0]
         return whole, pa.array(reasons, pa.string())
@@ -87,7 +93,7 @@ class Guard:
             writer.write_batch(batch)
         order = {"do": "process", "cpu_seconds": limits.cpu_seconds * share, "memory_bytes": limits.memory_bytes}
         patience = limits.cpu_seconds * share * WALL_FACTOR + 5
-        answer = self._exchange(child, order, sink.getvalue(), patience, limits.memory_bytes)
+        answer = self._exchange(child, order, sink.getvalue(), patience=patience, memory=limits.memory_bytes)
         if isinstance(answer, _Failure):
             return answer
         header, body = answer
@@ -97,7 +103,9 @@ class Guard:
             table = reader.read_all()
         batches = table.combine_chunks().to_batches()
         if len(batches) != 1 or len(batches[0]) != len(batch):
-            raise StageError(f"stage {call.name!r} returned {len(table)} rows for {len(batch)}", remedy="a Map gives one row per row")
+            raise StageError(
+                f"stage {call.name!r} returned {len(table)} rows for {len(batch)}", remedy="a Map gives one row per row"
+            )
         return batches[0]
 
     def _ready(self, call: Call, resource: str | None) -> subprocess.Popen[bytes]:
@@ -107,15 +115,17 @@ class Guard:
             self._loaded = None
         if self._loaded != (call, resource):
             order = {"do": "load", "call": asdict(call), "resource": resource}
-            answer = self._exchange(self._child, order, b"", LOAD_SECONDS, None)
+            answer = self._exchange(self._child, order, b"", patience=LOAD_SECONDS, memory=None)
             if isinstance(answer, _Failure) or "failed" in answer[0]:
                 detail = answer.detail if isinstance(answer, _Failure) else answer[0]["message"]
-                raise StageError(f"stage {call.name!r} cannot be loaded: {detail}", remedy=f"try `datapipe stages {call.use}`")
+                raise StageError(
+                    f"stage {call.name!r} cannot be loaded: {detail}", remedy=f"try `datapipe stages {call.use}`"
+                )
             self._loaded = (call, resource)
         return self._child
 
     def _exchange(
-        self, child: subprocess.Popen[bytes], order: dict[str, Any], body: Any, patience: float, memory: int | None
+        self, child: subprocess.Popen[bytes], order: dict[str, Any], body: Any, *, patience: float, memory: int | None
     ) -> tuple[dict[str, Any], bytes] | _Failure:
         header = json.dumps(order).encode()
         assert child.stdin is not None
@@ -128,7 +138,9 @@ class Guard:
             reply = None
         return reply if isinstance(reply, tuple | _Failure) else self._buried()
 
-    def _hear(self, child: subprocess.Popen[bytes], patience: float, memory: int | None) -> tuple[dict[str, Any], bytes] | _Failure | None:
+    def _hear(
+        self, child: subprocess.Popen[bytes], patience: float, memory: int | None
+    ) -> tuple[dict[str, Any], bytes] | _Failure | None:
         """The child's reply; a failure when it was killed for silence or size; None when it died."""
         deadline = time.monotonic() + patience
         assert child.stdout is not None

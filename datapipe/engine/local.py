@@ -13,7 +13,9 @@ T = TypeVar("T")
 class Engine(Protocol):
     """Carries out tasks."""
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many tasks can run at once."""
 
     def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:
         """Results as they come, in any order. The first error ends it, once running tasks have ended."""

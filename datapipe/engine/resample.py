@@ -13,8 +13,8 @@ from datapipe.corpus.ids import hash_ids, tally
 from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Record, Work, write_record
 from datapipe.corpus.store import Store
-from datapipe.engine.shards import sampled
-from datapipe.engine.step import REASONS, PartWriter
+from datapipe.engine.reasons import combined, kept_mask, tallies, write_reasons
+from datapipe.engine.shards import not_sampled
 
 __all__ = ["run_resample"]
 
@@ -26,23 +26,20 @@ def run_resample(store: Store, config: Any, record: Record, decision: str) -> Re
     everything = np.arange(base.part.rows)
     hashes = hash_ids(base.take("id", everything))
     sizes = base.take("bytes", everything).to_numpy()
-    reasons = old.take("reason", everything)
-    lasting = pc.if_else(pc.fill_null(pc.equal(reasons, "not_sampled"), False), pa.scalar(None, pa.string()), reasons)
-    outside = pa.array(np.where(sampled(hashes, config.sample), None, "not_sampled"), pa.string())
-    changed = pc.coalesce(lasting, outside)
-    kept = pc.is_null(changed).to_numpy(zero_copy_only=False)
+    reasons: Any = old.take("reason", everything)
+    lasting = pc.replace_with_mask(
+        reasons, pc.fill_null(pc.equal(reasons, pa.scalar("not_sampled")), False), pa.scalar(None, pa.string())
+    )
+    changed = combined(lasting, not_sampled(hashes, config.sample))
+    kept = kept_mask(changed)
     rows = np.arange(base.part.rows, dtype=np.uint32)
-    writer = PartWriter(store, f"{record.stage}/{record.shard}.reasons.parquet", REASONS)
-    writer.write(pa.RecordBatch.from_arrays([pa.array(rows), changed], schema=REASONS))
-    given = pc.unique(changed).drop_null().to_pylist()
-    hits = {reason: pc.fill_null(pc.equal(changed, reason), False).to_numpy(zero_copy_only=False) for reason in sorted(given)}
     update = {
         "decision": decision,
         "rows_kept": digest_rows(rows[kept]),
         "kept": tally(hashes[kept]),
-        "dropped": {reason: tally(hashes[hit]) for reason, hit in hits.items()},
+        "dropped": tallies(hashes, changed),
         "bytes_kept": int(sizes[kept].sum()),
-        "reasons": writer.commit(),
+        "reasons": write_reasons(store, f"{record.stage}/{record.shard}", rows, changed),
         "work": Work(),
     }
     fresh = record.model_copy(update=update)

@@ -19,7 +19,7 @@ from datapipe.corpus.exchange import MERGE_ROWS, bucket_offsets, merged, read_ra
 from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
-from datapipe.engine.step import PartWriter
+from datapipe.engine.part import PartWriter
 from datapipe.engine.task import ResolveTask
 from datapipe.errors import StageError
 from datapipe.stage import Scratch
@@ -50,11 +50,12 @@ def run_resolve(task: ResolveTask) -> Resolved:
     with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
         room = Scratch(Path(scratch), task.memory_bytes)
         resolve = stage.settle if settle else stage.rounds[task.round].resolve
-        stream = resolve(_stream(store, task, stage, settle), task.call.settings, room)
-        order = ["shard", "row"] if task.last else ["key"]
-        made = list(_write(store, f"{folder}/{task.keys.name}", stream, order, task))
+        stream = resolve(_stream(store, task), task.call.settings, room)
+        made = list(_write(store, f"{folder}/{task.keys.name}", stream, task))
     result = Resolved(
-        fingerprint=task.fingerprint, parts=tuple(part for part, _ in made), buckets=tuple(tuple(buckets) for _, buckets in made)
+        fingerprint=task.fingerprint,
+        parts=tuple(part for part, _ in made),
+        buckets=tuple(tuple(buckets) for _, buckets in made),
     )
     store.write(name, result.model_dump_json().encode())
     return result
@@ -67,12 +68,13 @@ def _done(store: Store, name: str, fingerprint: str) -> Resolved | None:
         old = Resolved.model_validate_json(store.read(name))
     except ValidationError:
         return None
-    return old if old.fingerprint == fingerprint else None
+    whole = all(store.exists(part.path) for part in old.parts)
+    return old if old.fingerprint == fingerprint and whole else None
 
 
-def _stream(store: Store, task: ResolveTask, stage: Any, settle: bool) -> Iterator[pa.RecordBatch]:
-    rounds = stage.rounds
-    sort = () if settle else rounds[task.round].sort
+def _stream(store: Store, task: ResolveTask) -> Iterator[pa.RecordBatch]:
+    rounds = task.call.stage.rounds
+    sort = rounds[task.round].sort if task.round < len(rounds) else ()
     size = max(1024, MERGE_ROWS // max(1, len(task.inputs)))
     streams = []
     for keys in task.inputs:
@@ -84,13 +86,17 @@ def _stream(store: Store, task: ResolveTask, stage: Any, settle: bool) -> Iterat
 
 
 def _write(
-    store: Store, path: str, stream: Iterator[pa.RecordBatch], order: list[str], task: ResolveTask
+    store: Store, path: str, stream: Iterator[pa.RecordBatch], task: ResolveTask
 ) -> Iterator[tuple[Part, list[int]]]:
     """Write the output in sorted runs of bounded size."""
+    order = ["shard", "row"] if task.last else ["key"]
     for number, run in enumerate(_runs(stream, task.memory_bytes // 4)):
         table = pa.Table.from_batches(run)
         if any(name not in table.column_names for name in order):
-            raise StageError(f"stage {task.call.name!r} gave round {task.round} no {order}", remedy="see `Round` in the stage contract")
+            raise StageError(
+                f"stage {task.call.name!r} gave round {task.round} no {order}",
+                remedy="see `Round` in the stage contract",
+            )
         table = table.sort_by([(name, "ascending") for name in order]).combine_chunks()
         writer = PartWriter(store, f"{path}-{number:03d}.parquet", table.schema)
         for batch in table.to_batches():

@@ -14,24 +14,25 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
 from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.ids import Tally, document_ids, hash_ids, shard_name, tally
 from datapipe.corpus.record import FileSeen, Record, SplitSeen, Work, write_record
 from datapipe.corpus.store import Store
-from datapipe.engine.columns import Columns, kept_rows
+from datapipe.engine.columns import Columns
 from datapipe.engine.emission import EmitRun
+from datapipe.engine.part import PartWriter
+from datapipe.engine.reasons import combined, joined, kept_mask, kept_rows, tallies, write_reasons
 from datapipe.engine.resolve import verdicts_of_shard
-from datapipe.engine.step import REASONS, PartWriter, StepRun, Window
+from datapipe.engine.step import StepRun, Window
 from datapipe.engine.task import BaseShard, ShardTask, SourceTask
 from datapipe.errors import InputError
 from datapipe.schema import PLACE
 from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, Group
 from datapipe.text import forget
 
-__all__ = ["base_schema", "run_shard", "run_source", "sampled", "windows"]
+__all__ = ["base_schema", "not_sampled", "run_shard", "run_source", "sampled", "windows"]
 
 
 class _Chain:
@@ -44,7 +45,7 @@ class _Chain:
             if step.emits:
                 self.runs.append(EmitRun(store, step, columns, shard))
                 continue
-            run = StepRun(store, step, columns, shard, task.limits)
+            run = StepRun(store, step, columns, shard=shard, limits=task.limits)
             if number == 0 and isinstance(run.stage, Group):
                 run.verdicts = verdicts_of_shard(store, step.verdicts, step.number)
             self.runs.append(run)
@@ -118,6 +119,12 @@ def sampled(hashes: Any, share: float | None) -> Any:
     return hashes[:, 0] < np.uint64(min(int(share * 2**64), 2**64 - 1))
 
 
+def not_sampled(hashes: Any, share: float | None) -> Any:
+    """The reason of documents outside a sample, null for those inside."""
+    outside = ~sampled(hashes, share)
+    return pa.array(np.full(len(hashes), "not_sampled"), pa.string(), mask=~outside)
+
+
 def run_source(task: SourceTask) -> list[list[Record]]:
     """Cut a split into shards from `task.number` on; returns per shard the records of source and stages.
 
@@ -148,15 +155,16 @@ def _read(task: SourceTask) -> Iterator[pa.RecordBatch]:
     left = task.limit
     try:
         for batch in task.source.stage.read(task.split, task.source.settings, task.cursor):
-            if left is not None:
-                batch = batch.slice(0, left)
-                left -= len(batch)
-            yield batch
+            wanted = batch if left is None else batch.slice(0, left)
+            yield wanted
+            left = None if left is None else left - len(wanted)
             if left == 0:
                 return
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise InputError(f"cannot read {task.split.name}: {why}", remedy="check the file and its permissions, then run again") from error
+        raise InputError(
+            f"cannot read {task.split.name}: {why}", remedy="check the file and its permissions, then run again"
+        ) from error
 
 
 class _SourceShard:
@@ -181,7 +189,7 @@ class _SourceShard:
 
     @property
     def full(self) -> bool:
-        return self._bytes >= self._config.shard_bytes
+        return self._bytes >= int(self._config.shard_bytes)
 
     def room(self, batch: pa.RecordBatch) -> int:
         """How many of these rows still belong to this shard."""
@@ -194,8 +202,7 @@ class _SourceShard:
         self._ids.update("".join(f"{value}\n" for value in ids.to_pylist()).encode())
         hashes = hash_ids(ids)
         rows = np.arange(self._rows, self._rows + len(batch), dtype=np.uint32)
-        outside = pa.array(~sampled(hashes, self._config.sample))
-        reasons = pc.coalesce(batch.column("reason"), pc.if_else(outside, "not_sampled", None).cast(pa.string()))
+        reasons = combined(batch.column("reason"), not_sampled(hashes, self._config.sample))
         given = batch if "id" in batch.schema.names else batch.append_column("id", ids)
         self._base.write(given.select(self._schema.names).cast(self._schema))
         sizes = batch.column("bytes").to_numpy()
@@ -203,28 +210,24 @@ class _SourceShard:
         columns = self._chain.columns
         columns.start_window()
         columns.put(self._name, rows, given)
-        kept = pc.is_null(reasons).to_numpy(zero_copy_only=False)
-        self._chain.process(Window(rows, hashes, sizes, int(rows[-1]) + 1).only(kept))
+        self._chain.process(Window(rows, hashes, sizes, int(rows[-1]) + 1).only(kept_mask(reasons)))
         self._rows += len(batch)
         self._bytes += int(sizes.sum())
 
     def _count(self, hashes: Any, sizes: Any, reasons: Any) -> None:
         self._reasons.append(reasons)
-        kept = pc.is_null(reasons).to_numpy(zero_copy_only=False)
+        kept = kept_mask(reasons)
         self._incoming += tally(hashes)
         self._kept += tally(hashes[kept])
         self._bytes_kept += int(sizes[kept].sum())
-        for reason in pc.unique(reasons).drop_null().to_pylist():
-            hit = pc.fill_null(pc.equal(reasons, reason), False).to_numpy(zero_copy_only=False)
-            self._dropped[reason] = self._dropped.get(reason, Tally()) + tally(hashes[hit])
+        for reason, left in tallies(hashes, reasons).items():
+            self._dropped[reason] = self._dropped.get(reason, Tally()) + left
 
     def finish(self, next_cursor: int | None) -> list[Record]:
         """Commit the base shard, then the layers on it, in order."""
         rows = np.arange(self._rows, dtype=np.uint32)
-        reasons = pa.concat_arrays([pa.array([], pa.string()), *self._reasons])
+        reasons = joined(self._reasons)
         layer = self._base.commit()
-        writer = PartWriter(self._store, f"{self._name}/{self._shard}.reasons.parquet", REASONS)
-        writer.write(pa.RecordBatch.from_arrays([pa.array(rows), reasons], schema=REASONS))
         seen = tuple(FileSeen(name=f.name, size=f.size, modified=f.modified) for f in self._task.split.files)
         record = Record(
             shard=self._shard,
@@ -233,14 +236,14 @@ class _SourceShard:
             values=self._task.values,
             decision=self._task.decision,
             rows_in=digest_rows(rows),
-            rows_kept=digest_rows(rows[pc.is_null(reasons).to_numpy(zero_copy_only=False)]),
+            rows_kept=digest_rows(rows[kept_mask(reasons)]),
             incoming=self._incoming,
             kept=self._kept,
             dropped=dict(sorted(self._dropped.items())),
             bytes_in=self._bytes,
             bytes_kept=self._bytes_kept,
             layer=(layer,),
-            reasons=writer.commit(),
+            reasons=write_reasons(self._store, f"{self._name}/{self._shard}", rows, reasons),
             split=SplitSeen(
                 name=self._task.split.name,
                 number=self._number,
@@ -249,7 +252,9 @@ class _SourceShard:
                 files=seen,
                 digest=self._task.digest,
             ),
-            work=Work(processed=self._rows, bytes_read=self._bytes, seconds=round(time.perf_counter() - self._began, 3)),
+            work=Work(
+                processed=self._rows, bytes_read=self._bytes, seconds=round(time.perf_counter() - self._began, 3)
+            ),
         )
         write_record(self._store, record)
         return [record, *self._chain.finish(record.base)]

@@ -32,7 +32,13 @@ def run_sink(task: SinkTask) -> list[Record]:
     rows = [window.rows for window in seen]
     digest = digest_rows(np.concatenate([np.zeros(0, np.uint32), *rows]))
     old = task.old
-    if old and old.values == task.values and old.rows_in == digest and old.base == base.record.base and store.exists(name):
+    if (
+        old
+        and old.values == task.values
+        and old.rows_in == digest
+        and old.base == base.record.base
+        and store.exists(name)
+    ):
         return [old]
     with store.commit(name) as target:
         task.call.stage.write(_stream(task, columns, rows), target, task.call.settings)
@@ -50,7 +56,14 @@ def run_sink(task: SinkTask) -> list[Record]:
         kept=documents,
         bytes_in=size,
         bytes_kept=size,
-        layer=(Part(path=name, rows=documents.documents, bytes=store.size(name), digests={"file": [_file_digest(store, name)]}),),
+        layer=(
+            Part(
+                path=name,
+                rows=documents.documents,
+                bytes=store.size(name),
+                digests={"file": [_file_digest(store, name)]},
+            ),
+        ),
         work=Work(processed=documents.documents, reread=columns.reread, seconds=round(time.perf_counter() - began, 3)),
     )
     write_record(store, record)

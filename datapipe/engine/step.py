@@ -7,11 +7,10 @@ of a fresh run. A layer of another run is not copied: the new rows go into a par
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,20 +18,21 @@ import pyarrow.compute as pc
 
 from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.ids import Hashes, Tally, tally
-from datapipe.corpus.layer import Rows, TableFile, TableWriter
+from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import Part, Record, Work, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns, check_columns
 from datapipe.engine.guard import guarded
+from datapipe.engine.part import PartWriter
+from datapipe.engine.reasons import combined, joined, kept_mask, nobody, tallies, write_reasons
 from datapipe.engine.task import Limits, Step
 from datapipe.engine.trail import mark
 from datapipe.errors import StageError
 from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
 from datapipe.stage import Group, Map
 
-__all__ = ["REASONS", "PartWriter", "StepRun", "Window", "adopted", "layer_schema"]
+__all__ = ["FAILURE", "StepRun", "Window", "adopted", "layer_schema"]
 
-REASONS = pa.schema([("row", pa.uint32()), ("reason", pa.string())])
 FAILURE = "failure"  # hidden measure of a guarded stage: why a row was set aside
 
 
@@ -49,47 +49,10 @@ class Window:
         return Window(self.rows[mask], self.hashes[mask], self.sizes[mask], self.stop)
 
 
-class PartWriter:
-    """A Parquet file of the run in the making; opened with the first rows, visible once committed."""
-
-    def __init__(self, store: Store, path: str, schema: pa.Schema) -> None:
-        self._store, self._path, self._schema = store, path, schema
-        self._stack = contextlib.ExitStack()
-        self._writer: TableWriter | None = None
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Append rows."""
-        self._open().write(batch)
-
-    def _open(self) -> TableWriter:
-        if self._writer is None:
-            target: BinaryIO = self._stack.enter_context(self._store.commit(self._path))
-            self._writer = TableWriter(target, self._schema)
-        return self._writer
-
-    def commit(self) -> Part:
-        """Make the file visible."""
-        writer = self._open()
-        writer.close()
-        self._stack.close()
-        return Part(path=self._path, rows=writer.rows, bytes=self._store.size(self._path), digests=writer.digests)
-
-    def discard(self) -> None:
-        """Leave nothing behind."""
-        if self._writer is not None:
-            self._writer.abandon()
-        with contextlib.suppress(_Discard):
-            self._stack.__exit__(_Discard, _Discard(), None)
-
-
-class _Discard(Exception):  # noqa: N818 - a signal, not an error
-    pass
-
-
 class StepRun:
     """A Map, or the verdicts of a Group, on one shard."""
 
-    def __init__(self, store: Store, step: Step, columns: Columns, shard: str, limits: Limits) -> None:
+    def __init__(self, store: Store, step: Step, columns: Columns, *, shard: str, limits: Limits) -> None:
         self.step, self.name, self.shard = step, step.call.name, shard
         self.stage: Any = step.call.stage
         self.config = step.call.settings
@@ -142,7 +105,7 @@ class StepRun:
         self._count(window, applied, reasons)
         self._counts["reread"] += self._columns.reread - reread
         self._seconds += time.perf_counter() - began
-        return window.only(pc.is_null(reasons).to_numpy(zero_copy_only=False))
+        return window.only(kept_mask(reasons))
 
     def _applied(self, rows: Rows) -> Any:
         if self._where is None:
@@ -189,9 +152,10 @@ class StepRun:
         batch = pa.RecordBatch.from_arrays([pa.array(rows), *batch.columns], names=["row", *batch.schema.names])
         assert self.verdicts is not None
         known = self.verdicts.column("row").to_numpy()
-        wanted = pa.array(np.flatnonzero(np.isin(known, rows)))
-        found = self.verdicts.take(wanted).combine_chunks().to_batches()
-        none = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in self.verdicts.schema], schema=self.verdicts.schema)
+        found = self.verdicts.take(np.flatnonzero(np.isin(known, rows))).combine_chunks().to_batches()
+        none = pa.RecordBatch.from_arrays(
+            [pa.array([], f.type) for f in self.verdicts.schema], schema=self.verdicts.schema
+        )
         return batch, found[0] if found else none
 
     # ------------------------------------------------------------------ the layer
@@ -220,7 +184,9 @@ class StepRun:
             at = np.arange(*np.searchsorted(file.rows, [low, high]))
             at = at[~np.isin(file.rows[at], without)] if len(without) else at
             if len(at):
-                yield pa.RecordBatch.from_arrays([file.take(name, at) for name in self._schema.names], schema=self._schema)
+                yield pa.RecordBatch.from_arrays(
+                    [file.take(name, at) for name in self._schema.names], schema=self._schema
+                )
 
     # ------------------------------------------------------------------ decisions
 
@@ -238,20 +204,22 @@ class StepRun:
         for column in self._decides:
             full = self._own(column)
             arrays.append(self._columns.get(full, judged, self._owners(full)))
-        reasons: Any = pa.nulls(len(judged), pa.string())
+        reasons = nobody(len(judged))
         if self.stage.decide is not None and len(judged):
             reasons = self.stage.decide(pa.RecordBatch.from_arrays(arrays, names=list(self._decides)), self.config)
             self._check_reasons(reasons, len(judged))
         if isinstance(self.stage, Map) and self.stage.guarded:
             failed = self._columns.get(qualified(FAILURE, self.name), judged, (self.name,))
-            reasons = pc.coalesce(failed, reasons)
+            reasons = combined(failed, reasons)
         if "judged" in self.stage.adds_for(self.config).names:
             known = self._columns.get(f"{self.name}.judged", judged, (self.name,))
             self._counts["not_judged"] += len(judged) - int(pc.sum(known).as_py() or 0)
         if judged is rows:
-            return reasons
+            at_once: pa.StringArray = reasons
+            return at_once
         at = np.cumsum(applied) - 1
-        return reasons.take(pa.array(at, mask=~applied))
+        everyone: pa.StringArray = reasons.take(pa.array(at, mask=~applied))
+        return everyone
 
     def _owners(self, column: str) -> tuple[str, ...]:
         own = (self.name,) if column in self._schema.names else ()
@@ -261,19 +229,24 @@ class StepRun:
         given = set(pc.unique(reasons).drop_null().to_pylist())
         unknown = given - set(self.stage.reasons) - set(FRAMEWORK_REASONS)
         if unknown:
-            raise StageError(f"stage {self.name!r} gave the undeclared reason {sorted(unknown)[0]!r}", remedy="add it to the stage's `reasons`")
+            raise StageError(
+                f"stage {self.name!r} gave the undeclared reason {min(unknown)!r}",
+                remedy="add it to the stage's `reasons`",
+            )
         if len(reasons) != rows:
-            raise StageError(f"stage {self.name!r} decided {len(reasons)} of {rows} rows", remedy="`decide` gives one reason or null per row")
+            raise StageError(
+                f"stage {self.name!r} decided {len(reasons)} of {rows} rows",
+                remedy="`decide` gives one reason or null per row",
+            )
 
     def _count(self, window: Window, applied: Any, reasons: pa.StringArray) -> None:
         self._rows.append(window.rows)
         self._reasons.append(reasons)
         self._incoming += tally(window.hashes)
-        kept = pc.is_null(reasons).to_numpy(zero_copy_only=False)
+        kept = kept_mask(reasons)
         self._kept += tally(window.hashes[kept])
-        for reason in pc.unique(reasons).drop_null().to_pylist():
-            hit = pc.fill_null(pc.equal(reasons, reason), False).to_numpy(zero_copy_only=False)
-            self._dropped[reason] = self._dropped.get(reason, Tally()) + tally(window.hashes[hit])
+        for reason, left in tallies(window.hashes, reasons).items():
+            self._dropped[reason] = self._dropped.get(reason, Tally()) + left
         self._counts["not_applied"] += int((~applied).sum())
         self._counts["bytes_in"] += int(window.sizes.sum())
         self._counts["bytes_kept"] += int(window.sizes[kept].sum())
@@ -288,10 +261,9 @@ class StepRun:
         if same and old and old.rows_in == digest_rows(rows) and not self._extends:
             return adopted(self._store, old)
         layer = self._commit_layer()
-        reasons = pa.concat_arrays([pa.array([], pa.string()), *self._reasons])
-        writer = PartWriter(self._store, f"{self.name}/{self.shard}.reasons.parquet", REASONS)
-        writer.write(pa.RecordBatch.from_arrays([pa.array(rows), reasons], schema=REASONS))
+        reasons = joined(self._reasons)
         counts = dict(self._counts)
+        work = Work(processed=counts["processed"], reread=counts["reread"], seconds=round(self._seconds, 3))
         record = Record(
             shard=self.shard,
             stage=self.name,
@@ -299,14 +271,17 @@ class StepRun:
             values=self.step.values,
             decision=self.step.decision,
             rows_in=digest_rows(rows),
-            rows_kept=digest_rows(rows[pc.is_null(reasons).to_numpy(zero_copy_only=False)]),
+            rows_kept=digest_rows(rows[kept_mask(reasons)]),
             incoming=self._incoming,
             kept=self._kept,
             dropped=dict(sorted(self._dropped.items())),
             layer=layer,
-            reasons=writer.commit(),
-            work=Work(processed=counts.pop("processed"), reread=counts.pop("reread"), seconds=round(self._seconds, 3)),
-            **counts,
+            reasons=write_reasons(self._store, f"{self.name}/{self.shard}", rows, reasons),
+            not_applied=counts["not_applied"],
+            not_judged=counts["not_judged"],
+            bytes_in=counts["bytes_in"],
+            bytes_kept=counts["bytes_kept"],
+            work=work,
         )
         write_record(self._store, record)
         self._columns.add_layer(self.name, record)
@@ -335,7 +310,7 @@ def adopted(store: Store, record: Record) -> Record:
 
 def layer_schema(stage: Any, config: Any, name: str) -> pa.Schema:
     """Columns of a stage's layer: `row`, what it adds by full name, and why the guard set a row aside."""
-    fields = [pa.field("row", pa.uint32())]
+    fields: list[Any] = [pa.field("row", pa.uint32())]
     fields += [pa.field(qualified(field.name, name), field.type) for field in stage.adds_for(config)]
     if isinstance(stage, Map) and stage.guarded:
         fields.append(pa.field(qualified(FAILURE, name), pa.string()))

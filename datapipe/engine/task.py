@@ -18,7 +18,19 @@ from datapipe.recipe.where import Where
 from datapipe.registry import Registry
 from datapipe.stage import Split, Stage, StageConfig
 
-__all__ = ["BaseShard", "Call", "ExpandTask", "Keys", "Limits", "Parent", "ResolveTask", "ShardTask", "SinkTask", "SourceTask", "Step"]
+__all__ = [
+    "BaseShard",
+    "Call",
+    "ExpandTask",
+    "Keys",
+    "Limits",
+    "Parent",
+    "ResolveTask",
+    "ShardTask",
+    "SinkTask",
+    "SourceTask",
+    "Step",
+]
 
 
 @dataclass(frozen=True)
@@ -45,8 +57,8 @@ class Call:
         return _stage(self.use, self.stages_dir)
 
     @property
-    def settings(self) -> StageConfig:
-        """The stage's config."""
+    def settings(self) -> Any:
+        """The stage's config, of the class that the stage declares."""
         return _config(self.use, self.stages_dir, self.config)
 
 

@@ -33,7 +33,9 @@ def mark(run: str, stage: str, shard: str, row: int) -> None:
     file = _file(run, os.getpid())
     if file is not None:
         memory = psutil.Process().memory_info().rss >> 20
-        line = json.dumps({"stage": stage, "shard": shard, "row": row, "memory_mib": memory, "time": round(time.time(), 1)})
+        line = json.dumps(
+            {"stage": stage, "shard": shard, "row": row, "memory_mib": memory, "time": round(time.time(), 1)}
+        )
         os.pwrite(file, line.ljust(300).encode(), 0)
 
 
@@ -44,7 +46,13 @@ def last_seen(run: str) -> str:
         process = int(path.stem.split("-")[1])
         if not psutil.pid_exists(process):
             seen = json.loads(path.read_text())
-            gone.append((seen["time"], f"at {seen['stage']}, shard {seen['shard']}, row {seen['row']}, with {seen['memory_mib']} MiB ({path})"))
+            gone.append(
+                (
+                    seen["time"],
+                    f"at {seen['stage']}, shard {seen['shard']}, row {seen['row']}, "
+                    f"with {seen['memory_mib']} MiB ({path})",
+                )
+            )
     return f"last seen {max(gone)[1]}" if gone else "nothing is known of them"
 
 

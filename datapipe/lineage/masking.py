@@ -16,7 +16,8 @@ _ACCOUNT = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]
 # A day or a time stands alone; else it would read as a number with dashes. Seven digits are the shortest telephone
 # number, nineteen the longest card number.
 _NUMBER = re.compile(
-    r"(?<!\d)(?P<day>(?:1[5-9]|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|[12]\d|3[01]))(?!\d)"
+    r"(?<!\d)(?P<day>(?:1[5-9]|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])[-/.](?:0?[1-9]|[12]\d|3[01])[-/.](?:1[5-9]|20)\d\d)(?!\d)"
     r"|(?<![\w])[+(]{0,2}\d(?:[ \u00a0\u2009\u202f().\-\u2010-\u2013/·]{0,3}\d){6,40}[Xx]?(?![^\W_])"
 )
 _USER = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")

@@ -27,7 +27,7 @@ from datapipe.run.reopen import open_columns, roots, standing, with_input
 from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
 from datapipe.stage import Expand, Group, Map, Sink
 
-__all__ = ["Chapter", "Measure", "Story", "measures_of", "story"]
+__all__ = ["SURVIVOR", "Chapter", "Measure", "Story", "measures_of", "story"]
 
 SURVIVOR = "survivor"  # the column in which a Group names the document that stays in another's place
 

@@ -80,7 +80,9 @@ class Context:
         parent = None
         if shard.parent is not None and done.origin is not None:
             parent = Parent(self.base(done.origin.before(), shard.parent), done.origin.owners)
-        return BaseShard(self.paths.call(shard.root), shard.name, shard.record, shard.split, layers, done.last.name, parent)
+        return BaseShard(
+            self.paths.call(shard.root), shard.name, shard.record, shard.split, layers, done.last.name, parent
+        )
 
     def resource(self, node: Node) -> str | None:
         """The folder of a stage's resource."""

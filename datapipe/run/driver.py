@@ -33,7 +33,12 @@ __all__ = ["open_run", "run_recipe"]
 
 
 def open_run(
-    recipe: Recipe, engine: Engine, progress: Progress | None = None, *, stages_dir: str | None = None, limits: Limits | None = None
+    recipe: Recipe,
+    engine: Engine,
+    progress: Progress | None = None,
+    *,
+    stages_dir: str | None = None,
+    limits: Limits | None = None,
 ) -> Context:
     """What a run of the recipe needs; reads nothing yet."""
     store = Store(recipe.run)
@@ -98,7 +103,9 @@ def _list_root(context: Context, path: Path) -> None:
         _require_done(context, path.origin)
         list_expanded(context, path)
     elif list_shards(context, path.root).unread:
-        raise RunError(f"{path.root.name!r} has input that is not read yet", remedy=f"run stage {path.root.name!r} first")
+        raise RunError(
+            f"{path.root.name!r} has input that is not read yet", remedy=f"run stage {path.root.name!r} first"
+        )
 
 
 def _require_done(context: Context, path: Path) -> None:
@@ -106,9 +113,13 @@ def _require_done(context: Context, path: Path) -> None:
     for node in path.nodes[1:-1]:
         if isinstance(node.stage, Group) and node.name not in context.verdicts:
             context.verdicts[node.name] = resolve(context, node)
-        lacking = [shard.name for shard in context.shards[path.root_key] if shard.name not in context.state.of(node.name)]
+        lacking = [
+            shard.name for shard in context.shards[path.root_key] if shard.name not in context.state.of(node.name)
+        ]
         if lacking:
-            raise RunError(f"stage {node.name!r} is not done for {len(lacking)} shards", remedy=f"run it before {path.last.name!r}")
+            raise RunError(
+                f"stage {node.name!r} is not done for {len(lacking)} shards", remedy=f"run it before {path.last.name!r}"
+            )
 
 
 def _run_rest(context: Context, line: Line) -> None:

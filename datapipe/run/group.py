@@ -49,7 +49,9 @@ def resolve(context: Context, node: Node) -> Verdicts:
         ]
         results = _in_order(tasks, list(context.engine.map(run_resolve, tasks)))
         inputs = tuple(
-            Keys(part, buckets, None) for result in results for part, buckets in zip(result.parts, result.buckets, strict=True)
+            Keys(part, buckets, None)
+            for result in results
+            for part, buckets in zip(result.parts, result.buckets, strict=True)
         )
     numbers = {shard.name: number for number, (_, shard) in enumerate(incoming)}
     return Verdicts(tuple(keys.part for keys in inputs), rests_on, numbers)
@@ -59,7 +61,8 @@ def _totals(inputs: tuple[Keys, ...]) -> Any:
     """Rows in each bucket, over all inputs."""
     total = np.zeros(BUCKETS, np.int64)
     for keys in inputs:
-        total += np.diff(np.array(keys.buckets, np.int64))
+        starts: Any = np.array(keys.buckets, np.int64)
+        total += starts[1:] - starts[:-1]
     return total
 
 

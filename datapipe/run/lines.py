@@ -34,7 +34,9 @@ def lines(recipe: Recipe, only: Sequence[str] = ()) -> list[Line]:
         if node.name in taken or node.name not in wanted:
             continue
         if isinstance(node.stage, Plan):
-            raise RunError(f"stage {node.name!r} is a Plan, which no engine carries out yet", remedy="take it out of the recipe")
+            raise RunError(
+                f"stage {node.name!r} is a Plan, which no engine carries out yet", remedy="take it out of the recipe"
+            )
         if isinstance(node.stage, Group) and not (found and found[-1].emits is node):
             found.append(Line((), node))  # nothing to run before it: its keys alone
         line = _follow(recipe, node, wanted, taken)
@@ -46,7 +48,9 @@ def lines(recipe: Recipe, only: Sequence[str] = ()) -> list[Line]:
 def _wanted(recipe: Recipe, only: Sequence[str]) -> set[str]:
     unknown = [name for name in only if name not in recipe.nodes]
     if unknown:
-        raise RecipeError(tuple(Problem(str(recipe.path), f"no stage {name!r}", did_you_mean(name, recipe.nodes)) for name in unknown))
+        raise RecipeError(
+            tuple(Problem(str(recipe.path), f"no stage {name!r}", did_you_mean(name, recipe.nodes)) for name in unknown)
+        )
     return set(only) or set(recipe.nodes)
 
 

@@ -77,7 +77,9 @@ def _fill(context: Context, node: Node, folder: Folder) -> None:
         older = Store(node.resource)
         source = Folder(older.path(f"{node.name}/resource"))
         if not source.is_dir():
-            raise InputError(f"{node.resource} has no resource of a stage {node.name!r}", remedy="name a run that built it")
+            raise InputError(
+                f"{node.resource} has no resource of a stage {node.name!r}", remedy="name a run that built it"
+            )
         shutil.copytree(source, folder)
         return
     folder.mkdir()

@@ -26,8 +26,8 @@ from datapipe.corpus import lease
 from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import FOLDED, Part, Record, fold, read_records, write_json, write_record
 from datapipe.corpus.store import Store
-from datapipe.engine.columns import kept_rows
-from datapipe.engine.step import PartWriter
+from datapipe.engine.part import PartWriter
+from datapipe.engine.reasons import kept_rows
 from datapipe.errors import LeaseHeld, RunError
 from datapipe.recipe import Node
 from datapipe.run.again import Decision

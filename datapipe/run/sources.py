@@ -59,8 +59,8 @@ def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inv
             own = _unbroken(lent[name])
             for record in own:
                 state.adopt(record)
-        _sort_in(stock, split, own, bool(records), progress)
-    _missing(node, stock, known, config.allow_missing)
+        _sort_in(stock, split, own, progress)
+    _missing(node, stock, known)
     limit = config.limit
     if limit is not None and sum(record.incoming.documents for record in stock.done.values()) >= limit:
         stock.unread.clear()
@@ -93,7 +93,7 @@ def _complete(records: list[Record]) -> bool:
     return bool(records) and _seen(records[-1]).next_cursor is None
 
 
-def _sort_in(stock: Inventory, split: Split, own: list[Record], known: bool, progress: Progress) -> None:
+def _sort_in(stock: Inventory, split: Split, own: list[Record], progress: Progress) -> None:
     if own and not _same(split, _seen(own[0])):
         progress.note(f"{split.name} has changed since it was read: it is read anew")
         own = []
@@ -127,17 +127,21 @@ def content_digest(split: Split) -> str:
                     hasher.update(chunk)
         except OSError as error:
             why = error.strerror or type(error).__name__
-            raise InputError(f"cannot read {file.path}: {why}", remedy="check the file and its permissions, then run again") from error
+            raise InputError(
+                f"cannot read {file.path}: {why}", remedy="check the file and its permissions, then run again"
+            ) from error
     return hasher.hexdigest()
 
 
-def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]], allowed: bool) -> None:
+def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]]) -> None:
     gone = sorted(known.keys() - stock.splits.keys())
-    if gone and not allowed:
+    config: Any = node.config
+    if gone and not config.allow_missing:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise InputError(
             f"{gone[0]}{more}, read by an earlier run of {node.name!r}, is gone",
-            remedy=f"bring it back, or set {node.name}.allow_missing=true to keep its documents, or start a new run folder",
+            remedy=f"bring it back, or set {node.name}.allow_missing=true to keep its documents, "
+            "or start a new run folder",
         )
     for name in gone:
         records = _unbroken(known[name])

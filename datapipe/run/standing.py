@@ -72,8 +72,9 @@ def _state(context: Context, node: Node, sound: set[tuple[str, str, str]]) -> St
             continue
         found += 1
         why = list(_stale(context, path, shard, record))
-        if not why and len(path.nodes) > 1 and (path.root_key, path.nodes[-2].name, shard.name) not in sound:
-            why = [f"{path.nodes[-2].name!r} above is not done"]
+        above = _above(path)
+        if not why and above is not None and (above.root_key, above.last.name, shard.name) not in sound:
+            why = [f"{above.last.name!r} above is not done"]
         if not why:
             done += 1
             sound.add((path.root_key, node.name, shard.name))
@@ -91,6 +92,14 @@ def _state(context: Context, node: Node, sound: set[tuple[str, str, str]]) -> St
         sum(part.bytes for record in stands for part in _parts(record) if not part.run),
         sum(record.work.seconds for record in stands),
     )
+
+
+def _above(path: Path) -> Path | None:
+    """How documents came to the stage before the last; that of an Expand's children is the Expand."""
+    before = path.before()
+    if len(before.nodes) > 1:
+        return before
+    return path.origin if path.origin is not None else before if before.nodes else None
 
 
 def _word(context: Context, node: Node, counts: tuple[int, int, int], *, stale: bool) -> str:

@@ -28,7 +28,9 @@ class State:
         self._lent: dict[tuple[str, str], dict[str, Record]] = {}
         for _, lender in self._lenders:
             if not lender.exists("recipe.yaml"):
-                raise InputError(f"reuse: {lender.url} is no run", remedy="name the folder of a finished run, or take it out")
+                raise InputError(
+                    f"reuse: {lender.url} is no run", remedy="name the folder of a finished run, or take it out"
+                )
 
     def _relative(self, url: str) -> str:
         there = Store(url)
@@ -79,14 +81,15 @@ class State:
         """Drop a shard that is no longer there, with the files that its record names."""
         record = self.of(stage).pop(shard)
         self.store.remove(record_name(stage, shard))
-        for part in (*record.layer, *([record.reasons] if record.reasons else [])):
-            if not part.run:
-                self.store.remove(part.path)
+        for name in record.files:
+            self.store.remove(name)
 
     def close(self, stage: str, shards: list[str]) -> dict[str, Record]:
         """Fold the records of a complete stage into one file; returns them."""
         records = {shard: self.of(stage)[shard] for shard in sorted(shards)}
-        loose = any(name.endswith(".json") and not name.startswith(("stage.", "lease.")) for name in self.store.names(stage))
+        loose = any(
+            name.endswith(".json") and not name.startswith(("stage.", "lease.")) for name in self.store.names(stage)
+        )
         if loose or not self.store.exists(f"{stage}/{FOLDED}"):
             fold(self.store, stage, records)
         for shard in self.of(stage).keys() - records.keys():  # of a file that now fills fewer shards

@@ -60,7 +60,8 @@ def kernel_folder() -> Path:
     return cache_folder() / f"kernels-{hasher.hexdigest()}"
 
 
-numba.config.CACHE_DIR = str(kernel_folder())
+_settings: Any = numba.config  # its names are made at import, so its stubs know none
+_settings.CACHE_DIR = str(kernel_folder())
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:

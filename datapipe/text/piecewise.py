@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datapipe.schema import COLUMNS, MESSAGE
+from datapipe.text.buffers import view_bytes
 
 Combine = Literal["sum", "max", "min", "weighted"]
 
@@ -40,7 +41,7 @@ class Pieces:
         starts = np.flatnonzero(np.r_[True, np.diff(self.document) > 0])
         numbers = values.astype(np.float64)
         if how == "weighted":
-            sizes = np.diff(_offsets(self.texts)).astype(np.float64)
+            sizes = _sizes(self.texts)
             total = np.add.reduceat(sizes, starts)
             mean = np.add.reduceat(numbers * sizes, starts) / np.where(total > 0, total, 1)
             found[self.document[starts]] = np.where(total > 0, mean, np.nan)
@@ -59,7 +60,7 @@ def pieces(batch: pa.RecordBatch) -> Pieces:
     own = _own_texts(batch, rows)
     if "messages" not in batch.schema.names:
         return _of_texts(own, np.ones(rows, np.bool_))
-    talks = batch.column("messages")
+    talks: Any = batch.column("messages")
     talking = talks.is_valid().to_numpy(zero_copy_only=False)
     flat = talks.flatten()
     contents = flat.field("content").cast(pa.large_string())
@@ -67,7 +68,9 @@ def pieces(batch: pa.RecordBatch) -> Pieces:
     document = np.repeat(np.arange(rows), counts)
     message = np.arange(len(document)) - np.repeat(np.cumsum(counts) - counts, counts)
     said = contents.is_valid().to_numpy(zero_copy_only=False)
-    spoken = Pieces(contents.filter(pa.array(said)), document[said], message[said], flat.field("role").filter(pa.array(said)))
+    spoken = Pieces(
+        contents.filter(pa.array(said)), document[said], message[said], flat.field("role").filter(pa.array(said))
+    )
     return spoken if talking.all() else _merged(spoken, _of_texts(own, ~talking))
 
 
@@ -79,7 +82,7 @@ def replace_pieces(batch: pa.RecordBatch, found: Pieces, texts: pa.LargeStringAr
     changed = batch
     if "text" in batch.schema.names:
         at = _places(found.document[~inside], np.flatnonzero(~inside), len(batch))
-        new = texts.take(pa.array(at, mask=at < 0))
+        new = _taken(texts, at)
         kept = batch.column("text").cast(pa.large_string())
         changed = _with(changed, "text", _choose(at >= 0, new, kept))
     if "messages" in batch.schema.names and inside.any():
@@ -89,7 +92,9 @@ def replace_pieces(batch: pa.RecordBatch, found: Pieces, texts: pa.LargeStringAr
 
 def _own_texts(batch: pa.RecordBatch, rows: int) -> pa.LargeStringArray:
     if "text" in batch.schema.names:
-        return batch.column("text").cast(pa.large_string())
+        texts: Any = batch.column("text")
+        own: pa.LargeStringArray = texts.cast(pa.large_string())
+        return own
     return pa.nulls(rows, pa.large_string())
 
 
@@ -103,22 +108,21 @@ def _of_texts(texts: pa.LargeStringArray, wanted: npt.NDArray[np.bool_]) -> Piec
 def _merged(one: Pieces, other: Pieces) -> Pieces:
     document = np.concatenate([one.document, other.document])
     order = np.argsort(document, kind="stable")
-    at = pa.array(order)
     return Pieces(
-        pa.concat_arrays([one.texts, other.texts]).take(at),
+        _taken(pa.concat_arrays([one.texts, other.texts]), order),
         document[order],
         np.concatenate([one.message, other.message])[order],
-        pa.concat_arrays([one.role, other.role]).take(at),
+        _taken(pa.concat_arrays([one.role, other.role]), order),
     )
 
 
 def _replaced_messages(batch: pa.RecordBatch, found: Pieces, texts: Any, inside: npt.NDArray[np.bool_]) -> Any:
-    talks = batch.column("messages")
+    talks: Any = batch.column("messages")
     counts = np.where(talks.is_valid().to_numpy(zero_copy_only=False), np.diff(talks.offsets.to_numpy()), 0)
     flat = talks.flatten()
     first = np.cumsum(counts) - counts
     at = _places(first[found.document[inside]] + found.message[inside], np.flatnonzero(inside), len(flat))
-    content = _choose(at >= 0, texts.take(pa.array(at, mask=at < 0)), flat.field("content").cast(pa.large_string()))
+    content = _choose(at >= 0, _taken(texts, at), flat.field("content").cast(pa.large_string()))
     fields = [content if field.name == "content" else flat.field(field.name) for field in MESSAGE]
     rebuilt = pa.StructArray.from_arrays(fields, fields=list(MESSAGE))
     offsets = np.concatenate([[0], np.cumsum(counts)])
@@ -133,15 +137,18 @@ def _places(slots: npt.NDArray[Any], values: npt.NDArray[Any], size: int) -> npt
 
 def _choose(mask: npt.NDArray[np.bool_], first: Any, second: Any) -> Any:
     at = np.where(mask, np.arange(len(mask)), np.arange(len(mask)) + len(mask))
-    return pa.concat_arrays([first, second]).take(pa.array(at))
+    return _taken(pa.concat_arrays([first, second]), at)
+
+
+def _taken(values: Any, at: npt.NDArray[np.int64]) -> Any:
+    """Values at some places, null where the place is below 0."""
+    return values.take(pa.array(at, mask=at < 0))
 
 
 def _with(batch: pa.RecordBatch, name: str, values: Any) -> pa.RecordBatch:
     return batch.set_column(batch.schema.names.index(name), pa.field(name, values.type), values)
 
 
-def _offsets(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
-    buffer = texts.buffers()[1]
-    if buffer is None:
-        return np.zeros(1, np.int64)
-    return np.frombuffer(buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+def _sizes(texts: pa.LargeStringArray) -> npt.NDArray[np.float64]:
+    view = view_bytes(texts)
+    return (view.ends - view.starts).astype(np.float64)

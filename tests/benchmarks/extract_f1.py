@@ -92,7 +92,7 @@ def main() -> None:
     for config in CONFIGS.values():
         texts(sample.pages[:2], config)
     kinds = sorted(set(sample.kinds))
-    print(f"{len(sample.pages)} pages, {sum(map(len, sample.pages)) / len(sample.pages) / 1e3:.0f} KB each")  # noqa: T201 - its purpose
+    print(f"{len(sample.pages)} pages, {sum(map(len, sample.pages)) / len(sample.pages) / 1e3:.0f} KB each")
     for name, config in CONFIGS.items():
         bare, _ = timed(lambda: [trafilatura.extract(page) for page in sample.pages])
         seconds, found = timed(texts, sample.pages, config)
@@ -102,7 +102,7 @@ def main() -> None:
         mean = statistics.fmean(score for some in scores.values() for score in some)
         by_kind = "  ".join(f"{kind} {statistics.fmean(scores[kind]):.3f}" for kind in kinds)
         speed = f"{len(sample.pages) / seconds:6.1f} pages/s  {bare / seconds:5.2f} x bare trafilatura"
-        print(f"{name:30} F1 {mean:.3f}  {speed}  | {by_kind}", flush=True)  # noqa: T201
+        print(f"{name:30} F1 {mean:.3f}  {speed}  | {by_kind}", flush=True)
 
 
 if __name__ == "__main__":

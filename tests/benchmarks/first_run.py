@@ -22,6 +22,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import trafilatura
+from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+from datapipe.engine.cluster import DaskEngine
+from datapipe.recipe import load_recipe
+from datapipe.registry import Registry
+from datapipe.run.driver import open_run, run_recipe
+from datapipe.text import warm_up
 from tests.benchmarks.pages import build
 
 RECIPE = """
@@ -39,9 +47,6 @@ stages:
 
 def bare(files: list[Path], barrier: Any) -> None:
     """Extract every page of some files, as a user's own loop would."""
-    import trafilatura
-    from fastwarc.warc import ArchiveIterator, WarcRecordType
-
     trafilatura.extract("<html><body><p>warm</p></body></html>")
     barrier.wait()
     for path in files:
@@ -70,12 +75,6 @@ def time_bare(folder: Path, processes: int) -> float:
 
 def time_run(recipe: str, workers: int, folder: Path) -> tuple[float, float, Any]:
     """(seconds from first task to last commit, seconds to start, the run)."""
-    from datapipe.engine.cluster import DaskEngine
-    from datapipe.recipe import load_recipe
-    from datapipe.registry import Registry
-    from datapipe.run.driver import open_run, run_recipe
-    from datapipe.text import warm_up
-
     path = folder / "recipe.yaml"
     path.write_text(recipe, encoding="utf-8")
     starting = time.perf_counter()
@@ -150,7 +149,9 @@ def change_of_mind(home: Path, first: float, whole: Callable[..., Any]) -> None:
     """Loosen a threshold of the finished run, and do the same in a second folder that reuses the first."""
     shutil.copytree(home / "whole", home / "loosened")
     context = whole("loosened", 2, "512MiB", loose=0.5, again=True)
-    done = {name: sum(record.work.processed for record in records.values()) for name, records in context.records.items()}
+    done = {
+        name: sum(record.work.processed for record in records.values()) for name, records in context.records.items()
+    }
     reread = {name: sum(record.work.reread for record in records.values()) for name, records in context.records.items()}
     share = statistics.median([time_again(home, whole) for _ in range(3)]) / first
     print(f"loosened / first run = {share:.1%}")

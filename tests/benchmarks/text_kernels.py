@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - its output is its purpose
 """Speed of the text kernels on real texts, in MB of UTF-8 a second on one core; and of decoding real pages.
 
     DATAPIPE_REAL_DATA=... python tests/benchmarks/text_kernels.py

@@ -14,10 +14,10 @@ def fates(run: Path, source: str, stages: list[str]) -> dict[str, tuple[str, str
     """By URL: the stage and reason for which a document left, or None if it stayed."""
     found: dict[str, tuple[str, str] | None] = {}
     for base in sorted((run / source).glob("*-[0-9][0-9][0-9][0-9].parquet")):
-        urls = pq.read_table(base, columns=["url"])["url"].to_pylist()
-        shard = dict.fromkeys(range(len(urls)))
+        urls: Any = pq.read_table(base, columns=["url"])["url"].to_pylist()
+        shard: dict[int, tuple[str, str] | None] = dict.fromkeys(range(len(urls)))
         for stage in [source, *stages]:
-            table = pq.read_table(run / stage / f"{base.stem}.reasons.parquet").to_pydict()
+            table: Any = pq.read_table(run / stage / f"{base.stem}.reasons.parquet").to_pydict()
             for row, reason in zip(table["row"], table["reason"], strict=True):
                 if reason is not None:
                     shard[row] = (stage, reason)
@@ -29,7 +29,7 @@ def column(run: Path, source: str, stage: str, name: str) -> dict[str, Any]:
     """By URL: the values of a column in a stage's layer."""
     found = {}
     for base in sorted((run / source).glob("*-[0-9][0-9][0-9][0-9].parquet")):
-        urls = pq.read_table(base, columns=["url"])["url"].to_pylist()
+        urls: Any = pq.read_table(base, columns=["url"])["url"].to_pylist()
         layer = pq.read_table(run / stage / base.name, columns=["row", name]).to_pydict()
         found.update({urls[row]: value for row, value in zip(layer["row"], layer[name], strict=True)})
     return found

@@ -26,7 +26,7 @@ def answers() -> list[dict[str, Any]]:
 def test_every_page_meets_its_fate(quickstart: Path, answers: list[dict[str, Any]]) -> None:
     fate = fates(quickstart, "pages", STAGES)
     assert len(fate) == len(answers) >= 150
-    wrong = {}
+    wrong: dict[str, Any] = {}
     for row in answers:
         left = fate[row["url"]]
         if row["good"] is True and left is not None:
@@ -48,9 +48,9 @@ def test_good_pages_hold_their_text_and_no_boilerplate(quickstart: Path, answers
 
 def test_copies_name_the_page_that_stays(quickstart: Path, answers: list[dict[str, Any]]) -> None:
     survivor = column(quickstart, "pages", "unique", "unique.survivor")
-    ids = {}
+    ids: dict[str, Any] = {}
     for base in (quickstart / "pages").glob("*-[0-9][0-9][0-9][0-9].parquet"):
-        table = pq.read_table(base, columns=["url", "id"]).to_pydict()
+        table: Any = pq.read_table(base, columns=["url", "id"]).to_pydict()
         ids.update(zip(table["url"], table["id"], strict=True))
     copies = {row["url"]: row["duplicate_of"] for row in answers if row.get("duplicate_of")}
     assert len(copies) >= 8
@@ -59,7 +59,15 @@ def test_copies_name_the_page_that_stays(quickstart: Path, answers: list[dict[st
 
 def test_outputs_hold_the_kept_pages_and_no_other(quickstart: Path) -> None:
     kept = {url for url, left in fates(quickstart, "pages", STAGES).items() if left is None}
-    parquet = [url for path in (quickstart / "parquet").glob("*-[0-9][0-9][0-9][0-9].parquet") for url in pq.read_table(path)["url"].to_pylist()]
-    lines = [json.loads(line) for path in (quickstart / "jsonl").glob("*.jsonl.gz") for line in gzip.open(path, "rt", encoding="utf-8")]
+    parquet: list[Any] = [
+        url
+        for path in (quickstart / "parquet").glob("*-[0-9][0-9][0-9][0-9].parquet")
+        for url in pq.read_table(path)["url"].to_pylist()
+    ]
+    lines = [
+        json.loads(line)
+        for path in (quickstart / "jsonl").glob("*.jsonl.gz")
+        for line in gzip.decompress(path.read_bytes()).decode().splitlines()
+    ]
     assert sorted(parquet) == sorted(line["url"] for line in lines) == sorted(kept)
     assert all(line["text"] for line in lines)

@@ -33,7 +33,7 @@ def resolve(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch) 
                 key, survivor = row["key"], row["id"]
             else:
                 rows.append({"shard": row["shard"], "row": row["row"], "survivor": survivor})
-        kind = pa.schema([("shard", pa.uint32()), ("row", pa.uint32()), ("survivor", pa.string())])
+        kind = schema(shard=pa.uint32(), row=pa.uint32(), survivor=pa.string())
         if rows:
             yield pa.RecordBatch.from_pylist(rows, schema=kind)
 

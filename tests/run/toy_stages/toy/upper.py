@@ -22,7 +22,9 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
     text = batch.column("text")
     mark, nothing = pa.scalar(config.mark, pa.large_string()), pa.scalar("", pa.large_string())
     changed = [sum(a != b for a, b in zip(t or "", (t or "").upper(), strict=False)) for t in text.to_pylist()]
-    return columns(text=pc.binary_join_element_wise(pc.utf8_upper(text), mark, nothing), changed=pa.array(changed, pa.int32()))
+    return columns(
+        text=pc.binary_join_element_wise(pc.utf8_upper(text), mark, nothing), changed=pa.array(changed, pa.int32())
+    )
 
 
 STAGE = Map(

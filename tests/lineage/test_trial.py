@@ -1,0 +1,66 @@
+"""One document passes the Maps of a recipe as it would in a run, and no run folder comes to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datapipe.errors import InputError
+from datapipe.lineage import Document, Trial, read_document, try_out
+from tests.run.workbench import TOYS, Workbench, stages
+
+
+def tried(folder: Path, text: str, made: dict[str, dict[str, Any]] | None = None) -> Trial:
+    bench = Workbench(folder).fill(files=1, lines=1)
+    return try_out(bench.recipe("run", made), Document("a.txt", text.encode()), str(TOYS))
+
+
+def test_a_good_document_passes_all_maps_and_keeps_its_changed_text(tmp_path: Path) -> None:
+    trial = tried(tmp_path, "one two three four")
+    assert [(each.stage, each.outcome) for each in trial.chapters] == [
+        ("count", "kept"),
+        ("upper", "kept"),
+        ("again", "kept"),
+    ]
+    assert trial.skipped == {"unique": "compares documents"}
+    assert trial.text == "ONE TWO THREE FOUR"
+    assert not trial.left
+
+
+def test_a_document_that_leaves_is_not_shown_to_later_stages(tmp_path: Path) -> None:
+    trial = tried(tmp_path, "one two")
+    assert [each.stage for each in trial.chapters] == ["count"]
+    assert (trial.chapters[0].reason, trial.chapters[0].measures[0].thresholds) == ("too_short", ("min_words 3",))
+    assert trial.left
+
+
+def test_no_run_folder_is_made(tmp_path: Path) -> None:
+    tried(tmp_path, "one two three four")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_guarded_stage_that_breaks_down_gives_its_reason(tmp_path: Path) -> None:
+    made = {"docs": stages()["docs"], "safe": {"use": "toy.guarded"}}
+    trial = tried(tmp_path, "RAISE a b c", made)
+    assert trial.chapters[0].reason == "crashed"
+
+
+def test_a_where_that_does_not_hold_passes_the_document_by(tmp_path: Path) -> None:
+    made = stages()
+    made["again"]["where"] = "count.words > 5"
+    trial = tried(tmp_path, "one two three four", made)
+    assert trial.chapters[-1].outcome == "passed"
+
+
+def test_html_is_told_by_name_type_or_content() -> None:
+    assert Document("a.html", b"").is_html
+    assert Document("http://x/a", b"", "text/html; charset=utf-8").is_html
+    assert Document("-", b"\n<!DOCTYPE html><p>").is_html
+    assert not Document("notes.txt", b"about <html> tags").is_html
+
+
+def test_a_file_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(InputError, match="no such file"):
+        read_document("/nowhere/page.html")
