@@ -10,11 +10,12 @@ __all__ = ["init"]
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="recipe.yaml", show_default=True)
 @click.option("--run", "run_folder", metavar="DIR", help="Folder of the run. [default: runs/<name of the recipe>]")
 @click.option("--force", is_flag=True, help="Write over an existing recipe.")
-def init(inputs: tuple[str, ...], output: Path, run_folder: str | None, *, force: bool) -> None:
+@click.option("--samples", is_flag=True, help="Copy the recipes and samples that come with datapipe to this folder.")
+def init(inputs: tuple[str, ...], output: Path, run_folder: str | None, *, force: bool, samples: bool) -> None:
     """Look at files and write a commented recipe for them.
 
     An INPUT is a file, a folder or a glob.
@@ -26,7 +27,13 @@ def init(inputs: tuple[str, ...], output: Path, run_folder: str | None, *, force
     Examples:
       datapipe init crawl/*.warc.gz
       datapipe init pages/ dump.jsonl.gz --output clean.yaml --run runs/clean
+      datapipe init --samples && datapipe run configs/quickstart.yaml
     """
+    if samples:
+        _copy_samples()
+        return
+    if not inputs:
+        raise click.UsageError("name at least one INPUT, or --samples")
     from datapipe.cli.look import look
     from datapipe.cli.starter import starter
     from datapipe.errors import InputError
@@ -44,3 +51,10 @@ def init(inputs: tuple[str, ...], output: Path, run_folder: str | None, *, force
     if unknown:
         click.echo(f"{unknown:,} other file{'' if unknown == 1 else 's'} left out")
     click.echo(f"wrote {output}; next: datapipe check {output}")
+
+
+def _copy_samples() -> None:
+    from datapipe.bundled import copy_bundled
+
+    written = copy_bundled(Path.cwd())
+    click.echo(f"copied {len(written)} files to configs/ and samples/; next: datapipe run configs/quickstart.yaml")

@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -62,7 +63,12 @@ class DaskEngine:
         if address:
             self._client = self._stack.enter_context(Client(address))
         else:
+            scratch = self._stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="datapipe-", ignore_cleanup_errors=True)
+            )
+            self._stack.enter_context(dask.config.set({"temporary-directory": scratch}))
             cluster = LocalCluster(
+                local_directory=scratch,
                 n_workers=workers or os.cpu_count() or 1,
                 threads_per_worker=1,
                 processes=True,

@@ -38,6 +38,7 @@ class Columns:
         self._records: dict[str, Record] = dict(base.layers) if base else {}
         self._files: dict[str, list[TableFile]] = {}
         self._fresh: dict[tuple[str, str], tuple[Rows, Any]] = {}
+        self._narrow: dict[tuple[str, str], tuple[Rows, Any]] = {}  # of `_fresh`, the rows last asked for
         self._transient: Transient | None = None
         self._parent: Columns | None = None
         self.reread = 0
@@ -48,11 +49,13 @@ class Columns:
     def start_window(self) -> None:
         """Forget what was made for the last window."""
         self._fresh.clear()
+        self._narrow.clear()
 
     def put(self, owner: str, rows: Rows, batch: pa.RecordBatch) -> None:
         """Remember new values of a window's rows."""
         for name, values in zip(batch.schema.names, batch.columns, strict=True):
             self._fresh[owner, name] = (rows, values)
+            self._narrow.pop((owner, name), None)
 
     def add_layer(self, owner: str, record: Record) -> None:
         """Make a stage's stored layer known."""
@@ -85,17 +88,13 @@ class Columns:
         """(mask of the rows it holds or None for all, values of those)."""
         fresh = self._fresh.get((owner, column))
         if fresh is not None:
+            for known, values in (self._narrow.get((owner, column), fresh), fresh):
+                if known is rows or np.array_equal(known, rows):
+                    return None, values
             known, values = fresh
-            if known is rows or np.array_equal(known, rows):
-                return None, values
             held = np.isin(rows, known, assume_unique=True)
             if held.all():
-                at = np.searchsorted(known, rows)
-                child = values.take(pa.array(at))
-                if column == "text":
-                    carry(values, child, at)
-                self._fresh[owner, column] = (rows, child)
-                return None, child
+                return None, self._narrowed(owner, column, rows)
             older = self._stored(owner, column, rows[~held])
             if older is not None:
                 mine = values.take(pa.array(np.searchsorted(known, rows[held])))
@@ -110,6 +109,18 @@ class Columns:
             return np.zeros(len(rows), np.bool_), _nothing(column, 0)
         inside, values = older
         return (None, values) if inside.all() else (inside, values)
+
+    def _narrowed(self, owner: str, column: str, rows: Rows) -> Any:
+        """Some rows of what the task made; a later stage may ask for others of them, so all are kept."""
+        known, values = self._narrow.get((owner, column), (rows[:0], None))
+        if values is None or not np.isin(rows, known, assume_unique=True).all():
+            known, values = self._fresh[owner, column]
+        at = np.searchsorted(known, rows)
+        child = values.take(pa.array(at))
+        if column == "text":
+            carry(values, child, at)
+        self._narrow[owner, column] = (rows, child)
+        return child
 
     def _stored(self, owner: str, column: str, rows: Rows) -> tuple[Any, Any] | None:
         if owner == self.source and self._base is not None:

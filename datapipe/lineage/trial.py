@@ -168,7 +168,7 @@ def _pass(trial: Trial, store: Store, way: tuple[Paths, Path, Columns], window: 
     """One stage on the document; whether it stays."""
     paths, path, columns = way
     node = path.last
-    run = _Run(store, Step(paths.call(node), "", "", path.owners, node.where), columns, "try", Limits())
+    run = _Run(store, Step(paths.call(node), "", "", path.owners, node.where), columns, shard="try", limits=Limits())
     try:
         run.process(window)
     finally:

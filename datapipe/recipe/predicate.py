@@ -1,6 +1,7 @@
-"""What a checked `where:` expression is made of: frozen nodes that turn a batch into true, false or null.
+"""What a checked `where:` expression is made of: frozen nodes that turn a batch into true or false.
 
-Nodes can be pickled. Costs a few Arrow kernels a batch.
+A missing value equals nothing: `kind != 'code'` holds where there is no kind, `words > 3` does not where there are
+no words. Nodes can be pickled. Costs a few Arrow kernels a batch.
 """
 
 from __future__ import annotations
@@ -37,22 +38,22 @@ class Missing:
     column: Column
 
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
-        """True, false or null, row by row."""
+        """True or false, row by row."""
         return pc.is_null(self.column.evaluate(batch))
 
 
 @dataclass(frozen=True)
 class Compare:
-    """Two sides and a sign; null where a side is null."""
+    """Two sides and a sign; where a side is missing only `!=` holds."""
 
     left: Column | Constant
     sign: str
     right: Column | Constant
 
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
-        """True, false or null, row by row."""
+        """True or false, row by row."""
         left, right = _alike(_value(self.left, batch), _value(self.right, batch))
-        compared: pa.Array[Any] = _SIGNS[self.sign](left, right)
+        compared: pa.Array[Any] = pc.fill_null(_SIGNS[self.sign](left, right), self.sign == "!=")
         return compared
 
 
@@ -64,33 +65,33 @@ class In:
     values: tuple[Constant, ...]
 
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
-        """True, false or null, row by row."""
+        """True or false, row by row."""
         found = [Compare(self.column, "==", value).evaluate(batch) for value in self.values]
-        return reduce(pc.or_kleene, found)
+        return reduce(pc.or_, found)
 
 
 @dataclass(frozen=True)
 class Not:
-    """The opposite; null stays null."""
+    """The opposite."""
 
     inner: Node
 
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
-        """True, false or null, row by row."""
-        return pc.invert(self.inner.evaluate(batch))
+        """True or false, row by row."""
+        return pc.invert(_truth(self.inner, batch))
 
 
 @dataclass(frozen=True)
 class Join:
-    """All parts, or any part, by Kleene's logic."""
+    """All parts, or any part."""
 
     combine: Literal["and", "or"]
     parts: tuple[Node, ...]
 
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
-        """True, false or null, row by row."""
-        kernel = pc.and_kleene if self.combine == "and" else pc.or_kleene
-        return reduce(kernel, [part.evaluate(batch) for part in self.parts])
+        """True or false, row by row."""
+        kernel = pc.and_ if self.combine == "and" else pc.or_
+        return reduce(kernel, [_truth(part, batch) for part in self.parts])
 
 
 Node: TypeAlias = Column | Missing | Compare | In | Not | Join
@@ -103,6 +104,12 @@ _SIGNS: dict[str, Callable[..., Any]] = {
     ">": pc.greater,
     ">=": pc.greater_equal,
 }
+
+
+def _truth(node: Node, batch: pa.RecordBatch) -> Any:
+    """A node as a condition; a bool column without a value is false."""
+    values = node.evaluate(batch)
+    return pc.fill_null(values, False) if isinstance(node, Column) else values
 
 
 def _value(side: Column | Constant, batch: pa.RecordBatch) -> Any:

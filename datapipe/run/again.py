@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.corpus.layer import Rows
+from datapipe.engine.reasons import joined
 from datapipe.engine.step import StepRun
 from datapipe.engine.task import Call, Limits, Step
 from datapipe.recipe import Node
@@ -31,15 +32,15 @@ class Decision(StepRun):
         record = standing(context, path, shard)
         call: Call = context.paths.call(node)
         step = Step(call, record.values if record else "", "", path.owners, node.where, old=record)
-        super().__init__(context.store, step, open_columns(context, path, shard), shard.name, Limits())
+        super().__init__(context.store, step, open_columns(context, path, shard), shard=shard.name, limits=Limits())
 
     def reasons(self, rows: Rows) -> pa.StringArray:
         """A reason for each of the rows, null = kept."""
-        pieces: list[Any] = [pa.array([], pa.string())]
+        pieces: list[Any] = []
         for start in range(0, len(rows), SLICE_ROWS):
             slice_ = rows[start : start + SLICE_ROWS]
             pieces.append(self._decide(slice_, self._applied(slice_)))
-        whole: pa.StringArray = pa.concat_arrays(pieces)
+        whole: pa.StringArray = joined(pieces)
         return whole
 
     def applied(self, rows: Rows) -> Rows:

@@ -20,7 +20,8 @@ from datapipe.corpus.fingerprint import config_by_role
 from datapipe.corpus.ids import hash_ids
 from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import Part, Record
-from datapipe.engine.shards import sampled
+from datapipe.engine.reasons import combined, joined, kept_mask
+from datapipe.engine.shards import not_sampled
 from datapipe.errors import InputError, RunError
 from datapipe.recipe import Node
 from datapipe.recipe.wording import did_you_mean
@@ -138,15 +139,12 @@ class _Shard:
         """As `run_resample` decides: what could not be read stays out, the rest by hash of id."""
         config: Any = node.config
         file = TableFile(self.context.store, self.record.layer[0])
-        inside = [np.zeros(0, np.bool_)]
+        outside = []
         for start in range(0, len(rows), SLICE_ROWS):
             at = np.arange(start, min(start + SLICE_ROWS, len(rows)))
-            inside.append(sampled(hash_ids(file.take("id", at)), config.sample))
-        lasting = pc.if_else(
-            pc.fill_null(pc.equal(before, pa.scalar(NOT_SAMPLED)), False), pa.scalar(None, pa.string()), before
-        )
-        outside = pa.array(~np.concatenate(inside))
-        return pc.coalesce(lasting, pc.if_else(outside, pa.scalar(NOT_SAMPLED), pa.scalar(None, pa.string())))
+            outside.append(not_sampled(hash_ids(file.take("id", at)), config.sample))
+        earlier = pc.fill_null(pc.equal(before, pa.scalar(NOT_SAMPLED)), False)
+        return combined(pc.replace_with_mask(before, earlier, pa.scalar(None, pa.string())), joined(outside))
 
     def lacking(self, rows: Rows) -> dict[str, int]:
         """How many of the rows each later stage has not measured."""
@@ -168,7 +166,7 @@ class _Shard:
 def _add(effect: Effect, reasons: tuple[Counter[str], Counter[str]], shard: _Shard, node: Node) -> None:
     rows, before = shard.decided()
     after = shard.anew(node, rows, before)
-    was, is_ = (pc.is_null(each).to_numpy(zero_copy_only=False) for each in (before, after))
+    was, is_ = (kept_mask(each) for each in (before, after))
     effect.documents += len(rows)
     effect.kept = (effect.kept[0] + int(was.sum()), effect.kept[1] + int(is_.sum()))
     effect.newly_kept += int((is_ & ~was).sum())

@@ -22,7 +22,7 @@ def test_a_kept_document_is_told_stage_by_stage_and_nothing_private_or_live_is_s
     shown = call("explain", run, PRIVATE).output
     assert shown.startswith(f"{PRIVATE}\nid ")
     assert "2. count (toy.count) kept it.\n     words  10   (min_words 3)" in shown
-    assert "ONE TWO THREE FOUR [e-mail] [number] \\x1b[31mRED \\u202eLAST" in shown
+    assert "ONE TWO THREE FOUR [e-mail] [number] \\x1b[31MRED \\u202eLAST" in shown
     assert not any(secret in shown for secret in ("jane", "JANE", "1234567", "\x1b", "\u202e"))
     assert shown.rstrip().endswith("It is in what the run gives.")
 

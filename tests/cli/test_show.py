@@ -31,7 +31,7 @@ def test_dropped_documents_are_shown_by_reason(run: Path) -> None:
 def test_nothing_private_is_shown_even_in_full(run: Path) -> None:
     shown = call("show", run, "-n", "100", "--full").output
     assert "[E-MAIL]" not in shown
-    assert "[e-mail] [number] \\x1b[31mRED" in shown
+    assert "[e-mail] [number] \\x1b[31MRED" in shown
     assert "JANE" not in shown
 
 

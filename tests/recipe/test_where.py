@@ -40,16 +40,16 @@ BATCH = pa.RecordBatch.from_arrays(
 )
 
 CHOOSES = [
-    ("kind != 'code'", "1001"),
+    ("kind != 'code'", "1011"),
     ("kind != 'code' or kind == None", "1011"),
-    ("not kind == 'code'", "1001"),
-    ("not (kind == 'code' or q.words > 60)", "1000"),
+    ("not kind == 'code'", "1011"),
+    ("not (kind == 'code' or q.words > 60)", "1001"),
     ("kind in ['prose', 'chat']", "1001"),
-    ("kind not in ('prose',)", "0101"),
+    ("kind not in ('prose',)", "0111"),
     ("kind is None", "0010"),
     ("None != kind", "1101"),
     ("kind is not None and q.ok", "1001"),
-    ("not q.ok", "0100"),
+    ("not q.ok", "0110"),
     ("q.ok == False", "0100"),
     ("10 < q.words <= 100", "0110"),
     ("q.words > -1", "1110"),

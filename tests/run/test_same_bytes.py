@@ -54,3 +54,23 @@ def test_the_toy_run_has_something_to_lose(bench: Workbench) -> None:
     assert all(done.kept(name) > 15 for name in stages())
     assert {reason for name in stages() for reason in done.dropped(name)} == {"damaged_input", "too_short", "copy"}
     assert len(contents(done.folder)) > 4 * 2 * len(stages())
+
+
+CONDITIONS = {
+    "docs": {"use": "toy.lines", "source": "lines"},
+    "late": {"use": "toy.count", "min_words": 2, "where": "record > 9"},
+    "upper": {"use": "toy.upper"},
+    "even": {"use": "toy.count", "min_words": 3, "where": "late.words > 3"},
+    "all": {"use": "toy.count", "min_words": 4},
+    "unique": {"use": "toy.unique"},
+}
+
+
+def test_a_stage_that_looks_at_some_rows_leaves_the_others_to_the_next(bench: Workbench) -> None:
+    """Stages with a condition ask for the text of some rows; the stage after them for all: in one pass, too."""
+    whole = bench.run("whole", CONDITIONS)
+    assert all(text == text.upper() for text in whole.measured["all"])
+    assert len(whole.measured["all"]) == whole.kept("even") > len(whole.measured["even"])
+    for name in CONDITIONS:
+        steps = bench.run("steps", CONDITIONS, only=[name])
+    assert differences(whole.folder, steps.folder) == []

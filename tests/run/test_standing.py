@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from datapipe.corpus import lease
+from datapipe.corpus.record import fold, read_records
 from datapipe.corpus.store import Store
-from datapipe.run.standing import StageState, run_state
-from tests.run.workbench import Workbench, stages
+from datapipe.registry import Registry
+from datapipe.run.reopen import reopen
+from datapipe.run.standing import StageState, run_state, stage_states
+from tests.run.workbench import TOYS, Workbench, stages
 
 
 def states(bench: Workbench, made: dict[str, dict[str, Any]] | None = None) -> dict[str, StageState]:
@@ -43,8 +46,6 @@ def test_a_lost_record_makes_a_stage_partly_done_and_those_below_stale(bench: Wo
     bench.run("run", only=["docs"])
     run = bench.run("run", only=["count"])
     lost = next(iter(run.records("count")))
-    from datapipe.corpus.record import fold, read_records
-
     store = Store(str(run.folder))
     fold(store, "count", {name: record for name, record in read_records(store, "count").items() if name != lost})
     count = states(bench)["count"]
@@ -96,11 +97,6 @@ def test_children_and_their_stages_are_told_too(bench: Workbench) -> None:
 
 
 def test_a_run_is_told_from_its_own_recipe_wherever_it_lies(bench: Workbench, tmp_path: Path) -> None:
-    from datapipe.registry import Registry
-    from datapipe.run.reopen import reopen
-    from datapipe.run.standing import stage_states
-    from tests.run.workbench import TOYS
-
     bench.run("run")
     shutil.move(bench.folder / "run", tmp_path / "elsewhere")
     context = reopen(str(tmp_path / "elsewhere"), Registry(TOYS), str(TOYS))

@@ -88,7 +88,7 @@ def test_nothing_is_written(bench: Workbench) -> None:
 def test_a_half_finished_stage_is_told_for_the_shards_that_are_done(bench: Workbench) -> None:
     run = bench.run("run")
     (run.folder / "again/records.parquet").unlink()
-    with pytest.raises(RunError, match="'again' .* has measured nothing yet"):
+    with pytest.raises(RunError, match=r"'again' .* has measured nothing yet"):
         effect(run.folder, "again", "min_words=1")
 
 
@@ -100,7 +100,7 @@ def test_what_needs_a_new_run_of_the_stage_is_refused(bench: Workbench) -> None:
         effect(folder, "count", "pause=0.5")
     with pytest.raises(InputError, match="need a new run of the stage"):
         effect(folder, "again", "where=count.words > 1")
-    with pytest.raises(InputError, match="'upper' .* decides nothing"):
+    with pytest.raises(InputError, match=r"'upper' .* decides nothing"):
         effect(folder, "upper", "x=1")
 
 
