@@ -86,10 +86,11 @@ def _text_lines(before: str | None, after: str | None) -> Iterator[str]:
     """Excerpts around the first change; masked first, so that what is masked is no change."""
     first, second = (safe(text) if text is not None else "" for text in (before, after))
     start = max(0, _shared(first, second) - LEAD) if before is not None and after is not None else 0
-    for name, raw, shown in (("before", before, first), ("after", after, second)):
+    when = ("text before, ", "text after,  ") if before is not None else ("", "text, ")
+    for name, raw, shown in zip(when, (before, after), (first, second), strict=True):
         if raw is not None:
             lines = textwrap.wrap(excerpt(shown, EXCERPT, start), 96) or ["(empty)"]
-            yield f"     text {name + ',':<7} {len(raw):,} characters:"
+            yield f"     {name}{len(raw):,} characters:"
             yield from (f"       {line}" for line in lines)
 
 

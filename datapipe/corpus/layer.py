@@ -9,7 +9,7 @@ Memory: one row group (at most 16 MiB, or one document) per open column.
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NoReturn, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -129,7 +129,7 @@ class TableFile:
         except (pa.ArrowInvalid, OSError):
             self._refuse("is no whole Parquet file")
 
-    def _refuse(self, fault: str) -> Any:
+    def _refuse(self, fault: str) -> NoReturn:
         remedy = "delete it and run again: it will be made anew"
         if self.part.run:
             remedy = "it belongs to another run: delete it there and run that again"

@@ -53,10 +53,10 @@ def holder(store: Store, stage: str) -> str | None:
         return None
     try:
         lease = json.loads(store.read(name))
-    except ValueError:
+        here, silent = lease["host"] == socket.gethostname(), time.time() - lease["renewed"]
+    except (ValueError, KeyError, TypeError):  # a damaged lease holds nobody up
         return None
-    here = lease["host"] == socket.gethostname()
-    if time.time() - lease["renewed"] > SILENT_SECONDS or (here and not _alive(lease)):
+    if silent > SILENT_SECONDS or (here and not _alive(lease)):
         return None
     return f"process {lease['process']} on {lease['host']}"
 

@@ -22,7 +22,7 @@ from datapipe.lineage.find import Place, find
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard
 from datapipe.run.expanding import parents_of
-from datapipe.run.paths import Path
+from datapipe.run.paths import Path, added
 from datapipe.run.reopen import open_columns, roots, standing, with_input
 from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
 from datapipe.stage import Expand, Group, Map, Sink
@@ -101,7 +101,9 @@ class _Teller:
         told = []
         reason = self._reason(self._shard.record)
         node = self._root.root
-        told.append(Chapter(node.name, node.use, "left" if reason else "read", reason, _meaning(node, reason)))
+        outcome = "left" if reason else "read"
+        text = _text_read(self._context, self._root, self._shard, self._row)
+        told.append(Chapter(node.name, node.use, outcome, reason, _meaning(node, reason), text=text))
         if reason is None:
             self._in.add(node.name)
         for node in self._context.recipe.nodes.values():
@@ -206,6 +208,17 @@ def _bounds(node: Node) -> dict[str, list[str]]:
         measure = option.removeprefix("min_").removeprefix("max_")
         found.setdefault(measure, []).append(f"{option} {'off' if value is None else value}")
     return found
+
+
+def _text_read(context: Context, root: Path, shard: Shard, row: Any) -> tuple[None, str] | None:
+    """The text that a document began with, if it had one and it is at hand."""
+    if "text" not in added(root.root):
+        return None
+    try:
+        text = open_columns(context, root, shard).get("text", row, (root.root.name,))[0].as_py()
+    except InputError:
+        return None
+    return None if text is None else (None, text)
 
 
 def _change(columns: Columns, path: Path, row: Any) -> tuple[str | None, str | None] | None:

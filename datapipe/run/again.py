@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from datapipe.corpus.layer import Rows
@@ -42,11 +41,3 @@ class Decision(StepRun):
             pieces.append(self._decide(slice_, self._applied(slice_)))
         whole: pa.StringArray = joined(pieces)
         return whole
-
-    def applied(self, rows: Rows) -> Rows:
-        """The rows to which the stage applies, by its `where`."""
-        pieces = [np.zeros(0, np.uint32)]
-        for start in range(0, len(rows), SLICE_ROWS):
-            slice_ = rows[start : start + SLICE_ROWS]
-            pieces.append(slice_[self._applied(slice_)])
-        return np.concatenate(pieces)

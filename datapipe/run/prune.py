@@ -30,11 +30,9 @@ from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import kept_rows
 from datapipe.errors import LeaseHeld, RunError
 from datapipe.recipe import Node
-from datapipe.run.again import Decision
-from datapipe.run.context import Context, Shard
+from datapipe.run.context import Context
 from datapipe.run.expanding import parents_of
-from datapipe.run.paths import Path
-from datapipe.run.reopen import standing
+from datapipe.run.reopen import standing, view
 from datapipe.run.state import totals
 from datapipe.run.tasks import exchange
 from datapipe.stage import Expand, Group, Map
@@ -71,6 +69,8 @@ def prune(context: Context, agree: Callable[[list[Surplus]], bool]) -> list[Surp
         for name in context.recipe.nodes:
             if context.store.exists(name):
                 leases.enter_context(lease.held(context.store, name))
+        any_call = context.paths.call(next(iter(context.recipe.nodes.values())))
+        context = view(context.recipe, any_call.stages_dir)  # as it is now that nobody else writes
         found = surplus(context)
         if not found or not agree(found):
             return []
@@ -172,17 +172,16 @@ def _layers(context: Context) -> Iterator[Surplus]:
             record, before = standing(context, path, shard), standing(context, path.before(), shard)
             if record is None or before is None or record.rows_in != before.rows_kept:
                 continue  # the next run does it anew
-            yield from _shrinking(context, path, shard, (record, before))
+            yield from _shrinking(context, record, before)
 
 
-def _shrinking(context: Context, path: Path, shard: Shard, records: tuple[Record, Record]) -> Iterator[Surplus]:
-    record, before = records
+def _shrinking(context: Context, record: Record, before: Record) -> Iterator[Surplus]:
     own = [part for part in record.layer if not part.run]
     if not own:
         return
     file = TableFile(context.store, own[-1])
-    wanted = Decision(context, path, shard, path.last).applied(kept_rows(context.store, before.reasons))
-    keep = np.flatnonzero(np.isin(file.rows, wanted)).astype(np.int64)
+    incoming = kept_rows(context.store, before.reasons)
+    keep = np.flatnonzero(np.isin(file.rows, incoming)).astype(np.int64)
     if len(keep) < len(file.rows):
         part = own[-1]
         gone = len(file.rows) - len(keep)

@@ -104,9 +104,9 @@ def _base(context: Context, path: Path, shard: Shard) -> BaseShard:
 
 
 def with_input(shard: Shard) -> Shard:
-    """The shard with the input that it was read from, where that can be found; needed for transient columns alone."""
+    """The shard with the input that it was read from, where that can be found and texts are read from it again."""
     stage: Any = shard.root.stage
-    if shard.record.split is None or not isinstance(stage, Source):
+    if shard.record.split is None or not isinstance(stage, Source) or "text" not in stage.transient:
         return shard
     try:
         splits = list(stage.splits(shard.root.config))

@@ -11,8 +11,8 @@ from tests.run.workbench import TOYS, Workbench
 
 
 def finished(folder: Path) -> Workbench:
-    """Three files of twenty lines, run to the end as `run`."""
-    bench = Workbench(folder).fill(files=3)
+    """Two files of twenty lines, run to the end as `run`."""
+    bench = Workbench(folder).fill(files=2)
     bench.write("p.txt", ["one two three four jane@example.org +49 30 1234567 \x1b[31mred \u202elast"])
     bench.run("run")
     return bench

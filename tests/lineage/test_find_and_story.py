@@ -64,6 +64,7 @@ def test_a_kept_document_passes_every_stage_with_its_text_before_and_after(conte
     told = chapters(context, url(file, line))
     assert [chapter.outcome for chapter in told.values()] == ["read", "kept", "kept", "kept", "kept"]
     assert told["upper"].text == (text_of(file, line), upper(file, line))
+    assert told["docs"].text == (None, text_of(file, line))
     assert told["count"].text is None
 
 

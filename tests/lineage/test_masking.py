@@ -91,9 +91,9 @@ def test_what_stands_in_a_script_stays_readable() -> None:
 
 def test_masking_takes_time_linear_in_the_text() -> None:
     began = time.perf_counter()
-    for hostile in ("1-" * 200_000, "a." * 200_000, "AA11" * 100_000, "://" + "@" * 100_000, "12 " * 100_000):
+    for hostile in ("1-" * 50_000, "a." * 50_000, "AA11" * 25_000, "://" + "@" * 50_000, "12 " * 50_000):
         mask(hostile)
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 2
 
 
 def test_an_excerpt_is_cut_from_what_is_masked_already() -> None:

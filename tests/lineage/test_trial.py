@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,25 @@ def test_html_is_told_by_name_type_or_content() -> None:
 def test_a_file_that_is_not_there_is_one_line() -> None:
     with pytest.raises(InputError, match="no such file"):
         read_document("/nowhere/page.html")
+
+
+def test_a_page_is_fetched_with_its_content_type() -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(b"<p>hello")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        page = read_document(f"http://127.0.0.1:{server.server_port}/a")
+    assert (page.data, page.is_html) == (b"<p>hello", True)
+
+
+def test_an_address_that_does_not_answer_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"cannot fetch http://127\.0\.0\.1:1/"):
+        read_document("http://127.0.0.1:1/")

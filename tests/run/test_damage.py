@@ -48,7 +48,8 @@ def _swap(path: Path) -> None:
     """Exchange the values of the first row and of one that has others, but not their numbers."""
     whole = table(path)
     values = [{name: value for name, value in row.items() if name != "row"} for row in whole.to_pylist()]
-    other = next(number for number, row in enumerate(values) if row != values[0])
+    other = next((number for number, row in enumerate(values) if row != values[0]), None)
+    assert other is not None, "all rows hold the same"
     order = list(range(len(whole)))
     order[0], order[other] = other, 0
     moved = whole.take(pa.array(order))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from datapipe.engine import shards
+from datapipe.corpus.record import write_record
 from datapipe.errors import InputError
 from tests.run.workbench import Done, Workbench, assert_like, corpus, differences, shards_by_file, stages, text_of
 
@@ -127,10 +127,9 @@ def test_reading_a_changed_file_anew_can_be_interrupted(
         if not left[0]:
             raise KeyboardInterrupt
         left[0] -= 1
-        written(*args)
+        write_record(*args)
 
-    written = shards.write_record
-    monkeypatch.setattr(shards, "write_record", interrupted)
+    monkeypatch.setattr("datapipe.engine.shards.write_record", interrupted)
     with pytest.raises(KeyboardInterrupt):
         bench.run("run", SMALL)
     monkeypatch.undo()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_the_toy_run_has_something_to_lose(bench: Workbench) -> None:
     assert len(contents(done.folder)) > 4 * 2 * len(stages())
 
 
-CONDITIONS = {
+CONDITIONS: dict[str, dict[str, Any]] = {
     "docs": {"use": "toy.lines", "source": "lines"},
     "late": {"use": "toy.count", "min_words": 2, "where": "record > 9"},
     "upper": {"use": "toy.upper"},

@@ -129,14 +129,17 @@ class Workbench:
         for name, config in whole.items():
             if config["use"] == "toy.lines":
                 config.setdefault("paths", [str(self.input / "*.txt")])
-            if journal and config["use"] in {"toy.lines", "toy.count"}:
+            if journal and config["use"] in {"toy.lines", "toy.count", "toy.guarded"}:
                 config["journal"] = f"{journal}{name}"
         path = self.folder / f"{Path(run).name}.yaml"
         head = {"run": str(self.folder / run), "reuse": [str(self.folder / other) for other in reuse]}
-        path.write_text(yaml.safe_dump({**head, "stages": whole}, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        text = yaml.safe_dump({**head, "stages": whole}, sort_keys=False, allow_unicode=True)
+        path.write_text(text, encoding="utf-8")
         return path
 
-    def recipe(self, run: str = "run", made: dict[str, dict[str, Any]] | None = None, reuse: Sequence[str] = ()) -> Recipe:
+    def recipe(
+        self, run: str = "run", made: dict[str, dict[str, Any]] | None = None, reuse: Sequence[str] = ()
+    ) -> Recipe:
         return load_recipe(self.recipe_file(run, made, reuse), Registry(TOYS))
 
     def run(
@@ -156,7 +159,9 @@ class Workbench:
         return run_file(file, engine or LocalEngine(), journal, only=only, limits=limits)
 
 
-def run_file(file: Path, engine: Engine, journal: Path, *, only: Sequence[str] = (), limits: Limits | None = None) -> Done:
+def run_file(
+    file: Path, engine: Engine, journal: Path, *, only: Sequence[str] = (), limits: Limits | None = None
+) -> Done:
     """Run a recipe file that keeps its journals in a folder."""
     recipe = load_recipe(file, Registry(TOYS))
     told = Told()
@@ -182,7 +187,7 @@ def contents(run: Path) -> dict[str, Any]:
 
 def _content(path: Path, name: str) -> Any:
     if path.name == "records.parquet":
-        return [_record(json.loads(text)) for text in pq.read_table(path)["record"].to_pylist()]
+        return [_record(json.loads(str(text))) for text in pq.read_table(path)["record"].to_pylist()]
     if path.name == "stage.json":
         about = json.loads(path.read_text())
         return {**about, "config": _without_places(about["config"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +21,8 @@ class Config(StageConfig):
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """Text in upper case."""
     text = batch.column("text")
-    mark, nothing = pa.scalar(config.mark, pa.large_string()), pa.scalar("", pa.large_string())
+    mark: Any = pa.scalar(config.mark, pa.large_string())
+    nothing: Any = pa.scalar("", pa.large_string())
     changed = [sum(a != b for a, b in zip(t or "", (t or "").upper(), strict=False)) for t in text.to_pylist()]
     return columns(
         text=pc.binary_join_element_wise(pc.utf8_upper(text), mark, nothing), changed=pa.array(changed, pa.int32())
