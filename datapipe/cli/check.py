@@ -40,9 +40,11 @@ def check(recipe: Path, settings: tuple[str, ...], stages_dir: Path | None, *, r
 
 
 def run_state(recipe: Recipe) -> dict[str, str]:
-    """What the run folder holds of each stage, by name of stage; shown where it is not empty."""
-    del recipe
-    return {}
+    """What the run folder holds of each stage, by name of stage; nothing for a run that has not begun."""
+    from datapipe.run.standing import run_state as standing
+
+    states = standing(recipe)
+    return {state.name: state.text for state in states} if any(state.text != "not started" for state in states) else {}
 
 
 def _print(recipe: Recipe) -> None:

@@ -19,7 +19,20 @@ from datapipe.errors import DatapipeError, RecipeError
 __all__ = ["COMMANDS", "cli", "main"]
 
 # In the order in which a newcomer meets them; `what-if` lives in what_if.py, and `try`, a Python word, in try_.py.
-COMMANDS: tuple[str, ...] = ("init", "check", "run", "stages", "schema")
+COMMANDS: tuple[str, ...] = (
+    "init",
+    "check",
+    "run",
+    "try",
+    "status",
+    "show",
+    "explain",
+    "what-if",
+    "prune",
+    "stages",
+    "schema",
+    "warm",
+)
 
 INTERRUPTED = 130  # as shells report a process ended by Ctrl-C
 

@@ -27,13 +27,16 @@ __all__ = [
     "Record",
     "SplitSeen",
     "Work",
+    "disown",
     "fold",
+    "is_record",
     "read_record",
     "read_records",
     "write_record",
 ]
 
 FOLDED = "records.parquet"
+_OTHERS = frozenset({"stage.json", "lease.json", "resource.json"})
 
 
 class _Closed(BaseModel):
@@ -125,6 +128,12 @@ def write_record(store: Store, record: Record) -> None:
     store.write(record_name(record.stage, record.shard), record.model_dump_json(indent=1).encode())
 
 
+def disown(store: Store, record: Record | None) -> None:
+    """Before files of a shard are replaced: a killed task must not leave its old record beside new files."""
+    if record is not None:
+        write_record(store, record.model_copy(update={"values": "", "decision": ""}))
+
+
 def _parse(data: bytes | str, name: str) -> Record:
     try:
         return Record.model_validate_json(data)
@@ -158,10 +167,15 @@ def read_records(store: Store, stage: str) -> dict[str, Record]:
             ) from error
     names = store.names(stage)
     for file in names:
-        if file.endswith(".json") and file != "stage.json" and not file.startswith("lease"):
+        if is_record(file):
             found[file[:-5]] = _parse(store.read(f"{stage}/{file}"), store.path(f"{stage}/{file}"))
     there = {f"{stage}/{name}" for name in names}
     return {shard: record for shard, record in sorted(found.items()) if there.issuperset(record.files)}
+
+
+def is_record(file: str) -> bool:
+    """Whether a file of a stage's folder is a single record."""
+    return file.endswith(".json") and file not in _OTHERS
 
 
 def fold(store: Store, stage: str, records: dict[str, Record]) -> None:

@@ -18,7 +18,7 @@ from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.exchange import bucket_offsets
 from datapipe.corpus.ids import Tally, tally
 from datapipe.corpus.layer import Rows, TableFile
-from datapipe.corpus.record import Record, Work, write_record
+from datapipe.corpus.record import Record, Work, disown, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
@@ -94,6 +94,7 @@ class EmitRun:
         if same and old and old.rows_in == digest_rows(rows) and not self._made:
             return adopted(self._store, old)
         table = self._sorted(rows)
+        disown(self._store, old)
         keys = table.column("key").to_numpy() if table.num_columns else np.zeros(0, np.uint64)
         layer = PartWriter(self._store, f"{self.name}/{self.shard}.parquet", table.schema)
         for batch in table.to_batches():
@@ -120,8 +121,8 @@ class EmitRun:
         return record
 
     def _sorted(self, rows: Rows) -> pa.Table:
-        parts = list(self._made)
-        if self._old is not None and self._old.part.rows:
+        parts = list(self._made) if len(rows) else []
+        if self._old is not None and self._old.part.rows and len(rows):
             at = np.flatnonzero(np.isin(self._old.rows, rows))
             names = self._old.columns
             parts.append(pa.RecordBatch.from_arrays([self._old.take(name, at) for name in names], names=names))

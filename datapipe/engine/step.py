@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.ids import Hashes, Tally, tally
 from datapipe.corpus.layer import Rows, TableFile
-from datapipe.corpus.record import Part, Record, Work, write_record
+from datapipe.corpus.record import Part, Record, Work, disown, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns, check_columns
 from datapipe.engine.guard import guarded
@@ -260,6 +260,7 @@ class StepRun:
         same = old and old.values == self.step.values and old.decision == self.step.decision and old.base == base
         if same and old and old.rows_in == digest_rows(rows) and not self._extends:
             return adopted(self._store, old)
+        disown(self._store, old)
         layer = self._commit_layer()
         reasons = joined(self._reasons)
         counts = dict(self._counts)

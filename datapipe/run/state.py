@@ -11,7 +11,7 @@ import posixpath
 from typing import Any
 
 from datapipe.corpus.ids import Tally
-from datapipe.corpus.record import FOLDED, Record, fold, read_records, record_name, write_json, write_record
+from datapipe.corpus.record import FOLDED, Record, fold, is_record, read_records, record_name, write_json, write_record
 from datapipe.corpus.store import Store
 from datapipe.errors import ConservationError, InputError
 
@@ -87,9 +87,7 @@ class State:
     def close(self, stage: str, shards: list[str]) -> dict[str, Record]:
         """Fold the records of a complete stage into one file; returns them."""
         records = {shard: self.of(stage)[shard] for shard in sorted(shards)}
-        loose = any(
-            name.endswith(".json") and not name.startswith(("stage.", "lease.")) for name in self.store.names(stage)
-        )
+        loose = any(is_record(name) for name in self.store.names(stage))
         if loose or not self.store.exists(f"{stage}/{FOLDED}"):
             fold(self.store, stage, records)
         for shard in self.of(stage).keys() - records.keys():  # of a file that now fills fewer shards
