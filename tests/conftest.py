@@ -31,3 +31,8 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.fail(f"DATAPIPE_REAL_DATA names {named}, which is no folder")
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--update-golden` writes the golden run of the samples anew."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/quickstart/golden.json anew")

@@ -46,13 +46,8 @@ def last_seen(run: str) -> str:
         process = int(path.stem.split("-")[1])
         if not psutil.pid_exists(process):
             seen = json.loads(path.read_text())
-            gone.append(
-                (
-                    seen["time"],
-                    f"at {seen['stage']}, shard {seen['shard']}, row {seen['row']}, "
-                    f"with {seen['memory_mib']} MiB ({path})",
-                )
-            )
+            where = f"at {seen['stage']}, shard {seen['shard']}, row {seen['row']}"
+            gone.append((seen["time"], f"{where}, with {seen['memory_mib']} MiB ({path})"))
     return f"last seen {max(gone)[1]}" if gone else "nothing is known of them"
 
 

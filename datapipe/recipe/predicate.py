@@ -53,7 +53,7 @@ class Compare:
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
         """True or false, row by row."""
         left, right = _alike(_value(self.left, batch), _value(self.right, batch))
-        compared: pa.Array[Any] = pc.fill_null(_SIGNS[self.sign](left, right), self.sign == "!=")
+        compared: pa.Array[Any] = _filled(_SIGNS[self.sign](left, right), self.sign == "!=")
         return compared
 
 
@@ -91,7 +91,8 @@ class Join:
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
         """True or false, row by row."""
         kernel = pc.and_ if self.combine == "and" else pc.or_
-        return reduce(kernel, [_truth(part, batch) for part in self.parts])
+        joined: pa.Array[Any] = reduce(kernel, [_truth(part, batch) for part in self.parts])
+        return joined
 
 
 Node: TypeAlias = Column | Missing | Compare | In | Not | Join
@@ -109,7 +110,12 @@ _SIGNS: dict[str, Callable[..., Any]] = {
 def _truth(node: Node, batch: pa.RecordBatch) -> Any:
     """A node as a condition; a bool column without a value is false."""
     values = node.evaluate(batch)
-    return pc.fill_null(values, False) if isinstance(node, Column) else values
+    return _filled(values, False) if isinstance(node, Column) else values
+
+
+def _filled(values: Any, missing: object) -> Any:
+    fill: Any = pa.scalar(missing, pa.bool_())
+    return pc.fill_null(values, fill)
 
 
 def _value(side: Column | Constant, batch: pa.RecordBatch) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 import warnings
@@ -22,18 +23,26 @@ def bench(tmp_path: Path) -> Workbench:
 
 @pytest.fixture(scope="session")
 def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskEngine]:
-    engine = DaskEngine(workers=2)
-    _drop_sockets()
+    with _open_sockets():
+        engine = DaskEngine(workers=2)
     yield engine
-    engine.close()
-    _drop_sockets()
+    with _open_sockets():
+        engine.close()
 
 
-def _drop_sockets() -> None:
-    """Collect what distributed leaves open when it starts, stops and replaces workers: no fault of ours."""
+@contextlib.contextmanager
+def _open_sockets() -> Iterator[None]:
+    """Let distributed leave sockets open when it starts, stops and replaces workers: no fault of ours."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
+        warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
+        yield
         gc.collect()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "dask" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 
 
 @pytest.fixture
@@ -50,4 +59,5 @@ def dask(_cluster: DaskEngine) -> Iterator[Callable[[int], DaskEngine]]:
         return _cluster
 
     yield of
-    _drop_sockets()
+    with _open_sockets():
+        pass

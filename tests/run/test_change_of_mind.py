@@ -228,7 +228,7 @@ def test_another_run_takes_layers_by_reference_for_hardly_any_disk(bench: Workbe
     shutil.rmtree(bench.input)
     draw = random.Random(5)
     for file in range(2):
-        lines = [" ".join([f"f{file}n{n}", draw.randbytes(3000).hex(), *["w"] * (n % 6)]) for n in range(300)]
+        lines = [" ".join([f"f{file}n{n}", draw.randbytes(4000).hex(), *["w"] * (n % 6)]) for n in range(150)]
         bench.write(f"f{file}.txt", lines)
     first = bench.run("first")
     variant = stages(count={"min_words": 2}, again={"min_words": 5})
@@ -237,7 +237,7 @@ def test_another_run_takes_layers_by_reference_for_hardly_any_disk(bench: Workbe
     fresh = bench.run("fresh", variant)
     _same_documents(second, fresh)
     admitted = fresh.kept("count") - first.kept("count")
-    assert admitted > 50
+    assert admitted > 25
     assert len(second.measured["again"]) == admitted
 
     tighter = bench.run("third", stages(count={"min_words": 4}), reuse=["first"])

@@ -96,8 +96,17 @@ def test_an_empty_file_is_a_shard_without_documents(bench: Workbench) -> None:
 # ---------------------------------------------------------------------------------------------- other
 
 
-@pytest.mark.parametrize("lines", [0, 3, 20, 45], ids=["empty", "fewer shards", "as many shards", "more shards"])
-@pytest.mark.parametrize("chain", [stages(), SMALL], ids=["one shard a file", "several shards a file"])
+@pytest.mark.parametrize(
+    ("chain", "lines"),
+    [
+        pytest.param(stages(), 0, id="empty"),
+        pytest.param(stages(), 20, id="one shard"),
+        pytest.param(SMALL, 3, id="fewer shards"),
+        pytest.param(SMALL, 45, id="more shards"),
+        pytest.param(SMALL, 0, id="no more documents", marks=pytest.mark.full),
+        pytest.param(SMALL, 20, id="as many shards", marks=pytest.mark.full),
+    ],
+)
 def test_a_file_changed_in_place_is_named_and_read_anew(
     bench: Workbench, chain: dict[str, dict[str, Any]], lines: int
 ) -> None:

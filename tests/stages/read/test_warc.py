@@ -302,7 +302,7 @@ def test_no_bytes_raise_and_every_row_can_be_come_back_to(pack: str, data: st.Da
 # ---------------------------------------------------------------------------------------------- real archives
 
 EVERYTHING = Config(paths=("x",), source="x", statuses=("1xx", "2xx", "3xx", "4xx", "5xx"), media_types=())
-# warcio stops at these; what stands here was counted by hand in the unpacked files
+# warcio stops at these; what stands here is the number of documents that fastwarc lists in them
 STOPPED = {"example-bad-non-chunked.warc.gz": 1, "example-bad.warc.gz.bad": 2, "warcfile.warc.lz4": 16}
 
 
