@@ -53,7 +53,7 @@ class Compare:
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
         """True or false, row by row."""
         left, right = _alike(_value(self.left, batch), _value(self.right, batch))
-        compared: pa.Array[Any] = _filled(_SIGNS[self.sign](left, right), self.sign == "!=")
+        compared: pa.Array[Any] = _filled(_SIGNS[self.sign](left, right), missing=self.sign == "!=")
         return compared
 
 
@@ -67,7 +67,8 @@ class In:
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
         """True or false, row by row."""
         found = [Compare(self.column, "==", value).evaluate(batch) for value in self.values]
-        return reduce(pc.or_, found)
+        any_of: pa.Array[Any] = reduce(pc.or_, found)
+        return any_of
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,10 @@ _SIGNS: dict[str, Callable[..., Any]] = {
 def _truth(node: Node, batch: pa.RecordBatch) -> Any:
     """A node as a condition; a bool column without a value is false."""
     values = node.evaluate(batch)
-    return _filled(values, False) if isinstance(node, Column) else values
+    return _filled(values, missing=False) if isinstance(node, Column) else values
 
 
-def _filled(values: Any, missing: object) -> Any:
+def _filled(values: Any, *, missing: bool) -> Any:
     fill: Any = pa.scalar(missing, pa.bool_())
     return pc.fill_null(values, fill)
 

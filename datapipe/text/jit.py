@@ -38,7 +38,7 @@ U64: Callable[[Any], Any] = np.uint64
 
 # No kernel makes arrays, so none needs to count references to them; counting, atomically at each call, took more
 # than half of the time, and a good part of compiling.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True, "no_rewrites": True}
 
 
 # Typed by hand: `_nrt` and the wrapper options are known to numba, not to its stubs.
