@@ -20,6 +20,10 @@ def warm(stages_dir: Path | None) -> None:
 
     Worth a line in the image or job script of a cluster: processes that start together would all compile.
     Set DATAPIPE_CACHE to choose the folder.
+
+    \b
+    Example:
+      datapipe warm
     """
     from datapipe.text import warm_up
 

@@ -73,6 +73,7 @@ class DaskEngine:
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else it takes port 8787, open to the network
                 host="127.0.0.1",
                 silence_logs=logging.CRITICAL,
                 memory_limit=0,

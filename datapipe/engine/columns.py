@@ -19,6 +19,7 @@ from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.task import BaseShard, Call
 from datapipe.errors import InputError, StageError
+from datapipe.recipe.where import Where
 from datapipe.schema import COLUMNS, qualified
 from datapipe.stage import Split
 from datapipe.text import carry
@@ -71,6 +72,12 @@ class Columns:
             empty: Any = pa.array([{}] * len(rows), pa.struct([]))
             return pa.RecordBatch.from_struct_array(empty)
         return pa.RecordBatch.from_arrays(arrays, names=list(names))
+
+    def where(self, where: Where | None, rows: Rows, owners: dict[str, tuple[str, ...]]) -> Any:
+        """Mask of the rows that a stage's `where` lets in."""
+        if where is None:
+            return np.ones(len(rows), np.bool_)
+        return where.mask(self.batch(tuple(where.columns), rows, owners))
 
     def get(self, column: str, rows: Rows, owners: tuple[str, ...]) -> Any:
         """Values of a column: each row from the newest of `owners` that holds it, null where none does."""

@@ -23,7 +23,7 @@ from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import nobody, write_reasons
-from datapipe.engine.step import Window, adopted
+from datapipe.engine.step import Window, adopted, newest
 from datapipe.engine.task import Step
 from datapipe.errors import StageError
 
@@ -39,6 +39,7 @@ class EmitRun:
         self.stage: Any = step.call.stage
         self.config = step.call.settings
         self._store, self._columns = store, columns
+        self._record: Record | None = None  # what an earlier run left
         self._old: TableFile | None = None
         self._seen: Rows = np.zeros(0, np.uint32)  # rows whose keys are stored, or known to be none
         self._rows: list[Rows] = []
@@ -50,7 +51,8 @@ class EmitRun:
 
     def start(self, base: str) -> None:
         """Look at what an earlier run left."""
-        old = self.step.old
+        self._record = newest(self._store, self.step.old)
+        old = self._record
         if old and old.values == self.step.values and old.base == base and old.reasons:
             self._old = TableFile(self._store, old.layer[0])
             self._seen = TableFile(self._store, old.reasons).rows
@@ -62,6 +64,7 @@ class EmitRun:
         self._incoming += tally(window.hashes)
         self._sizes += int(window.sizes.sum())
         lacking = window.rows[~np.isin(window.rows, self._seen)]
+        lacking = lacking[self._columns.where(self.step.where, lacking, self.step.owners)]
         if len(lacking):
             batch = self._columns.batch(self.stage.reads_for(self.config), lacking, self.step.owners)
             resource = Path(self.step.resource) if self.step.resource else None
@@ -89,7 +92,7 @@ class EmitRun:
     def finish(self, base: str) -> Record:
         """Commit the sorted file of keys and its record."""
         rows = np.concatenate([np.zeros(0, np.uint32), *self._rows])
-        old = self.step.old
+        old = self._record
         same = old and old.values == self.step.values and old.base == base
         if same and old and old.rows_in == digest_rows(rows) and not self._made:
             return adopted(self._store, old)

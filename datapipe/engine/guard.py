@@ -50,14 +50,17 @@ class Guard:
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._loaded: tuple[Call, str | None] | None = None
-        self.details: list[str] = []  # what befell the rows that were set aside, without their content
 
     def process(
         self, call: Call, resource: str | None, batch: pa.RecordBatch, limits: Limits
-    ) -> tuple[pa.RecordBatch, pa.StringArray]:
-        """The stage's columns for a batch, null where a row failed, and the reason of each row that did."""
+    ) -> tuple[pa.RecordBatch, pa.StringArray, dict[int, str]]:
+        """The stage's columns for a batch, null where a row failed; the reason of each row that did; what befell it.
+
+        What befell a row is told without its content: the kind of an error, never its message.
+        """
         outputs: list[pa.RecordBatch | None] = []
         reasons: list[str | None] = []
+        details: dict[int, str] = {}
         for start in range(0, len(batch), SLICE_ROWS):
             piece = batch.slice(start, SLICE_ROWS)
             answer = self._ask(call, resource, piece, limits, share=SLICE_SHARE)
@@ -69,8 +72,8 @@ class Guard:
                 single = self._ask(call, resource, piece.slice(row, 1), limits)
                 if isinstance(single, _Failure):
                     outputs.append(None)
+                    details[len(reasons)] = single.detail
                     reasons.append(single.reason)
-                    self.details.append(f"{call.name}: {single.detail}")
                 else:
                     outputs.append(single)
                     reasons.append(None)
@@ -80,7 +83,7 @@ class Guard:
         )
         filled = [empty if output is None else output for output in outputs]
         whole = pa.Table.from_batches(filled).combine_chunks().to_batches()[0]
-        return whole, pa.array(reasons, pa.string())
+        return whole, pa.array(reasons, pa.string()), details
 
     # ------------------------------------------------------------------ the child
 

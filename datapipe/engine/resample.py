@@ -14,7 +14,7 @@ from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Record, Work, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.reasons import combined, kept_mask, tallies, write_reasons
-from datapipe.engine.shards import not_sampled
+from datapipe.engine.source import not_sampled
 
 __all__ = ["run_resample"]
 

@@ -20,7 +20,7 @@ from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
 from datapipe.engine.part import PartWriter
-from datapipe.engine.task import ResolveTask
+from datapipe.engine.task import ResolveTask, Slice
 from datapipe.errors import StageError
 from datapipe.stage import Scratch
 
@@ -101,8 +101,11 @@ def _write(
         writer = PartWriter(store, f"{path}-{number:03d}.parquet", table.schema)
         for batch in table.to_batches():
             writer.write(batch)
-        keys = np.zeros(0, np.uint64) if task.last else table.column("key").to_numpy()
-        yield writer.commit(), [] if task.last else bucket_offsets(keys)
+        if task.last:
+            starts = np.searchsorted(table.column("shard").to_numpy(), np.arange(task.shards + 1)).tolist()
+        else:
+            starts = bucket_offsets(table.column("key").to_numpy())
+        yield writer.commit(), starts
 
 
 def _runs(stream: Iterator[pa.RecordBatch], most: int) -> Iterator[list[pa.RecordBatch]]:
@@ -119,15 +122,13 @@ def _runs(stream: Iterator[pa.RecordBatch], most: int) -> Iterator[list[pa.Recor
         yield run
 
 
-def verdicts_of_shard(store: Store, parts: Sequence[Part], shard: int) -> pa.Table:
-    """The verdicts on one shard's documents, sorted by row."""
+def verdicts_of_shard(store: Store, slices: Sequence[Slice]) -> pa.Table:
+    """The verdicts on one shard's documents, sorted by row; without columns but `row` where there are none."""
     tables = []
-    for part in parts:
-        file = TableFile(store, part)
-        shards = file.take("shard", np.arange(part.rows)).to_numpy()
-        at = np.arange(*np.searchsorted(shards, [shard, shard + 1]))
-        if len(at):
-            tables.append(pa.table({name: file.take(name, at) for name in file.columns}))
+    for each in slices:
+        file = TableFile(store, each.part)
+        at = np.arange(each.first, each.last)
+        tables.append(pa.table({name: file.take(name, at) for name in file.columns}))
     if not tables:
         return pa.table({"row": pa.array([], pa.uint32())})
     return pa.concat_tables(tables).sort_by("row").combine_chunks()

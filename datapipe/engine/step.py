@@ -19,19 +19,19 @@ import pyarrow.compute as pc
 from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.ids import Hashes, Tally, tally
 from datapipe.corpus.layer import Rows, TableFile
-from datapipe.corpus.record import Part, Record, Work, disown, write_record
+from datapipe.corpus.record import Part, Record, Work, disown, read_record, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns, check_columns
 from datapipe.engine.guard import guarded
 from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import combined, joined, kept_mask, nobody, tallies, write_reasons
 from datapipe.engine.task import Limits, Step
-from datapipe.engine.trail import mark
+from datapipe.engine.trail import log, mark
 from datapipe.errors import StageError
 from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
 from datapipe.stage import Group, Map
 
-__all__ = ["FAILURE", "StepRun", "Window", "adopted", "layer_schema"]
+__all__ = ["FAILURE", "StepRun", "Window", "adopted", "layer_schema", "newest"]
 
 FAILURE = "failure"  # hidden measure of a guarded stage: why a row was set aside
 
@@ -57,7 +57,6 @@ class StepRun:
         self.stage: Any = step.call.stage
         self.config = step.call.settings
         self._store, self._columns, self._limits = store, columns, limits
-        self._where = step.where
         self._schema = layer_schema(self.stage, self.config, self.name)
         self._decides = self._decided_columns()
         self._layer = PartWriter(store, f"{self.name}/{shard}.parquet", self._schema)
@@ -72,11 +71,14 @@ class StepRun:
         self._incoming = Tally()
         self._counts = {"processed": 0, "reread": 0, "not_applied": 0, "not_judged": 0, "bytes_in": 0, "bytes_kept": 0}
         self._seconds = 0.0
+        self._old: Record | None = None
+        self._events: list[dict[str, Any]] = []  # what befell documents that the guard set aside
         self.verdicts: pa.Table | None = None
 
     def start(self, base: str) -> None:
         """Look at what an earlier run left; `base` is the digest of the base shard's ids, or empty if new."""
-        old = self.step.old
+        self._old = newest(self._store, self.step.old)
+        old = self._old
         if old and old.values == self.step.values and old.base == base and base:
             self._stored = [TableFile(self._store, part) for part in old.layer]
             self._columns.add_layer(self.name, old)
@@ -89,7 +91,7 @@ class StepRun:
         began = time.perf_counter()
         reread = self._columns.reread
         rows = window.rows
-        applied = self._applied(rows)
+        applied = self._columns.where(self.step.where, rows, self.step.owners)
         lacking = rows[applied]
         for file in self._stored:
             lacking = lacking[file.find(lacking) < 0]
@@ -106,11 +108,6 @@ class StepRun:
         self._counts["reread"] += self._columns.reread - reread
         self._seconds += time.perf_counter() - began
         return window.only(kept_mask(reasons))
-
-    def _applied(self, rows: Rows) -> Any:
-        if self._where is None:
-            return np.ones(len(rows), np.bool_)
-        return self._where.mask(self._columns.batch(tuple(self._where.columns), rows, self.step.owners))
 
     def _with_failed(self, rows: Rows, lacking: Rows) -> Rows:
         """Rows to measure, with those that the guard set aside earlier."""
@@ -130,7 +127,11 @@ class StepRun:
         if not self.stage.guarded:
             resource = Path(self.step.resource) if self.step.resource else None
             return check_columns(self._safely(batch, resource), declared, len(rows), self.name)
-        out, failure = guarded().process(self.step.call, self.step.resource, batch, self._limits)
+        out, failure, details = guarded().process(self.step.call, self.step.resource, batch, self._limits)
+        for at, detail in details.items():
+            self._events.append(
+                {"shard": self.shard, "row": int(rows[at]), "reason": failure[at].as_py(), "detail": detail}
+            )
         checked = check_columns(out, declared, len(rows), self.name)
         names = [*checked.schema.names, qualified(FAILURE, self.name)]
         return pa.RecordBatch.from_arrays([*checked.columns, failure], names=names)
@@ -256,7 +257,7 @@ class StepRun:
     def finish(self, base: str) -> Record:
         """Commit the layer, the reasons and, last, the record; nothing is written where nothing changed."""
         rows = np.concatenate([np.zeros(0, np.uint32), *self._rows])
-        old = self.step.old
+        old = self._old
         same = old and old.values == self.step.values and old.decision == self.step.decision and old.base == base
         if same and old and old.rows_in == digest_rows(rows) and not self._extends:
             return adopted(self._store, old)
@@ -284,6 +285,8 @@ class StepRun:
             bytes_kept=counts["bytes_kept"],
             work=work,
         )
+        if self._events:
+            log(self._store, self.name, self.shard, self._events)
         write_record(self._store, record)
         self._columns.add_layer(self.name, record)
         return record
@@ -300,6 +303,11 @@ class StepRun:
     def discard(self) -> None:
         """Leave nothing behind of what is not committed."""
         self._layer.discard()
+
+
+def newest(store: Store, record: Record | None) -> Record | None:
+    """What an earlier run left, or an earlier try of this very task whose worker died."""
+    return (record and read_record(store, record.stage, record.shard)) or record
 
 
 def adopted(store: Store, record: Record) -> Record:

@@ -28,6 +28,7 @@ __all__ = [
     "ResolveTask",
     "ShardTask",
     "SinkTask",
+    "Slice",
     "SourceTask",
     "Step",
 ]
@@ -73,6 +74,15 @@ def _config(use: str, stages_dir: str | None, config: str) -> StageConfig:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """Rows [first, last) of a file."""
+
+    part: Part
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Step:
     """One stage of a task. `owners`: for each column, the stages that may hold it, newest first."""
 
@@ -84,8 +94,7 @@ class Step:
     resource: str | None = None
     old: Record | None = None  # what an earlier run left
     emits: bool = False  # a Group's first exchange rather than its verdicts
-    verdicts: tuple[Part, ...] = ()  # files of a Group's verdicts, each sorted by (shard, row)
-    number: int = 0  # of this shard in the verdicts
+    verdicts: tuple[Slice, ...] = ()  # of a Group, on this shard's documents
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,7 @@ class SourceTask:
     values: str
     decision: str
     split: Split
-    digest: str  # of the split's files
+    digest: str  # of the split's files, where it is known
     number: int
     cursor: int
     limit: int | None
@@ -138,7 +147,10 @@ class SourceTask:
 
 @dataclass(frozen=True)
 class Keys:
-    """An exchange file, where its buckets start, and the number of its shard (None: it holds `shard`)."""
+    """An exchange file, where its buckets start, and the number of its shard (None: it holds `shard`).
+
+    Files of verdicts have a start for each shard instead of each bucket.
+    """
 
     part: Part
     buckets: tuple[int, ...]
@@ -155,6 +167,7 @@ class ResolveTask:
     keys: BucketRange
     inputs: tuple[Keys, ...]
     fingerprint: str
+    shards: int  # how many there are
     last: bool
     memory_bytes: int = 256 << 20
 

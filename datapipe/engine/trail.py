@@ -10,12 +10,13 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from datapipe.corpus.store import Store
 
-__all__ = ["last_seen", "mark"]
+__all__ = ["clean", "last_seen", "log", "mark"]
 
 
 @functools.lru_cache(maxsize=4)
@@ -37,6 +38,12 @@ def mark(run: str, stage: str, shard: str, row: int) -> None:
             {"stage": stage, "shard": shard, "row": row, "memory_mib": memory, "time": round(time.time(), 1)}
         )
         os.pwrite(file, line.ljust(300).encode(), 0)
+
+
+def log(store: Store, stage: str, shard: str, events: list[dict[str, Any]]) -> None:
+    """Write what befell some documents of a shard as JSON lines: rows, reasons and kinds of error, never text."""
+    lines = "".join(json.dumps({"stage": stage, **event}) + "\n" for event in events)
+    store.write(f"logs/{stage}.{shard}.jsonl", lines.encode())
 
 
 def last_seen(run: str) -> str:

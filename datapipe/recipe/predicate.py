@@ -79,7 +79,8 @@ class Not:
 
     def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
         """True or false, row by row."""
-        return pc.invert(_truth(self.inner, batch))
+        opposite: pa.Array[Any] = pc.invert(_truth(self.inner, batch))
+        return opposite
 
 
 @dataclass(frozen=True)

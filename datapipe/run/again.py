@@ -38,6 +38,7 @@ class Decision(StepRun):
         pieces: list[Any] = []
         for start in range(0, len(rows), SLICE_ROWS):
             slice_ = rows[start : start + SLICE_ROWS]
-            pieces.append(self._decide(slice_, self._applied(slice_)))
+            applied = self._columns.where(self.step.where, slice_, self.step.owners)
+            pieces.append(self._decide(slice_, applied))
         whole: pa.StringArray = joined(pieces)
         return whole

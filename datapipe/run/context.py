@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from datapipe.corpus.record import Part, Record
+from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.local import Engine
-from datapipe.engine.task import BaseShard, Limits, Parent
+from datapipe.engine.task import BaseShard, Keys, Limits, Parent, Slice
 from datapipe.recipe import Node, Recipe
 from datapipe.run.paths import Path, Paths
 from datapipe.run.progress import Progress
@@ -36,11 +36,17 @@ class Shard:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What a Group found: files sorted by (shard, row), what they depend on, and the shards' numbers."""
+    """What a Group found: files sorted by (shard, row), what they depend on, and the shards' numbers in them."""
 
-    parts: tuple[Part, ...]
+    files: tuple[Keys, ...]
     fingerprint: str
     numbers: dict[str, int]
+
+    def on(self, shard: str) -> tuple[Slice, ...]:
+        """Where the verdicts on one shard's documents are."""
+        number = self.numbers[shard]
+        found = (Slice(keys.part, keys.buckets[number], keys.buckets[number + 1]) for keys in self.files)
+        return tuple(each for each in found if each.first < each.last)
 
 
 @dataclass

@@ -43,6 +43,7 @@ def resolve(context: Context, node: Node) -> Verdicts:
                 keys=cut,
                 inputs=inputs,
                 fingerprint=fingerprint({"of": rests_on, "round": number, "keys": cut.name}),
+                shards=len(incoming),
                 last=last,
             )
             for cut in cuts
@@ -54,7 +55,7 @@ def resolve(context: Context, node: Node) -> Verdicts:
             for part, buckets in zip(result.parts, result.buckets, strict=True)
         )
     numbers = {shard.name: number for number, (_, shard) in enumerate(incoming)}
-    return Verdicts(tuple(keys.part for keys in inputs), rests_on, numbers)
+    return Verdicts(inputs, rests_on, numbers)
 
 
 def _totals(inputs: tuple[Keys, ...]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from datapipe.corpus.record import Record
 from datapipe.engine.resample import run_resample
-from datapipe.engine.shards import run_source
+from datapipe.engine.source import run_source
 from datapipe.engine.task import SourceTask, Step
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard

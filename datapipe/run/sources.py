@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
-import xxhash
-
 from datapipe.corpus.record import Record, SplitSeen
+from datapipe.engine.source import content_digest
 from datapipe.errors import InputError
 from datapipe.recipe import Node
 from datapipe.run.progress import Progress
@@ -22,15 +20,13 @@ from datapipe.stage import Split
 
 __all__ = ["Inventory", "Unread", "take_stock"]
 
-CHUNK = 8 << 20
-
 
 @dataclass(frozen=True)
 class Unread:
     """A split that is not read to its end: the next shard's number, and where it starts."""
 
     split: Split
-    digest: str
+    digest: str = ""  # where shards of it stand
     number: int = 0
     cursor: int = 0
 
@@ -100,13 +96,12 @@ def _sort_in(stock: Inventory, split: Split, own: list[Record], progress: Progre
     if _complete(own):
         stock.done.update({record.shard: record for record in own})
         return
-    digest = content_digest(split)
     if own:
         stock.done.update({record.shard: record for record in own})
-        following = _seen(own[-1]).next_cursor or 0
-        stock.unread.append(Unread(split, digest, len(own), following))
+        last = _seen(own[-1])
+        stock.unread.append(Unread(split, last.digest, len(own), last.next_cursor or 0))
     else:
-        stock.unread.append(Unread(split, digest))
+        stock.unread.append(Unread(split))
 
 
 def _same(split: Split, seen: SplitSeen) -> bool:
@@ -115,22 +110,6 @@ def _same(split: Split, seen: SplitSeen) -> bool:
     if {(f.name, f.modified) for f in split.files} == {(f.name, f.modified) for f in seen.files}:
         return True
     return content_digest(split) == seen.digest
-
-
-def content_digest(split: Split) -> str:
-    """Digest of the bytes of a split's files, in order of name."""
-    hasher = xxhash.xxh3_128()
-    for file in sorted(split.files, key=lambda file: file.name):
-        try:
-            with fsspec.open(file.path, "rb") as stream:
-                while chunk := stream.read(CHUNK):
-                    hasher.update(chunk)
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            raise InputError(
-                f"cannot read {file.path}: {why}", remedy="check the file and its permissions, then run again"
-            ) from error
-    return hasher.hexdigest()
 
 
 def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]]) -> None:

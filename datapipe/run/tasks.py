@@ -52,8 +52,7 @@ def line_steps(context: Context, line: Line, done: Path, shard: Shard | None) ->
                 where=node.where,
                 resource=context.resource(node),
                 old=context.state.get(node.name, shard.name, values) if shard else None,
-                verdicts=verdicts.parts if verdicts else (),
-                number=verdicts.numbers.get(shard.name, 0) if verdicts and shard else 0,
+                verdicts=verdicts.on(shard.name) if verdicts and shard else (),
             )
         )
     if line.emits is not None:

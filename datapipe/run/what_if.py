@@ -21,7 +21,7 @@ from datapipe.corpus.ids import hash_ids
 from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import Part, Record
 from datapipe.engine.reasons import combined, joined, kept_mask
-from datapipe.engine.shards import not_sampled
+from datapipe.engine.source import not_sampled
 from datapipe.errors import InputError, RunError
 from datapipe.recipe import Node
 from datapipe.recipe.wording import did_you_mean

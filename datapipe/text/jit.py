@@ -69,6 +69,11 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", _njit(**_OPTIONS, forceinline=True, no_cpython_wrapper=True)(function))
 
 
+def called(function: Callable[P, R]) -> Callable[P, R]:
+    """A part of kernels, compiled once and called: for what is long and runs seldom, or is long and stands in loops."""
+    return cast("Callable[P, R]", _njit(**_OPTIONS, no_cpython_wrapper=True)(function))
+
+
 def pasted(function: Callable[P, R]) -> Callable[P, R]:
     """A part of kernels whose code is pasted into its caller before types are known: the fastest to run.
 

@@ -44,7 +44,8 @@ def _put(out: SpanArrays, kind: Int, data: Uint8s, place: tuple[int, int, int, i
     """Store the span data[start:end] of a document that begins at `base`; False if there is no room."""
     base, start, end, length = place
     slot = out.progress[kind]
-    if slot == out.hashes.shape[1]:
+    _, room = out.hashes.shape
+    if slot == room:
         return False
     out.places[kind, 0, slot] = start - base
     out.places[kind, 1, slot] = end - base
@@ -97,7 +98,7 @@ def _read_marks(data: Uint8s, i: int, end: int, table: Table) -> tuple[int, int,
     return i, count, wide
 
 
-@inlined
+@pasted
 def _skip_spaces(data: Uint8s, i: int, end: int, table: Table) -> int:
     while i < end:
         point, width = read(data, i, end)
@@ -108,8 +109,8 @@ def _skip_spaces(data: Uint8s, i: int, end: int, table: Table) -> int:
 
 
 @pasted
-def _read_sentence(data: Uint8s, i: int, end: int, table: Table) -> tuple[int, int]:
-    """The sentence at data[i], in a line that ends at `end`: its end and length; length 0 if no word is left."""
+def _read_sentence(data: Uint8s, i: int, end: int, table: Table) -> tuple[int, int, int]:
+    """The sentence at data[i], in a line that ends at `end`: its end, its length (0 if no word is left), the next."""
     length, has_word = 0, False
     while i < end:
         point, width = read(data, i, end)
@@ -122,20 +123,21 @@ def _read_sentence(data: Uint8s, i: int, end: int, table: Table) -> tuple[int, i
             continue
         i, marks, wide = _read_marks(data, i, end, table)
         length += marks
-        if has_word and (wide or i == end or _skip_spaces(data, i, end, table) > i):
-            return i, length
-    return i, length if has_word else 0
+        after = _skip_spaces(data, i, end, table)
+        if has_word and (wide or i == end or after > i):
+            return i, length, after
+    return i, length if has_word else 0, i
 
 
 @pasted
 def _split_line(data: Uint8s, line: tuple[int, int, int], table: Table, out: SpanArrays) -> bool:
     """Store the sentences of the line (base, start, end); False if they do not fit."""
-    base, i, end = line
-    while i < end:
-        stop, length = _read_sentence(data, i, end, table)
-        if length and not _put(out, SENTENCE, data, (base, i, stop, length)):
+    base, start, end = line
+    while start < end:
+        stop, length, after = _read_sentence(data, start, end, table)
+        if length and not _put(out, SENTENCE, data, (base, start, stop, length)):
             return False
-        i = _skip_spaces(data, stop, end, table)
+        start = after
     return True
 
 

@@ -100,6 +100,7 @@ def _write_word(text: Uint8s, place: tuple[int, int], table: Table, room: tuple[
 @kernel
 def _write_words(view: BytesView, source: _Source, table: Table, room: _Room) -> None:
     """Fill in the form from where `room.progress` stands, until done or a document does not fit."""
+    _, most = room.words.shape
     for x in range(room.progress[0], len(view.starts)):
         base, j, used = view.starts[x], room.progress[1], room.progress[2]
         room.bounds[0, x] = used
@@ -108,7 +109,7 @@ def _write_words(view: BytesView, source: _Source, table: Table, room: _Room) ->
                 continue
             place = (base + source.starts[token], base + source.ends[token])
             stop = _write_word(view.data, place, table, (room.data, j))
-            if stop < 0 or used == room.words.shape[1]:
+            if stop < 0 or used == most:
                 return
             if stop == j:
                 continue

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from datapipe.text.characters import mix
-from datapipe.text.jit import U64, Float64s, Int, Int32s, Int64s, Uint8s, Uint64s, inlined, kernel, pasted
+from datapipe.text.jit import U64, Float64s, Int, Int32s, Int64s, Uint8s, Uint64s, called, inlined, kernel, pasted
 from datapipe.text.reference import IS_WORD
 from datapipe.text.segmentation import Segmentation, Spans
 
@@ -29,20 +29,32 @@ FIRST_BITS = U64(32)
 FIRST_MASK = U64(0xFFFFFFFF)
 
 
-class _Scratch(NamedTuple):
-    """Of one call and thread. table: uint64 (power of two,), epoch << 32 | index; epoch: uint64 (1,).
+class _Meetings(NamedTuple):
+    """Which hashes were met. table: uint64 (power of two,), epoch << 32 | index; epoch: uint64 (1,).
 
-    For each word of a document: hashes, grams uint64; lengths, leaders, counts, places int32.
+    For each word of a document: grams uint64, what is met; counts int32, how often.
     """
 
     table: Uint64s
     epoch: Uint64s
-    hashes: Uint64s
     grams: Uint64s
-    lengths: Int32s
-    leaders: Int32s
     counts: Int32s
+
+
+class _Found(NamedTuple):
+    """For each word of a document, all int32: places of n-grams found; the first of its kind for each; lengths."""
+
     places: Int32s
+    leaders: Int32s
+    lengths: Int32s
+
+
+class _Scratch(NamedTuple):
+    """Of one call and thread. hashes: uint64, of each word of a document."""
+
+    meetings: _Meetings
+    found: _Found
+    hashes: Uint64s
 
 
 class _Pieces(NamedTuple):
@@ -55,25 +67,25 @@ class _Pieces(NamedTuple):
 
 
 @inlined
-def _leader(scratch: _Scratch, hashed: object, index: Int, mask: object) -> Int:
+def _leader(meetings: _Meetings, hashed: object, index: Int, mask: object) -> Int:
     """The first index met with this hash in this epoch (index itself if none); its count goes up."""
-    table, epoch = scratch.table, scratch.epoch[0]
+    table, epoch = meetings.table, meetings.epoch[0]
     slot = hashed & mask  # type: ignore[operator]
     while table[slot] >> FIRST_BITS == epoch:
-        first = int(table[slot] & FIRST_MASK)
-        if scratch.grams[first] == hashed:
-            scratch.counts[first] += 1
+        first = np.int64(table[slot] & FIRST_MASK)
+        if meetings.grams[first] == hashed:
+            meetings.counts[first] += 1
             return first
         slot = (slot + U64(1)) & mask
     table[slot] = epoch << FIRST_BITS | U64(index)
-    scratch.counts[index] = 1
+    meetings.counts[index] = 1
     return index
 
 
-@inlined
-def _new_epoch(scratch: _Scratch, items: int) -> object:
+@called
+def _new_epoch(epoch: Uint64s, items: int) -> object:
     """Empty the hash table without touching it; returns the mask of the part that so many items need."""
-    scratch.epoch[0] += U64(1)
+    epoch[0] += U64(1)
     size = 16
     while 2 * size < 3 * items:
         size *= 2
@@ -81,59 +93,60 @@ def _new_epoch(scratch: _Scratch, items: int) -> object:
 
 
 @pasted
-def _extra_copies(spans: _Pieces, x: int, scratch: _Scratch) -> tuple[int, int, int]:
+def _extra_copies(spans: _Pieces, x: int, meetings: _Meetings) -> tuple[int, int, int]:
     """Of document x: spans that stood before, their characters, all characters."""
     first, last = spans.first[x], spans.last[x]
-    mask = _new_epoch(scratch, last - first)
+    mask = _new_epoch(meetings.epoch, last - first)
     copies, copied, characters = 0, 0, 0
     for i in range(last - first):
         length = spans.length[first + i]
         characters += length
-        scratch.grams[i] = spans.hashes[first + i]
-        if _leader(scratch, scratch.grams[i], i, mask) != i:
+        meetings.grams[i] = spans.hashes[first + i]
+        if _leader(meetings, meetings.grams[i], i, mask) != i:
             copies += 1
             copied += length
     return copies, copied, characters
 
 
-@inlined
-def _covered(scratch: _Scratch, found: int, size: int, leader: Int) -> int:
-    """Characters of the words in the n-grams found (only those led by `leader` unless that is EMPTY), each once."""
+@called
+def _covered(found: _Found, count: int, size: int, leader: Int) -> int:
+    """Characters of the words in the n-grams at places[:count] (only those led by `leader` unless that is EMPTY), each once."""
     total, done = 0, 0
-    for q in range(found):
-        i = scratch.places[q]
-        if leader == EMPTY or leader == scratch.leaders[i]:
-            for word in range(max(i, done), i + size):
-                total += scratch.lengths[word]
+    for q in range(count):
+        i = found.places[q]
+        if leader == EMPTY or leader == found.leaders[i]:
+            for word in range(i if i > done else done, i + size):  # noqa: FURB136 - numba compiles `max` anew
+                total += found.lengths[word]
             done = i + size
     return total
 
 
 @pasted
-def _most_frequent(scratch: _Scratch, found: int) -> Int:
+def _most_frequent(found: _Found, count: int, counts: Int32s) -> Int:
     """The leader of the n-gram met most often, the first such."""
     best, most = EMPTY, 0
-    for q in range(found):
-        i = scratch.places[q]
-        if scratch.leaders[i] == i and scratch.counts[i] > most:
-            best, most = i, scratch.counts[i]
+    for q in range(count):
+        i = found.places[q]
+        if found.leaders[i] == i and counts[i] > most:
+            best, most = i, counts[i]
     return best
 
 
 @pasted
 def _repeated(scratch: _Scratch, candidates: int, size: int) -> int:
     """Of the n-grams at places[:candidates], keep those that occur twice; returns how many are kept."""
-    mask = _new_epoch(scratch, candidates)
+    meetings, found = scratch.meetings, scratch.found
+    mask = _new_epoch(meetings.epoch, candidates)
     for q in range(candidates):
-        i = np.int64(scratch.places[q])
-        gram = mix(scratch.grams[i] * COMBINE + scratch.hashes[i + size - 1])
-        scratch.grams[i] = gram
-        scratch.leaders[i] = _leader(scratch, gram, i, mask)
+        i = np.int64(found.places[q])
+        gram = mix(meetings.grams[i] * COMBINE + scratch.hashes[i + size - 1])
+        meetings.grams[i] = gram
+        found.leaders[i] = _leader(meetings, gram, i, mask)
     kept = 0
     for q in range(candidates):
-        i = scratch.places[q]
-        if scratch.counts[scratch.leaders[i]] > 1:
-            scratch.places[kept] = i
+        i = found.places[q]
+        if meetings.counts[found.leaders[i]] > 1:
+            found.places[kept] = i
             kept += 1
     return kept
 
@@ -141,23 +154,26 @@ def _repeated(scratch: _Scratch, candidates: int, size: int) -> int:
 @pasted
 def _measure_ngrams(scratch: _Scratch, words: int, rows: Int64s, out: Float64s) -> None:
     """Characters in the top n-gram (into out[rows[0, n]]) and in repeated n-grams (out[rows[1, n]])."""
+    found, meetings = scratch.found, scratch.meetings
+    places = found.places
     for i in range(words):
-        scratch.grams[i] = scratch.hashes[i]
-        scratch.places[i] = i
-    found = words
-    for size in range(2, rows.shape[1]):
+        meetings.grams[i] = scratch.hashes[i]
+        places[i] = i
+    kept = words
+    _, sizes = rows.shape
+    for size in range(2, sizes):
         candidates = 0
-        for q in range(found - 1):
-            if scratch.places[q + 1] == scratch.places[q] + 1:
-                scratch.places[candidates] = scratch.places[q]
+        for q in range(kept - 1):
+            if places[q + 1] == places[q] + 1:
+                places[candidates] = places[q]
                 candidates += 1
-        found = _repeated(scratch, candidates, size)
-        if found == 0:
+        kept = _repeated(scratch, candidates, size)
+        if kept == 0:
             return
         if rows[0, size] >= 0:
-            out[rows[0, size]] = _covered(scratch, found, size, _most_frequent(scratch, found))
+            out[rows[0, size]] = _covered(found, kept, size, _most_frequent(found, kept, meetings.counts))
         if rows[1, size] >= 0:
-            out[rows[1, size]] = _covered(scratch, found, size, EMPTY)
+            out[rows[1, size]] = _covered(found, kept, size, EMPTY)
 
 
 @pasted
@@ -166,7 +182,7 @@ def _gather_words(words: _Pieces, kinds: Uint8s, x: int, scratch: _Scratch) -> t
     count, characters = 0, 0
     for token in range(words.first[x], words.last[x]):
         scratch.hashes[count] = words.hashes[token]
-        scratch.lengths[count] = words.length[token]
+        scratch.found.lengths[count] = words.length[token]
         if kinds[token] & IS_WORD:
             count += 1
             characters += words.length[token]
@@ -183,7 +199,7 @@ def _measure(pieces: tuple[_Pieces, _Pieces, _Pieces], kinds: Uint8s, plan: tupl
         measures = out[:, x]
         row = 0
         for spans in (lines, paragraphs):
-            copies, copied, characters = _extra_copies(spans, x, scratch)
+            copies, copied, characters = _extra_copies(spans, x, scratch.meetings)
             if characters:
                 measures[row] = copies / (spans.last[x] - spans.first[x])
                 measures[row + 1] = copied / characters
@@ -201,8 +217,9 @@ def _scratch_for(words: Spans, lines: Spans) -> _Scratch:
     size = 16
     while 2 * size < 3 * most:
         size *= 2
-    words_64, words_32 = (np.empty((2, most), np.uint64), np.empty((4, most), np.int32))
-    return _Scratch(np.zeros(size, np.uint64), np.zeros(1, np.uint64), *words_64, *words_32)
+    hashes, grams = np.empty((2, most), np.uint64)
+    counts, *others = np.empty((4, most), np.int32)
+    return _Scratch(_Meetings(np.zeros(size, np.uint64), np.zeros(1, np.uint64), grams, counts), _Found(*others), hashes)
 
 
 def _pieces(spans: Spans) -> _Pieces:

@@ -10,7 +10,7 @@ import numpy as np
 
 from datapipe.text.buffers import BytesView
 from datapipe.text.characters import HASH_START, hash_mapped, look_up, mix, read
-from datapipe.text.jit import Int32s, Int64s, Uint8s, Uint64s, inlined, kernel, pasted
+from datapipe.text.jit import Int32s, Int64s, Uint8s, Uint64s, called, kernel, pasted
 from datapipe.text.reference import (
     AFTER_SPACE,
     APOSTROPHE,
@@ -52,7 +52,7 @@ class DocumentArrays(NamedTuple):
     progress: Int64s
 
 
-@inlined
+@called
 def _letter_follows(data: Uint8s, i: int, end: int, table: Table) -> bool:
     if i >= end:
         return False
@@ -61,30 +61,35 @@ def _letter_follows(data: Uint8s, i: int, end: int, table: Table) -> bool:
 
 
 @pasted
-def _read_token(data: Uint8s, start: int, end: int, table: Table) -> tuple[int, int, int, Any]:
-    """The token at data[start], no space: its end, length in characters, kind bits, folded hash."""
-    first, width = read(data, start, end)
-    entry = look_up(table, first)
+def _read_token(
+    data: Uint8s, place: tuple[int, int], first: tuple[int, int, int], table: Table
+) -> tuple[int, int, int, Any]:
+    """The token at data[start], place = (start, end), no space: its end, length in characters, kind bits, folded hash.
+
+    first: its first character as point, width, entry.
+    """
+    i, end = place
+    point, width, entry = first
+    start = point
     group = entry & GROUP
     carries_on = CARRIES_ON[group]
-    bits = entry
-    state = hash_mapped(HASH_START, first, entry, table.rows)
-    i = start + width
-    length = 1
-    while i < end:
+    bits, length, state = 0, 0, HASH_START
+    while True:
+        bits |= entry
+        state = hash_mapped(state, point, entry, table.rows)
+        i += width
+        length += 1
+        if i >= end:
+            break
         point, width = read(data, i, end)
         entry = look_up(table, point)
         if carries_on == 0:
-            if point != first:
+            if point != start:
                 break
         elif (carries_on >> (entry & GROUP)) & 1 == 0:
             apostrophe_inside = group == LETTER and entry & GROUP == APOSTROPHE
             if not (apostrophe_inside and _letter_follows(data, i + width, end, table)):
                 break
-        bits |= entry
-        state = hash_mapped(state, point, entry, table.rows)
-        i += width
-        length += 1
     kind = IS_WORD if carries_on else 0
     if bits & ALPHABETIC:
         kind |= HAS_ALPHABETIC
@@ -94,14 +99,15 @@ def _read_token(data: Uint8s, start: int, end: int, table: Table) -> tuple[int, 
 @kernel
 def find_words(view: BytesView, table: Table, tokens: TokenArrays, documents: DocumentArrays) -> None:
     """Fill in tokens from where `documents.progress` stands, until done or a document's tokens do not fit."""
-    data, room = view.data, tokens.places.shape[1]
+    data, room = view.data, len(tokens.kinds)
     used = documents.progress[1]
     for x in range(documents.progress[0], len(view.starts)):
         base, end = view.starts[x], view.ends[x]
         i, characters, words, kept, after = base, 0, 0, used, AFTER_SPACE
         while i < end:
             point, width = read(data, i, end)
-            group = look_up(table, point) & GROUP
+            entry = look_up(table, point)
+            group = entry & GROUP
             if group == SPACE or group == BREAK:  # noqa: PLR1714, SIM109 - faster than a tuple in numba
                 i += width
                 characters += 1
@@ -110,7 +116,7 @@ def find_words(view: BytesView, table: Table, tokens: TokenArrays, documents: Do
             if used == room:
                 documents.progress[0], documents.progress[1] = x, kept
                 return
-            stop, length, kind, hashed = _read_token(data, i, end, table)
+            stop, length, kind, hashed = _read_token(data, (i, end), (point, width, entry), table)
             tokens.places[0, used] = i - base
             tokens.places[1, used] = stop - base
             tokens.places[2, used] = length
