@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-__all__ = ["COLUMNS", "CONTENT", "FRAMEWORK_REASONS", "MESSAGE", "PLACE", "qualified"]
+__all__ = ["COLUMNS", "CONTENT", "EXPORTED", "FRAMEWORK_REASONS", "MESSAGE", "PLACE", "qualified"]
 
 # One message of a conversation. `train` and `weight` say whether its tokens carry loss.
 MESSAGE = pa.struct(
@@ -51,6 +51,11 @@ COLUMNS: dict[str, pa.DataType] = {
 
 # Columns that hold the documents themselves; never handed to `decide`, read only where declared.
 CONTENT = frozenset({"html", "text", "messages", "tokens"})
+
+# What a file for others holds when nobody says otherwise, in this order: all that means something outside a run.
+_WITHIN = frozenset({"html", "file", "record", "cursor", "bytes", "parent_row"})
+_FIRST = ("id", "url", "text", "title", "date", "language", "source")
+EXPORTED = tuple(name for name in dict.fromkeys((*_FIRST, *COLUMNS)) if name not in _WITHIN)
 
 # Reasons that the framework itself gives; every stage may meet them.
 FRAMEWORK_REASONS: dict[str, str] = {

@@ -94,13 +94,15 @@ class DaskEngine:
             flight.add(self._submit(function, task))
         failure: BaseException | None = None
         for future in flight:
+            result: list[T] = []
             try:
-                yield future.result()
+                result = [future.result()]
             except KilledWorker:
                 failure = failure or self._lost()
             except Exception as error:  # noqa: BLE001 - raised below, once running tasks have ended
                 failure = failure or error
-            future.release()
+            future.release()  # before the result is used: a task whose worker dies now must not be done again
+            yield from result
             following = None if failure else next(waiting, None)
             if following is not None:
                 flight.add(self._submit(function, following))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from datapipe.text.jit import U64, Int, Int32s, Uint8s, inlined
+from datapipe.text.jit import I64, U64, Int, Int32s, Uint8s, inlined
 from datapipe.text.tables import MAPPED_SHIFT, MULTIPLE, REPLACEMENT, Table
 
 ASCII_END = 0x80
@@ -31,7 +31,7 @@ def _tail(data: Uint8s, i: int) -> int:
 @inlined
 def _read_wide(data: Uint8s, i: int, end: int) -> tuple[int, int]:
     """A character of 2-4 bytes. The bounds refuse overlong forms, surrogates and points above U+10FFFF."""
-    lead = np.int64(data[i])
+    lead: int = I64(data[i])
     if 0xC2 <= lead < 0xE0 and i + 1 < end:
         last = _tail(data, i + 1)
         if last >= 0:
@@ -52,7 +52,7 @@ def _read_wide(data: Uint8s, i: int, end: int) -> tuple[int, int]:
 @inlined
 def read(data: Uint8s, i: int, end: int) -> tuple[int, int]:
     """Code point and width in bytes of the character at data[i]; a bad byte is U+FFFD of width 1."""
-    lead = np.int64(data[i])
+    lead: int = I64(data[i])
     if lead < ASCII_END:
         return lead, 1
     return _read_wide(data, i, end)
@@ -83,8 +83,9 @@ def write(data: Uint8s, i: int, point: Int) -> int:
 @inlined
 def look_up(table: Table, point: int) -> int:
     """The entry of a code point: its bits, and above them what it maps to."""
-    block = np.int64(table.block_of[point >> BLOCK_BITS])
-    return np.int64(table.blocks[block << BLOCK_BITS | point & BLOCK_MASK])
+    block: int = I64(table.block_of[point >> BLOCK_BITS])
+    entry: int = I64(table.blocks[block << BLOCK_BITS | point & BLOCK_MASK])
+    return entry
 
 
 @inlined

@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from datapipe.text.buffers import BytesView, Texts, as_one_array, view_bytes
-from datapipe.text.jit import U64, Uint8s, Uint64s, called, inlined, kernel, pasted
+from datapipe.text.jit import U64, Uint8s, Uint64s, inlined, kernel, pasted
 
 PRIME_1 = U64(0x9E3779B185EBCA87)
 PRIME_2 = U64(0xC2B2AE3D27D4EB4F)
@@ -81,7 +81,7 @@ def _stripes(data: Uint8s, start: int, end: int, seed: Any) -> Any:
     return state
 
 
-@called
+@inlined
 def xxh64(data: Uint8s, start: int, end: int, seed: Any) -> Any:
     """XXH64 of data[start:end] with a uint64 seed; callable from other kernels."""
     length = end - start

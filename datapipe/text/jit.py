@@ -35,8 +35,11 @@ Float64s = npt.NDArray[np.float64]
 
 # uint64 with int64 becomes float64 in numba: constants and shifts of hashes are wrapped with this.
 U64: Callable[[Any], Any] = np.uint64
+# In the place of `int`, for which numba compiles a helper for each type of number.
+I64: Callable[[Any], Any] = np.int64
 
-# No kernel makes arrays, so none needs to count references to them; counting, atomically at each call, took more
+# No kernel uses array expressions, which is what `no_rewrites` leaves out (constant indexes of tuples too: unpack
+# them). No kernel makes arrays, so none needs to count references to them; counting, atomically at each call, took more
 # than half of the time, and a good part of compiling.
 _OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True, "no_rewrites": True}
 

@@ -98,7 +98,7 @@ def _read_marks(data: Uint8s, i: int, end: int, table: Table) -> tuple[int, int,
     return i, count, wide
 
 
-@pasted
+@inlined
 def _skip_spaces(data: Uint8s, i: int, end: int, table: Table) -> int:
     while i < end:
         point, width = read(data, i, end)
@@ -109,8 +109,8 @@ def _skip_spaces(data: Uint8s, i: int, end: int, table: Table) -> int:
 
 
 @pasted
-def _read_sentence(data: Uint8s, i: int, end: int, table: Table) -> tuple[int, int, int]:
-    """The sentence at data[i], in a line that ends at `end`: its end, its length (0 if no word is left), the next."""
+def _read_sentence(data: Uint8s, i: int, end: int, table: Table) -> tuple[int, int]:
+    """The sentence at data[i], in a line that ends at `end`: its end and length; length 0 if no word is left."""
     length, has_word = 0, False
     while i < end:
         point, width = read(data, i, end)
@@ -123,21 +123,20 @@ def _read_sentence(data: Uint8s, i: int, end: int, table: Table) -> tuple[int, i
             continue
         i, marks, wide = _read_marks(data, i, end, table)
         length += marks
-        after = _skip_spaces(data, i, end, table)
-        if has_word and (wide or i == end or after > i):
-            return i, length, after
-    return i, length if has_word else 0, i
+        if has_word and (wide or i == end or _skip_spaces(data, i, end, table) > i):
+            return i, length
+    return i, length if has_word else 0
 
 
 @pasted
 def _split_line(data: Uint8s, line: tuple[int, int, int], table: Table, out: SpanArrays) -> bool:
     """Store the sentences of the line (base, start, end); False if they do not fit."""
-    base, start, end = line
-    while start < end:
-        stop, length, after = _read_sentence(data, start, end, table)
-        if length and not _put(out, SENTENCE, data, (base, start, stop, length)):
+    base, i, end = line
+    while i < end:
+        stop, length = _read_sentence(data, i, end, table)
+        if length and not _put(out, SENTENCE, data, (base, i, stop, length)):
             return False
-        start = after
+        i = _skip_spaces(data, stop, end, table)
     return True
 
 

@@ -104,7 +104,8 @@ def _ends_in_ellipsis(data: Uint8s, start: int, end: int) -> bool:
     if end - start < ELLIPSIS_BYTES:
         return False
     a, b, c = data[end - 3], data[end - 2], data[end - 1]
-    return (a == FULL_STOP and b == FULL_STOP and c == FULL_STOP) or (a == 0xE2 and b == 0x80 and c == 0xA6)
+    found: bool = (a == FULL_STOP and b == FULL_STOP and c == FULL_STOP) or (a == 0xE2 and b == 0x80 and c == 0xA6)
+    return found
 
 
 @pasted

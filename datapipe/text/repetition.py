@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from datapipe.text.characters import mix
-from datapipe.text.jit import U64, Float64s, Int, Int32s, Int64s, Uint8s, Uint64s, called, inlined, kernel, pasted
+from datapipe.text.jit import I64, U64, Float64s, Int, Int32s, Int64s, Uint8s, Uint64s, called, inlined, kernel, pasted
 from datapipe.text.reference import IS_WORD
 from datapipe.text.segmentation import Segmentation, Spans
 
@@ -72,7 +72,7 @@ def _leader(meetings: _Meetings, hashed: object, index: Int, mask: object) -> In
     table, epoch = meetings.table, meetings.epoch[0]
     slot = hashed & mask  # type: ignore[operator]
     while table[slot] >> FIRST_BITS == epoch:
-        first = np.int64(table[slot] & FIRST_MASK)
+        first: int = I64(table[slot] & FIRST_MASK)
         if meetings.grams[first] == hashed:
             meetings.counts[first] += 1
             return first
@@ -110,7 +110,7 @@ def _extra_copies(spans: _Pieces, x: int, meetings: _Meetings) -> tuple[int, int
 
 @called
 def _covered(found: _Found, count: int, size: int, leader: Int) -> int:
-    """Characters of the words in the n-grams at places[:count] (only those led by `leader` unless that is EMPTY), each once."""
+    """Characters of the words, each once, in the n-grams at places[:count] (those of `leader` unless that is EMPTY)."""
     total, done = 0, 0
     for q in range(count):
         i = found.places[q]
@@ -219,7 +219,9 @@ def _scratch_for(words: Spans, lines: Spans) -> _Scratch:
         size *= 2
     hashes, grams = np.empty((2, most), np.uint64)
     counts, *others = np.empty((4, most), np.int32)
-    return _Scratch(_Meetings(np.zeros(size, np.uint64), np.zeros(1, np.uint64), grams, counts), _Found(*others), hashes)
+    return _Scratch(
+        _Meetings(np.zeros(size, np.uint64), np.zeros(1, np.uint64), grams, counts), _Found(*others), hashes
+    )
 
 
 def _pieces(spans: Spans) -> _Pieces:

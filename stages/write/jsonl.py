@@ -17,11 +17,9 @@ import orjson
 import pyarrow as pa
 import zstandard
 
-from datapipe.schema import COLUMNS
+from datapipe.schema import EXPORTED
 from datapipe.stage import Sink, StageConfig, measure
 
-FIRST = ("id", "url", "text", "title", "date", "language", "source")
-NOT_EXPORTED = frozenset({"html", "file", "record", "cursor", "bytes", "parent_row"})
 BLOCK = 1 << 20  # bytes handed to the compressor at a time
 
 
@@ -36,10 +34,7 @@ class Config(StageConfig):
 
 def select(available: tuple[str, ...], config: Config) -> tuple[str, ...]:
     """The columns asked for, or all of the schema's that say something outside a run."""
-    if config.columns is not None:
-        return config.columns
-    order = dict.fromkeys((*FIRST, *COLUMNS))
-    return tuple(name for name in order if name in available and name not in NOT_EXPORTED)
+    return config.columns or tuple(name for name in EXPORTED if name in available)
 
 
 def line(document: dict[str, Any]) -> bytes:

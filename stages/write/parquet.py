@@ -18,11 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from datapipe.schema import COLUMNS
+from datapipe.schema import EXPORTED
 from datapipe.stage import Sink, Size, StageConfig, measure
 
-FIRST = ("id", "url", "text", "title", "date", "language", "source")
-NOT_EXPORTED = frozenset({"html", "file", "record", "cursor", "bytes", "parent_row"})
 FEW_VALUES = frozenset({"source", "snapshot", "language", "kind", "content_type"})
 BYTES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 MAX_GROUP_ROWS = 1 << 20  # for documents that hold next to nothing
@@ -42,10 +40,7 @@ class Config(StageConfig):
 
 def select(available: tuple[str, ...], config: Config) -> tuple[str, ...]:
     """The columns asked for, or all of the schema's that say something outside a run."""
-    if config.columns is not None:
-        return config.columns
-    order = dict.fromkeys((*FIRST, *COLUMNS))
-    return tuple(name for name in order if name in available and name not in NOT_EXPORTED)
+    return config.columns or tuple(name for name in EXPORTED if name in available)
 
 
 def value_bytes(array: Any) -> Int64s:

@@ -51,11 +51,11 @@ def dask(_cluster: DaskEngine) -> Iterator[Callable[[int], DaskEngine]]:
 
     def of(workers: int) -> DaskEngine:
         cluster = _cluster._client.cluster
-        cluster.scale(workers)
         deadline = time.monotonic() + 60
         while _cluster.workers != workers or len(_cluster._client.nthreads()) != workers:
             assert time.monotonic() < deadline, "the cluster does not come to its size"
-            time.sleep(0.05)
+            cluster.scale(workers)  # again and again: a worker killed while it starts is given up by its nanny
+            time.sleep(0.1)
         return _cluster
 
     yield of
