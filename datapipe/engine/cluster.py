@@ -13,6 +13,7 @@ import itertools
 import logging
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ __all__ = ["DaskEngine"]
 
 T = TypeVar("T")
 
+REPLENISH_SECONDS = 2.0
 WINDOW = 3  # tasks in flight for each worker
 LOST_WORKERS = 3  # a task that ends this many workers is given up
 
@@ -43,6 +45,25 @@ _SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",
     "distributed.logging.distributed": "critical",
 }
+
+
+@contextlib.contextmanager
+def _replenished(cluster: LocalCluster, wanted: int) -> Iterator[None]:
+    """See to it that workers which die while they start are replaced too; dask itself gives those up."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(REPLENISH_SECONDS):
+            if len(cluster.scheduler.workers) < wanted:
+                cluster.scale(wanted)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 class DaskEngine:
@@ -67,18 +88,21 @@ class DaskEngine:
                 tempfile.TemporaryDirectory(prefix="datapipe-", ignore_cleanup_errors=True)
             )
             self._stack.enter_context(dask.config.set({"temporary-directory": scratch}))
+            wanted = workers or os.cpu_count() or 1
             cluster = LocalCluster(
                 local_directory=scratch,
-                n_workers=workers or os.cpu_count() or 1,
+                n_workers=wanted,
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=None,
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else it takes port 8787, open to the network
+                worker_dashboard_address="127.0.0.1:0",  # else the page of each worker is open to the network
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # the same, and port 8787
                 host="127.0.0.1",
                 silence_logs=logging.CRITICAL,
                 memory_limit=0,
             )
             self._stack.callback(cluster.close, timeout=10)
+            self._stack.enter_context(_replenished(cluster, wanted))
             self._client = self._stack.enter_context(Client(cluster))
 
     @property
