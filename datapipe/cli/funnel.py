@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +10,9 @@ from datapipe.cli.progress import say_bytes
 from datapipe.run.context import Context
 from datapipe.run.state import totals
 
-__all__ = ["damaged_records", "print_funnel"]
+__all__ = ["print_funnel", "troubles"]
+
+TROUBLES = frozenset({"damaged_input", "crashed", "timed_out", "too_big"})
 
 
 def print_funnel(context: Context, console: Console) -> None:
@@ -37,11 +37,11 @@ def print_funnel(context: Context, console: Console) -> None:
     console.print(table)
 
 
-def damaged_records(context: Context) -> int:
-    """How many records could not be read, over all sources."""
-    count = 0
+def troubles(context: Context) -> dict[str, int]:
+    """How many documents could not be read, or were set aside because a stage failed on them, by reason."""
+    found: dict[str, int] = {}
     for records in context.records.values():
         for record in records.values():
-            tally: Any = record.dropped.get("damaged_input")
-            count += tally.documents if tally else 0
-    return count
+            for reason in TROUBLES & record.dropped.keys():
+                found[reason] = found.get(reason, 0) + record.dropped[reason].documents
+    return dict(sorted(found.items()))

@@ -19,7 +19,7 @@ __all__ = ["run"]
 @STAGES_OPTION
 @click.option("--workers", type=click.IntRange(1), help="Processes on this machine; default: one a core.")
 @click.option("--local", is_flag=True, help="Run in this very process, one task after the other.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if any record of the input was damaged.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if any record was damaged, or made a stage fail.")
 @click.option("--retry", is_flag=True, help="Try documents again that crashed, timed out or grew too big.")
 @click.option("--limit-seconds", type=float, default=10.0, show_default=True, help="CPU seconds granted one document.")
 @click.option("--limit-memory", default="2GiB", show_default=True, help="Memory granted one document.")
@@ -51,6 +51,6 @@ def run(  # noqa: PLR0913 - one parameter an option
     from datapipe.cli.running import Job, carry_out
 
     job = Job(recipe, stages, settings, stages_dir, workers, local, retry, limit_seconds, limit_memory)
-    damaged = carry_out(job, began)
-    if strict and damaged:
+    troubled = carry_out(job, began)
+    if strict and troubled:
         raise SystemExit(1)

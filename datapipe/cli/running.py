@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter
 
-from datapipe.cli.funnel import damaged_records, print_funnel
+from datapipe.cli.funnel import print_funnel, troubles
 from datapipe.cli.options import console
 from datapipe.cli.progress import ConsoleProgress, say_seconds
 from datapipe.engine.local import Engine, LocalEngine
@@ -40,7 +40,7 @@ class Job:
 
 
 def carry_out(job: Job, began: float) -> int:
-    """Run a job; returns how many records of the input were damaged."""
+    """Run a job; returns how many documents were damaged, or set aside because a stage failed on them."""
     recipe = load_recipe(job.recipe, Registry(job.stages_dir), job.settings)
     limits = Limits(job.limit_seconds, TypeAdapter(Size).validate_python(job.limit_memory), job.retry)
     engine = _start(recipe, job, began)
@@ -56,12 +56,11 @@ def carry_out(job: Job, began: float) -> int:
     seconds = say_seconds(time.perf_counter() - working)
     out.print(f"{context.tasks} tasks in {seconds}; the run is in {recipe.run}")
     out.print(f"Next: datapipe show {recipe.run} · datapipe explain {recipe.run} URL · datapipe status {recipe.run}")
-    damaged = damaged_records(context)
-    if damaged:
-        click.echo(
-            f"warning: {damaged} damaged records; see `datapipe show {recipe.run} --reason damaged_input`", err=True
-        )
-    return damaged
+    found = troubles(context)
+    for reason, count in found.items():
+        what = "damaged records" if reason == "damaged_input" else f"documents set aside as {reason}"
+        click.echo(f"warning: {count:,} {what}; see: datapipe show {recipe.run} --reason {reason}", err=True)
+    return sum(found.values())
 
 
 def _start(recipe: Recipe, job: Job, began: float) -> Engine:

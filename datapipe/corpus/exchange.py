@@ -100,8 +100,9 @@ def _key(batch: pa.RecordBatch | None, row: int, order: Sequence[str]) -> tuple[
 
 def _count_until(batch: pa.RecordBatch, frontier: tuple[Any, ...], order: Sequence[str]) -> int:
     """How many leading rows of a sorted batch do not exceed the frontier."""
-    low, high = 0, len(batch)
-    while low < high:
+    keys = batch.column(order[0]).to_numpy(zero_copy_only=False)
+    low, high = (int(np.searchsorted(keys, frontier[0], side=side)) for side in ("left", "right"))
+    while low < high:  # among equal keys the other columns decide
         middle = (low + high) // 2
         if _key(batch, middle, order) <= frontier:
             low = middle + 1

@@ -9,6 +9,7 @@ Memory: one row group (at most 16 MiB, or one document) per open column.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, BinaryIO, NoReturn, TypeAlias
 
 import numpy as np
@@ -115,10 +116,6 @@ class TableFile:
         if int(self._starts[-1]) != part.rows:
             self._refuse(f"has {self._starts[-1]} rows where its record says {part.rows}")
         self._held: dict[str, tuple[int, Any]] = {}
-        if "row" in part.digests:
-            self.rows: Rows = self._column("row").to_numpy()
-        else:
-            self.rows = np.arange(part.rows, dtype=np.uint32)
 
     def _open(self, store: Store) -> pq.ParquetFile:
         if not store.exists(self.part.path):
@@ -134,6 +131,14 @@ class TableFile:
         if self.part.run:
             remedy = "it belongs to another run: delete it there and run that again"
         raise CorruptData(f"{self.name} {fault}", remedy=remedy) from None
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Rows of the base shard that the file holds; a base shard holds all."""
+        if "row" not in self.part.digests:
+            return np.arange(self.part.rows, dtype=np.uint32)
+        rows: Rows = self._column("row").to_numpy()
+        return rows
 
     @property
     def columns(self) -> list[str]:

@@ -1,7 +1,8 @@
 """A lease per stage: two drivers never write the same stage of one run.
 
-The holder renews a small file every few seconds. A second driver refuses, naming the holder; a holder that
-is gone (its process has ended, on this machine) or silent for a minute is taken over.
+The holder renews a small file every few seconds, which only one of several drivers can create. A second
+driver refuses, naming the holder; a holder that is gone (its process has ended, on this machine) or silent for a
+minute is taken over, and notices when it wakes.
 """
 
 from __future__ import annotations
@@ -18,37 +19,129 @@ from collections.abc import Iterator
 import psutil
 
 from datapipe.corpus.store import Store
-from datapipe.errors import LeaseHeld
+from datapipe.errors import DatapipeError, LeaseHeld
 
-__all__ = ["held"]
+__all__ = ["Lease", "held", "holder"]
 
 RENEW_SECONDS = 5.0
 SILENT_SECONDS = 60.0
+TRIES = 3  # at a lease whose holder is dead, among drivers that start together
+
+
+class Lease:
+    """A lease in our hands; `lost` is set when another driver has taken it over after a long silence."""
+
+    def __init__(self, store: Store, stage: str) -> None:
+        self.store, self.stage, self.name = store, stage, f"{stage}/lease.json"
+        self.token = uuid.uuid4().hex
+        self.lost = threading.Event()
+
+    def check(self) -> None:
+        """Raise LeaseHeld if the lease is not ours any more."""
+        if self.lost.is_set():
+            raise LeaseHeld(
+                f"stage {self.stage!r} of {self.store.url} was taken over by another driver while this one was silent",
+                remedy="let the other finish, or stop it and run again",
+            )
+
+    def ours(self) -> bool:
+        """Whether the file still names us."""
+        try:
+            return bool(json.loads(self.store.read(self.name))["token"] == self.token)
+        except (ValueError, KeyError, TypeError, DatapipeError):
+            return False
+
+    def claim(self) -> None:
+        """Take the lease; raises LeaseHeld if somebody alive holds it."""
+        for _ in range(TRIES):
+            if self._create():
+                return
+            _refuse_if_held(self.store, self.stage)
+            self._set_aside()
+        _refuse_if_held(self.store, self.stage)
+        raise LeaseHeld(
+            f"stage {self.stage!r} of {self.store.url} is being taken by another driver", remedy="run again"
+        )
+
+    def _create(self) -> bool:
+        """Write the lease if there is none: whole or not at all, and by one of several at the same moment."""
+        if not self.store.local:
+            if self.store.exists(self.name):
+                return False
+            self.renew()
+            return self.ours()
+        draft = f"{self.name}.{self.token}"
+        self.store.write(draft, self._text())
+        try:
+            os.link(self.store.path(draft), self.store.path(self.name))
+        except FileExistsError:
+            return False
+        finally:
+            self.store.remove(draft)
+        return True
+
+    def _set_aside(self) -> None:
+        """Take a dead holder's lease out of the way; of several drivers at the same moment one does."""
+        if not self.store.local:
+            self.store.remove(self.name)
+            return
+        aside = f"{self.name}.{self.token}"
+        try:
+            os.rename(self.store.path(self.name), self.store.path(aside))
+        except FileNotFoundError:
+            return
+        if _who(self.store, aside) is not None:  # another driver was faster, and its lease is the one we took
+            with contextlib.suppress(FileExistsError):
+                os.link(self.store.path(aside), self.store.path(self.name))
+        self.store.remove(aside)
+
+    def renew(self) -> None:
+        """Say that we are alive."""
+        self.store.write(self.name, self._text())
+
+    def _text(self) -> bytes:
+        lease = {
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "started": psutil.Process().create_time(),
+            "token": self.token,
+            "renewed": time.time(),
+        }
+        return json.dumps(lease).encode()
+
+    def beat(self, stop: threading.Event) -> None:
+        """Renew the lease until the end; note when it is not ours any more."""
+        while not stop.wait(RENEW_SECONDS):
+            if not self.ours():
+                self.lost.set()
+                return
+            with contextlib.suppress(Exception):  # a missed beat is made up by the next
+                self.renew()
 
 
 @contextlib.contextmanager
-def held(store: Store, stage: str) -> Iterator[None]:
+def held(store: Store, stage: str) -> Iterator[Lease]:
     """Hold the lease of a stage while the block runs."""
-    name = f"{stage}/lease.json"
-    token = uuid.uuid4().hex
-    _refuse_if_held(store, stage)
-    _renew(store, name, token)
-    if json.loads(store.read(name))["token"] != token:
-        _refuse_if_held(store, stage)
+    lease = Lease(store, stage)
+    lease.claim()
     stop = threading.Event()
-    heart = threading.Thread(target=_beat, args=(store, name, token, stop), daemon=True)
+    heart = threading.Thread(target=lease.beat, args=(stop,), daemon=True)
     heart.start()
     try:
-        yield
+        yield lease
     finally:
         stop.set()
         heart.join()
-        store.remove(name)
+        if lease.ours():
+            store.remove(lease.name)
 
 
 def holder(store: Store, stage: str) -> str | None:
     """Who works on a stage right now, or None."""
-    name = f"{stage}/lease.json"
+    return _who(store, f"{stage}/lease.json")
+
+
+def _who(store: Store, name: str) -> str | None:
     if not store.exists(name):
         return None
     try:
@@ -74,20 +167,3 @@ def _refuse_if_held(store: Store, stage: str) -> None:
         raise LeaseHeld(
             f"stage {stage!r} of {store.url} is being run by {who}", remedy="wait for it, or stop it and run again"
         )
-
-
-def _renew(store: Store, name: str, token: str) -> None:
-    lease = {
-        "host": socket.gethostname(),
-        "process": os.getpid(),
-        "started": psutil.Process().create_time(),
-        "token": token,
-        "renewed": time.time(),
-    }
-    store.write(name, json.dumps(lease).encode())
-
-
-def _beat(store: Store, name: str, token: str, stop: threading.Event) -> None:
-    while not stop.wait(RENEW_SECONDS):
-        with contextlib.suppress(Exception):  # a missed beat is made up by the next
-            _renew(store, name, token)

@@ -2,7 +2,7 @@
 
 A record says which values and decisions the files hold (fingerprints), which documents came in, stayed
 and left (tallies), and a digest of every column, so that a reader can tell a file that fits from one that
-does not. `work` alone depends on time and on how the run went; all else is the same on any machine.
+does not. `work` and the times of input files depend on when and how it ran; all else is the same on any machine.
 Records are folded into one Parquet file when a stage is complete.
 """
 

@@ -54,7 +54,8 @@ def _replenished(cluster: LocalCluster, wanted: int) -> Iterator[None]:
 
     def watch() -> None:
         while not stop.wait(REPLENISH_SECONDS):
-            if len(cluster.scheduler.workers) < wanted:
+            scheduler: Any = cluster.scheduler
+            if len(scheduler.workers) < wanted:
                 cluster.scale(wanted)
 
     thread = threading.Thread(target=watch, daemon=True)

@@ -100,6 +100,10 @@ class Guard:
         if isinstance(answer, _Failure):
             return answer
         header, body = answer
+        if "broken" in header:
+            raise StageError(
+                f"stage {call.name!r} is broken: {header['broken']}", remedy="mend the stage, or its installation"
+            )
         if "failed" in header:
             return _Failure("too_big" if header["failed"] == "MemoryError" else "crashed", header["failed"])
         with pa.ipc.open_stream(body) as reader:

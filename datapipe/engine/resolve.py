@@ -7,7 +7,7 @@ sorted and written. A range that is done leaves a small record, so a restart rep
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,25 +73,31 @@ def _done(store: Store, name: str, fingerprint: str) -> Resolved | None:
 
 
 def _stream(store: Store, task: ResolveTask) -> Iterator[pa.RecordBatch]:
-    rounds = task.call.stage.rounds
-    sort = rounds[task.round].sort if task.round < len(rounds) else ()
     size = max(1024, MERGE_ROWS // max(1, len(task.inputs)))
     streams = []
-    for keys in task.inputs:
-        rows = keys.buckets[task.keys.first], keys.buckets[task.keys.last]
-        stream = read_range(store, keys.part, rows, size)
-        streams.append(stream if keys.shard is None else with_shard(stream, keys.shard))
-    order = ["key", *sort, "shard", "row"] if task.inputs and task.inputs[0].shard is not None else ["key", *sort]
-    return merged(streams, order)
+    for rows, shard in task.inputs:
+        stream = read_range(store, rows.part, (rows.first, rows.last), size)
+        streams.append(stream if shard is None else with_shard(stream, shard))
+    held = {
+        name for rows, shard in task.inputs for name in (*rows.part.digests, *(("shard",) if shard is not None else ()))
+    }
+    return merged(streams, _order(task, task.round, held))
+
+
+def _order(task: ResolveTask, number: int, held: Iterable[str]) -> list[str]:
+    """The columns by which the rows that round `number` reads are sorted."""
+    rounds = task.call.stage.rounds
+    sort = rounds[number].sort if number < len(rounds) else ()
+    return ["key", *sort, *(name for name in ("shard", "row") if name in set(held))]
 
 
 def _write(
     store: Store, path: str, stream: Iterator[pa.RecordBatch], task: ResolveTask
 ) -> Iterator[tuple[Part, list[int]]]:
     """Write the output in sorted runs of bounded size."""
-    order = ["shard", "row"] if task.last else ["key"]
     for number, run in enumerate(_runs(stream, task.memory_bytes // 4)):
         table = pa.Table.from_batches(run)
+        order = ["shard", "row"] if task.last else _order(task, task.round + 1, table.column_names)
         if any(name not in table.column_names for name in order):
             raise StageError(
                 f"stage {task.call.name!r} gave round {task.round} no {order}",

@@ -11,12 +11,13 @@ import xxhash
 
 from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.ids import Tally, tally
-from datapipe.corpus.layer import Rows
 from datapipe.corpus.record import Part, Record, Work, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns
 from datapipe.engine.shards import windows
+from datapipe.engine.step import Window
 from datapipe.engine.task import SinkTask
+from datapipe.errors import StageError
 
 __all__ = ["run_sink"]
 
@@ -40,9 +41,15 @@ def run_sink(task: SinkTask) -> list[Record]:
         and store.exists(name)
     ):
         return [old]
-    with store.commit(name) as target:
-        task.call.stage.write(_stream(task, columns, rows), target, task.call.settings)
     documents = sum((tally(window.hashes) for window in seen), Tally())
+    taken: list[Tally] = []
+    with store.commit(name) as target:
+        task.call.stage.write(_stream(task, columns, seen, taken), target, task.call.settings)
+        if sum(taken, Tally()) != documents:
+            raise StageError(
+                f"stage {task.call.name!r} stopped writing before the end of shard {base.shard}",
+                remedy="`write` takes its whole stream",
+            )
     size = sum(int(window.sizes.sum()) for window in seen)
     record = Record(
         shard=base.shard,
@@ -70,10 +77,14 @@ def run_sink(task: SinkTask) -> list[Record]:
     return [record]
 
 
-def _stream(task: SinkTask, columns: Columns, rows: list[Rows]) -> Iterator[pa.RecordBatch]:
-    for mine in rows or [np.zeros(0, np.uint32)]:  # a file without documents has columns all the same
+def _stream(task: SinkTask, columns: Columns, seen: list[Window], taken: list[Tally]) -> Iterator[pa.RecordBatch]:
+    """The documents, batch by batch; `taken` gets the tally of each batch that the sink asks to go beyond."""
+    if not seen:  # a file without documents has columns all the same
+        yield columns.batch(task.columns, np.zeros(0, np.uint32), task.owners)
+    for window in seen:
         columns.start_window()
-        yield columns.batch(task.columns, mine, task.owners)
+        yield columns.batch(task.columns, window.rows, task.owners)
+        taken.append(tally(window.hashes))
 
 
 def _file_digest(store: Store, name: str) -> str:

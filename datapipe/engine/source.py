@@ -180,6 +180,8 @@ class _SourceShard:
     def take(self, batch: pa.RecordBatch) -> None:
         """Add documents to the base, and pass those that are fine on."""
         ids = document_ids(self._config.source, batch)
+        if "id" in batch.schema.names:  # the user's ids say nothing of the payload; the file's bytes do
+            self._ids.update(self._digest.encode())
         self._ids.update("".join(f"{value}\n" for value in ids.to_pylist()).encode())
         hashes = hash_ids(ids)
         rows = np.arange(self._rows, self._rows + len(batch), dtype=np.uint32)

@@ -159,13 +159,16 @@ class Keys:
 
 @dataclass(frozen=True)
 class ResolveTask:
-    """One round of a Group over a range of keys; `last` rounds give verdicts, sorted by (shard, row)."""
+    """One round of a Group over a range of keys; `last` rounds give verdicts, sorted by (shard, row).
+
+    `inputs` are the rows of each file that belong to the range, with the file's shard (None: it holds `shard`).
+    """
 
     run: str
     call: Call
     round: int
     keys: BucketRange
-    inputs: tuple[Keys, ...]
+    inputs: tuple[tuple[Slice, int | None], ...]
     fingerprint: str
     shards: int  # how many there are
     last: bool

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from datapipe.corpus.lease import Lease
 from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.local import Engine
@@ -14,7 +15,7 @@ from datapipe.recipe import Node, Recipe
 from datapipe.run.paths import Path, Paths
 from datapipe.run.progress import Progress
 from datapipe.run.state import State
-from datapipe.stage import Group, Split
+from datapipe.stage import Split
 
 __all__ = ["Context", "Shard", "Verdicts"]
 
@@ -63,6 +64,7 @@ class Context:
     shards: dict[str, list[Shard]] = field(default_factory=dict)  # by `Path.root_key`
     verdicts: dict[str, Verdicts] = field(default_factory=dict)
     records: dict[str, dict[str, Record]] = field(default_factory=dict)  # of the stages that are closed
+    leases: list[Lease] = field(default_factory=list)  # of the stages in hand
     tasks: int = 0  # how many were carried out
 
     def incoming(self, node: Node) -> list[tuple[Path, Shard]]:
@@ -76,9 +78,13 @@ class Context:
         return self.state.of(path.last.name)[shard.name]
 
     def values(self, path: Path) -> str:
-        """Value fingerprint of a stage's layer; that of a Group covers its verdicts."""
-        values = self.paths.values(path)
-        return f"{values}-{self.verdicts[path.last.name].fingerprint}" if isinstance(path.last.stage, Group) else values
+        """Value fingerprint of a stage's layer."""
+        return self.paths.values(path)
+
+    def judge(self, group: str, verdicts: Verdicts) -> None:
+        """Note what a Group found."""
+        self.verdicts[group] = verdicts
+        self.paths.judge(group, verdicts.fingerprint)
 
     def base(self, done: Path, shard: Shard) -> BaseShard:
         """A shard with the layers that stand on it up to the end of a path."""
@@ -94,17 +100,21 @@ class Context:
         """The folder of a stage's resource."""
         return self.store.path(f"{node.name}/resource") if node.stage.prepare else None
 
-    def carry_out(self, names: tuple[str, ...], function: Callable[[Any], Any], tasks: Sequence[Any]) -> None:
-        """Run tasks that return records, and note them as they come."""
-        if not tasks:
+    def carry_out(
+        self, names: tuple[str, ...], function: Callable[[Any], Any], tasks: Iterable[Any], *, count: int
+    ) -> None:
+        """Run `count` tasks that return records, and note them as they come."""
+        if not count:
             return
-        self.progress.begin(names, len(tasks))
+        self.progress.begin(names, count)
         for records in self.engine.map(function, tasks):
             self.note(records)
         self.progress.end(names)
 
     def note(self, records: Iterable[Record]) -> None:
-        """Take in what a task has done."""
+        """Take in what a task has done; raises LeaseHeld if another driver has taken over meanwhile."""
+        for lease in self.leases:
+            lease.check()
         self.tasks += 1
         written = list(records)
         for record in written:

@@ -25,7 +25,7 @@ from datapipe.run.prepare import prepare_resource
 from datapipe.run.progress import Progress, Silent
 from datapipe.run.reading import list_shards, read_source
 from datapipe.run.state import State, conserve
-from datapipe.run.tasks import exchange, shard_tasks
+from datapipe.run.tasks import exchange, shard_tasks, stale_shards
 from datapipe.run.writing import write_out
 from datapipe.stage import Expand, Group, Sink, Source
 
@@ -52,15 +52,21 @@ def run_recipe(context: Context, only: Sequence[str] = ()) -> Context:
     Raises a DatapipeError when something cannot go on; what was finished stays and is not done again.
     """
     plan = lines(context.recipe, only)
-    text = context.recipe.resolved_yaml().encode()
-    if not context.store.exists("recipe.yaml") or context.store.read("recipe.yaml") != text:
-        context.store.write("recipe.yaml", text)
     for line in plan:
         with contextlib.ExitStack() as leases:
             for node in [*line.nodes, *([line.emits] if line.emits else [])]:
-                leases.enter_context(lease.held(context.store, node.name))
+                context.leases.append(leases.enter_context(lease.held(context.store, node.name)))
+            _write_recipe(context)
             _run_line(context, line)
+        context.leases.clear()
     return context
+
+
+def _write_recipe(context: Context) -> None:
+    """Keep the recipe as resolved; only a driver that holds a lease may say what the run is."""
+    text = context.recipe.resolved_yaml().encode()
+    if not context.store.exists("recipe.yaml") or context.store.read("recipe.yaml") != text:
+        context.store.write("recipe.yaml", text)
 
 
 def _run_line(context: Context, line: Line) -> None:
@@ -71,7 +77,7 @@ def _run_line(context: Context, line: Line) -> None:
             prepare_resource(context, node)
     head = line.nodes[0] if line.nodes else None
     if head is not None and isinstance(head.stage, Group) and head.name not in context.verdicts:
-        context.verdicts[head.name] = resolve(context, head)
+        context.judge(head.name, resolve(context, head))
     rest = line
     if head is not None and isinstance(head.stage, Sink):
         write_out(context, head)
@@ -112,7 +118,7 @@ def _require_done(context: Context, path: Path) -> None:
     """Every stage before the last must have its records."""
     for node in path.nodes[1:-1]:
         if isinstance(node.stage, Group) and node.name not in context.verdicts:
-            context.verdicts[node.name] = resolve(context, node)
+            context.judge(node.name, resolve(context, node))
         lacking = [
             shard.name for shard in context.shards[path.root_key] if shard.name not in context.state.of(node.name)
         ]
@@ -128,9 +134,10 @@ def _run_rest(context: Context, line: Line) -> None:
         return
     incoming = [(path.before(), shard) for path, shard in context.incoming(first)]
     names = tuple(node.name for node in line.nodes) or (first.name,)
-    context.carry_out(names, run_shard, shard_tasks(context, line, incoming))
+    stale = stale_shards(context, line, incoming)
+    context.carry_out(names, run_shard, shard_tasks(context, line, stale), count=len(stale))
     if line.emits is not None:
-        context.verdicts[line.emits.name] = resolve(context, line.emits)
+        context.judge(line.emits.name, resolve(context, line.emits))
 
 
 def _close(context: Context, node: Node) -> None:

@@ -28,7 +28,7 @@ def expand_shards(context: Context, node: Node) -> None:
             base = context.base(path.before(), shard)
             call = context.paths.call(node)
             tasks.append(ExpandTask(context.store.url, base, call, path.owners, values, context.resource(node)))
-    context.carry_out((node.name,), run_expand, tasks)
+    context.carry_out((node.name,), run_expand, tasks, count=len(tasks))
     for path in context.paths.onward(node.name):
         list_expanded(context, path)
 

@@ -9,7 +9,7 @@ import numpy as np
 from datapipe.corpus.exchange import BUCKETS, BucketRange, ranges
 from datapipe.corpus.fingerprint import fingerprint
 from datapipe.engine.resolve import Resolved, run_resolve
-from datapipe.engine.task import Keys, ResolveTask
+from datapipe.engine.task import Keys, ResolveTask, Slice
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Verdicts
 from datapipe.run.tasks import exchange
@@ -25,7 +25,7 @@ def resolve(context: Context, node: Node) -> Verdicts:
     incoming = context.incoming(node)
     records = [context.state.of(exchange(node))[shard.name] for _, shard in incoming]
     what = {
-        "stage": {path.root.name: context.paths.values(path) for path, _ in incoming},
+        "stage": {path.root_key: context.paths.keys(path) for path, _ in incoming},
         "documents": [[record.shard, record.base, record.rows_in] for record in records],
     }
     rests_on = fingerprint(what)
@@ -41,7 +41,7 @@ def resolve(context: Context, node: Node) -> Verdicts:
                 call=context.paths.call(node),
                 round=number,
                 keys=cut,
-                inputs=inputs,
+                inputs=_within(inputs, cut),
                 fingerprint=fingerprint({"of": rests_on, "round": number, "keys": cut.name}),
                 shards=len(incoming),
                 last=last,
@@ -56,6 +56,12 @@ def resolve(context: Context, node: Node) -> Verdicts:
         )
     numbers = {shard.name: number for number, (_, shard) in enumerate(incoming)}
     return Verdicts(inputs, rests_on, numbers)
+
+
+def _within(inputs: tuple[Keys, ...], cut: BucketRange) -> tuple[tuple[Slice, int | None], ...]:
+    """The rows of each file that belong to a range of keys; files without any are left out."""
+    found = ((Slice(keys.part, keys.buckets[cut.first], keys.buckets[cut.last]), keys.shard) for keys in inputs)
+    return tuple((rows, shard) for rows, shard in found if rows.first < rows.last)
 
 
 def _totals(inputs: tuple[Keys, ...]) -> Any:

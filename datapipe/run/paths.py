@@ -87,6 +87,7 @@ class Paths:
         self._stages_dir = stages_dir
         self.resources: dict[str, str] = {}
         self._values: dict[str, str] = {}
+        self._verdicts: dict[str, str] = {}
 
     def call(self, node: Node) -> Call:
         """The stage by name, for a task."""
@@ -111,14 +112,26 @@ class Paths:
             return self.values(path.origin)
         key = f"{path.root_key}>{path.last.name}"
         if key not in self._values:
-            self._values[key] = fingerprint(self.payload(path))
+            verdicts = self._verdicts.get(path.last.name)
+            self._values[key] = self.keys(path) + (f"-{verdicts}" if verdicts else "")
         return self._values[key]
+
+    def keys(self, path: Path) -> str:
+        """Value fingerprint of what a stage makes of a document alone: of a Group, the keys it emits."""
+        return fingerprint(self.payload(path))
+
+    def judge(self, group: str, verdicts: str) -> None:
+        """Note what the verdicts of a Group rest on; they enter its values and those of all that reads them."""
+        if self._verdicts.get(group) != verdicts:
+            self._verdicts[group] = verdicts
+            self._values.clear()
 
     def payload(self, path: Path) -> dict[str, Any]:
         """What the value fingerprint of the last stage covers, in a form that people can compare."""
         node = path.last
         reads = set(node.stage.reads_for(node.config)) | set(node.where.columns if node.where else ())
         reads |= set(getattr(node.stage, "applies", ()))
+        reads |= set(getattr(node.stage, "decides", None) or ()) - set(node.stage.adds_for(node.config).names)
         return {
             "stage": node.name,
             "use": node.use,

@@ -61,7 +61,7 @@ def view(recipe: Recipe, stages_dir: str | None = None) -> Context:
         if node.stage.prepare is not None and store.exists(f"{node.name}/resource.json"):
             context.paths.resources[node.name] = json.loads(store.read(f"{node.name}/resource.json"))["digest"]
         if isinstance(node.stage, Group):
-            context.verdicts[node.name] = Verdicts((), _verdicts(context.state.of(node.name)), {})
+            context.judge(node.name, Verdicts((), _verdicts(context.state.of(node.name)), {}))
     for root in roots(context):
         if root.origin is None:
             records = context.state.of(root.root.name).values()

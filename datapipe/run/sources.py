@@ -113,7 +113,10 @@ def _same(split: Split, seen: SplitSeen) -> bool:
 
 
 def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]]) -> None:
-    gone = sorted(known.keys() - stock.splits.keys())
+    """Files that an earlier run read and that are gone; those that now stand in another bundle are not."""
+    there = {file.name for split in stock.splits.values() for file in split.files}
+    seen = {file.name for records in known.values() for record in records for file in _seen(record).files}
+    gone = sorted(seen - there)
     config: Any = node.config
     if gone and not config.allow_missing:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
@@ -122,6 +125,7 @@ def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]]) -> No
             remedy=f"bring it back, or set {node.name}.allow_missing=true to keep its documents, "
             "or start a new run folder",
         )
-    for name in gone:
+    for name in sorted(known.keys() - stock.splits.keys()):
         records = _unbroken(known[name])
-        stock.done.update({record.shard: record for record in records if record.values == records[0].values})
+        if not {file.name for record in records for file in _seen(record).files} & there:
+            stock.done.update({record.shard: record for record in records if record.values == records[0].values})

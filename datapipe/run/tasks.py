@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from datapipe.corpus.record import Record
 from datapipe.engine.task import ShardTask, Step
@@ -12,7 +12,7 @@ from datapipe.run.lines import Line
 from datapipe.run.paths import Path
 from datapipe.stage import Group
 
-__all__ = ["current", "exchange", "line_steps", "shard_tasks"]
+__all__ = ["current", "exchange", "line_steps", "shard_tasks", "stale_shards"]
 
 SET_ASIDE = ("crashed", "timed_out", "too_big")
 
@@ -22,17 +22,22 @@ def exchange(node: Node) -> str:
     return f"{node.name}/exchange"
 
 
-def shard_tasks(context: Context, line: Line, incoming: Sequence[tuple[Path, Shard]]) -> list[ShardTask]:
-    """Tasks for the shards on which a stage of the line is not current; paths end before the line."""
-    tasks = []
+def stale_shards(context: Context, line: Line, incoming: Sequence[tuple[Path, Shard]]) -> list[tuple[Path, Shard, int]]:
+    """Shards on which a stage of the line is not current, and the number of the first; paths end before the line."""
+    found = []
     for before, shard in incoming:
         start = _first_stale(context, line, before, shard)
-        if start is None:
-            continue
+        if start is not None:
+            found.append((before, shard, start))
+    return found
+
+
+def shard_tasks(context: Context, line: Line, stale: Sequence[tuple[Path, Shard, int]]) -> Iterator[ShardTask]:
+    """A task for each stale shard, made when it is its turn."""
+    for before, shard, start in stale:
         done = before.then(*line.nodes[:start])
         steps = line_steps(context, Line(line.nodes[start:], line.emits), done, shard)
-        tasks.append(ShardTask(context.store.url, context.base(done, shard), steps, context.limits))
-    return tasks
+        yield ShardTask(context.store.url, context.base(done, shard), steps, context.limits)
 
 
 def line_steps(context: Context, line: Line, done: Path, shard: Shard | None) -> tuple[Step, ...]:
@@ -57,7 +62,7 @@ def line_steps(context: Context, line: Line, done: Path, shard: Shard | None) ->
         )
     if line.emits is not None:
         path = path.then(line.emits)
-        values = context.paths.values(path)
+        values = context.paths.keys(path)
         steps.append(
             Step(
                 call=context.paths.call(line.emits),
@@ -87,7 +92,7 @@ def _first_stale(context: Context, line: Line, before: Path, shard: Shard) -> in
         last = record
     if line.emits is None:
         return None
-    values = context.paths.values(path.then(line.emits))
+    values = context.paths.keys(path.then(line.emits))
     keys = context.state.get(exchange(line.emits), shard.name, values)
     if keys is None or keys.values != values or keys.rows_in != last.rows_kept or keys.base != last.base:
         return len(line.nodes)

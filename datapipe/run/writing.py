@@ -27,7 +27,7 @@ def write_out(context: Context, node: Node) -> None:
         if old is None or not stands or old.rows_in != before.rows_kept or old.base != before.base:
             base = context.base(path.before(), shard)
             tasks.append(SinkTask(context.store.url, base, context.paths.call(node), path.owners, columns, values, old))
-    context.carry_out((node.name,), run_sink, tasks)
+    context.carry_out((node.name,), run_sink, tasks, count=len(tasks))
 
 
 def sink_values(context: Context, path: Path, columns: tuple[str, ...]) -> str:

@@ -142,7 +142,7 @@ def _repeated(scratch: _Scratch, candidates: int, size: int) -> int:
         gram = mix(meetings.grams[i] * COMBINE + scratch.hashes[i + size - 1])
         meetings.grams[i] = gram
         found.leaders[i] = _leader(meetings, gram, i, mask)
-    kept = 0
+    kept: int = I64(0)  # as a Python integer, parts that it is given to would be compiled for it anew
     for q in range(candidates):
         i = found.places[q]
         if meetings.counts[found.leaders[i]] > 1:
@@ -162,7 +162,7 @@ def _measure_ngrams(scratch: _Scratch, words: int, rows: Int64s, out: Float64s) 
     kept = words
     _, sizes = rows.shape
     for size in range(2, sizes):
-        candidates = 0
+        candidates: int = I64(0)
         for q in range(kept - 1):
             if places[q + 1] == places[q] + 1:
                 places[candidates] = places[q]
