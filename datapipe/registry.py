@@ -112,7 +112,8 @@ class Registry:
             known for known in self.names() if known.rpartition(".")[2] == name.rpartition(".")[2] and known not in near
         ]
         known = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(self.names())}"
-        raise InputError(f"there is no stage '{name}'", remedy=known)
+        hint = "" if self.local else "; a stage of your own needs --stages DIR"
+        raise InputError(f"there is no stage '{name}'", remedy=known + hint)
 
 
 def _place(entry: _Entry) -> str:

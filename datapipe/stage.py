@@ -98,7 +98,10 @@ def _bytes(value: object) -> object:
     unit = _UNITS.get(match[2].upper()) if match else None
     if match is None or unit is None:
         raise ValueError("write a size as a number of bytes or with a unit, such as 512MiB")
-    return int(float(match[1]) * unit)
+    size = float(match[1]) * unit
+    if size >= 2**63:
+        raise ValueError("that is more bytes than there are anywhere")
+    return int(size)
 
 
 def _share(value: object) -> object:

@@ -26,6 +26,7 @@ _MAX_HEADER = 64 << 10
 _ARC = rb"([a-z][a-z0-9.+-]*:\S[^\r\n]*) (\S+) (\d{8,20}) ([^\r\n]*?) ?(\S+)\r?\n"
 _WARC_LINE = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
 _ARC_LINE = re.compile(_ARC)
+_MAX_ARC_LINE = 4096  # bytes; the pattern takes time by the square of a line's length, here 0.1 s at the most
 _NEXT = re.compile(
     rb"(?=WARC/\d+\.\d+[ \t]*\r?\n[A-Za-z-]+:)"
     rb"|(?<=\n)(?=[a-z][a-z0-9.+-]*:\S[^\r\n]{0,4096} \S+ \d{14,20} \S+ [^\r\n]*\d\r?\n)"
@@ -98,7 +99,7 @@ def _warc_fields(head: bytes) -> dict[bytes, bytes]:
 
 def _arc_fields(line: bytes) -> dict[bytes, bytes]:
     """An ARC header line of version 1 or 2 under the names of WARC; empty if it is none."""
-    match = _ARC_LINE.fullmatch(line)
+    match = _ARC_LINE.fullmatch(line) if len(line) <= _MAX_ARC_LINE else None
     if match is None:
         return {}
     url, _, date, between, length = match.groups()
@@ -248,4 +249,5 @@ _LINE_END = re.compile(rb"\n")
 
 def _opens_record(data: bytes) -> bool:
     data = data[:_MAX_HEADER].lstrip(_NEWLINES)
-    return _WARC_LINE.match(data) is not None or _ARC_LINE.match(data) is not None
+    line = data[:_MAX_ARC_LINE].partition(b"\n")
+    return _WARC_LINE.match(data) is not None or (bool(line[1]) and _ARC_LINE.match(line[0] + line[1]) is not None)

@@ -44,7 +44,7 @@ def find_files(paths: Iterable[str], *, suffixes: Sequence[str]) -> list[File]:
         except (OSError, ValueError, ImportError) as error:
             raise InputError(f"{pattern}: cannot be read ({error})", remedy="check the path and its rights") from error
         for file in found:
-            by_path.setdefault(file.path, file)
+            by_path.setdefault(os.path.realpath(file.path) if "://" not in file.path else file.path, file)
     by_name: dict[str, File] = {}
     for file in by_path.values():
         other = by_name.setdefault(file.name, file)
@@ -54,6 +54,13 @@ def find_files(paths: Iterable[str], *, suffixes: Sequence[str]) -> list[File]:
                 remedy="read them by two stages with different `source` names",
             )
     return sorted(by_path.values(), key=lambda file: file.name)
+
+
+def _readable(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _matches(pattern: str, suffixes: tuple[str, ...]) -> list[File]:
@@ -71,6 +78,9 @@ def _matches(pattern: str, suffixes: tuple[str, ...]) -> list[File]:
         found, root = fs.glob(path, detail=True), _fixed_folder(path)
     else:
         found, root = {}, path
+    strange = next((name for name in found if not _readable(name)), None)
+    if strange is not None:
+        raise InputError(f"{strange!r} is no UTF-8 file name", remedy="rename the file")
     files = [_file(fs, name, info, root) for name, info in found.items() if info["type"] == "file"]
     if not files:
         raise _nothing(pattern, fs, path, suffixes)

@@ -19,13 +19,13 @@ def print_funnel(context: Context, console: Console) -> None:
     """Print one row a stage, and below it one for each reason."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage")
-    for name in ("documents in", "kept", "share", "bytes kept", "measured now"):
+    for name in ("documents in", "kept", "share", "input kept", "measured now"):
         table.add_column(name, justify="right")
     for name, records in context.records.items():
         sums = totals(list(records.values()))
         came, kept = sums["documents_in"], sums["documents_kept"]
         share = f"{kept / came:.1%}" if came else "–"
-        measured = sum(record.work.processed for record in records.values())
+        measured = context.measured.get(name, 0)
         table.add_row(
             name, f"{came:,}", f"{kept:,}", share, say_bytes(sums["bytes_kept"]), f"{measured:,}", style="bold"
         )

@@ -79,12 +79,13 @@ class ConsoleProgress:
         if line is None:
             return
         line.done += 1
+        by_shard: dict[str, list[Record]] = {}
         for record in records:
-            if record.stage == line.stages[0]:
-                line.documents += record.incoming.documents
-                line.size += record.bytes_in
-            if record.stage == line.stages[-1]:
-                line.kept += record.kept.documents
+            by_shard.setdefault(record.shard, []).append(record)
+        for chain in by_shard.values():
+            line.documents += chain[0].incoming.documents
+            line.size += chain[0].bytes_in
+            line.kept += chain[-1].kept.documents
         now = time.perf_counter()
         if now - self._shown >= (LIVE_SECONDS if self._live else PLAIN_SECONDS):
             self._shown = now

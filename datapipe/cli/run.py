@@ -12,6 +12,18 @@ from datapipe.cli.options import RECIPE_ARGUMENT, SET_OPTION, STAGES_OPTION
 __all__ = ["run"]
 
 
+def _size(_context: click.Context, _option: click.Parameter, value: str) -> int:
+    """A size with a unit, in bytes."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from datapipe.stage import Size
+
+    try:
+        return TypeAdapter(Size).validate_python(value)
+    except ValidationError as error:
+        raise click.BadParameter("write a size with a unit, such as 512MiB") from error
+
+
 @click.command("run")
 @RECIPE_ARGUMENT
 @click.argument("stages", nargs=-1, metavar="[STAGE]...")
@@ -22,7 +34,7 @@ __all__ = ["run"]
 @click.option("--strict", is_flag=True, help="Exit with 1 if any record was damaged, or made a stage fail.")
 @click.option("--retry", is_flag=True, help="Try documents again that crashed, timed out or grew too big.")
 @click.option("--limit-seconds", type=float, default=10.0, show_default=True, help="CPU seconds granted one document.")
-@click.option("--limit-memory", default="2GiB", show_default=True, help="Memory granted one document.")
+@click.option("--limit-memory", default="2GiB", show_default=True, callback=_size, help="Memory granted one document.")
 def run(  # noqa: PLR0913 - one parameter an option
     recipe: Path,
     stages: tuple[str, ...],
@@ -34,7 +46,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     strict: bool,
     retry: bool,
     limit_seconds: float,
-    limit_memory: str,
+    limit_memory: int,
 ) -> None:
     """Carry out RECIPE: all stages, or those named.
 

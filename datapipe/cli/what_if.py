@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,10 @@ def what_if(run: str, stage: str, changes: tuple[str, ...], stages_dir: Path | N
     from datapipe.registry import Registry
     from datapipe.run.what_if import what_if as effect_of
 
-    _print(effect_of(open_run(run, stages_dir), stage, changes, Registry(stages_dir)), run)
+    _print(effect_of(open_run(run, stages_dir), stage, changes, Registry(stages_dir)), run, changes)
 
 
-def _print(effect: Effect, run: str) -> None:
+def _print(effect: Effect, run: str, changes: tuple[str, ...]) -> None:
     out = console()
     changed = ", ".join(effect.changes) or "nothing changed"
     out.print(f"{effect.stage} with {changed}: {effect.documents:,} documents come in")
@@ -54,10 +55,5 @@ def _print(effect: Effect, run: str) -> None:
         lacking = ", ".join(f"{name} {count:,}" for name, count in effect.unmeasured.items())
         out.print(f"of the newly kept, not yet measured by later stages (at most): {lacking}")
     if effect.changes:
-        settings = " ".join(f"--set {effect.stage}.{change.replace(': ', '=', 1)}" for change in _settings(effect))
-        out.print(f"to do it: datapipe run RECIPE {settings} (the run is {run})")
-
-
-def _settings(effect: Effect) -> list[str]:
-    """`min_words: 3 -> 5` as `min_words: 5`."""
-    return [f"{change.partition(': ')[0]}: {change.rpartition(' -> ')[2]}" for change in effect.changes]
+        settings = " ".join(f"--set {shlex.quote(f'{effect.stage}.{change}')}" for change in changes)
+        out.print(f"to do it: datapipe run {shlex.quote(f'{run}/recipe.yaml')} {settings}")

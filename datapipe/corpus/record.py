@@ -89,7 +89,7 @@ class Record(_Closed):
 
     shard: str
     stage: str
-    base: str  # digest of the ids of the base shard
+    base: str  # digest of the base shard: of its ids, and of all that it stores
     values: str  # value fingerprint of the columns
     decision: str  # fingerprint of what turned columns into reasons
     rows_in: str  # digest of the rows that came in

@@ -141,6 +141,10 @@ class Store:
         try:
             yield
         except FileNotFoundError as error:
+            if doing == "write":
+                raise RunError(
+                    f"cannot write {self.path(name)}", remedy="choose a run folder that can be written"
+                ) from error
             raise CorruptData(f"{self.path(name)} is missing", remedy="run the recipe again to make it anew") from error
         except OSError as error:
             if error.errno is None:

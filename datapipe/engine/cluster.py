@@ -12,9 +12,12 @@ import contextlib
 import itertools
 import logging
 import os
+import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import dask
@@ -23,6 +26,7 @@ from distributed.scheduler import KilledWorker
 
 from datapipe.engine.trail import last_seen
 from datapipe.errors import RunError
+from datapipe.text import warm_up
 
 __all__ = ["DaskEngine"]
 
@@ -47,6 +51,22 @@ _SETTINGS = {
 }
 
 
+_TALKATIVE = ("distributed", "distributed.nanny", "distributed.scheduler", "distributed.core", "distributed.comm")
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What starts in this block does not hear Ctrl-C: the driver does, and ends its workers itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @contextlib.contextmanager
 def _replenished(cluster: LocalCluster, wanted: int) -> Iterator[None]:
     """See to it that workers which die while they start are replaced too; dask itself gives those up."""
@@ -68,31 +88,50 @@ def _replenished(cluster: LocalCluster, wanted: int) -> Iterator[None]:
 
 
 class DaskEngine:
-    """Processes of this machine (`workers` of them), or those of a scheduler at `address`."""
+    """Processes of this machine (`workers` of them), or those of a scheduler at `address`.
 
-    def __init__(self, *, workers: int | None = None, address: str | None = None, run: str = "") -> None:
-        self._run = run
+    Nothing starts before the first task: a run in which all is current costs no workers. `announce` is told how many
+    seconds the workers took to start and the kernels to compile, which happens at the same time.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        address: str | None = None,
+        run: str = "",
+        announce: Callable[[float, float], None] | None = None,
+    ) -> None:
+        self._run, self._address, self._announce = run, address, announce
+        self._wanted = workers or os.cpu_count() or 1
         self._stack = contextlib.ExitStack()
+        self._started: Client | None = None
+
+    def start(self) -> None:
+        """Start the workers and compile the kernels, unless that is done."""
+        if self._started is not None:
+            return
+        began = time.perf_counter()
+        with ThreadPoolExecutor(1) as pool:
+            compiling = pool.submit(warm_up)
+            self._started = self._connect()
+            compiled = compiling.result()
+        if self._announce is not None:
+            self._announce(time.perf_counter() - began, compiled)
+
+    def _connect(self) -> Client:
         self._stack.enter_context(dask.config.set(_SETTINGS))
-        for name in (
-            "distributed",
-            "distributed.nanny",
-            "distributed.scheduler",
-            "distributed.core",
-            "distributed.comm",
-        ):
+        for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        if address:
-            self._client = self._stack.enter_context(Client(address))
-        else:
-            scratch = self._stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="datapipe-", ignore_cleanup_errors=True)
-            )
-            self._stack.enter_context(dask.config.set({"temporary-directory": scratch}))
-            wanted = workers or os.cpu_count() or 1
+        if self._address:
+            client: Client = self._stack.enter_context(Client(self._address))
+            return client
+        scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="datapipe-", ignore_cleanup_errors=True))
+        self._stack.enter_context(dask.config.set({"temporary-directory": scratch}))
+        with _uninterrupted():
             cluster = LocalCluster(
                 local_directory=scratch,
-                n_workers=wanted,
+                n_workers=self._wanted,
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=None,
@@ -102,13 +141,22 @@ class DaskEngine:
                 silence_logs=logging.CRITICAL,
                 memory_limit=0,
             )
-            self._stack.callback(cluster.close, timeout=10)
-            self._stack.enter_context(_replenished(cluster, wanted))
-            self._client = self._stack.enter_context(Client(cluster))
+        self._stack.callback(cluster.close, timeout=10)
+        self._stack.enter_context(_replenished(cluster, self._wanted))
+        local: Client = self._stack.enter_context(Client(cluster))
+        return local
+
+    @property
+    def _client(self) -> Client:
+        self.start()
+        assert self._started is not None
+        return self._started
 
     @property
     def workers(self) -> int:
         """How many tasks can run at once."""
+        if self._address is None:
+            return self._wanted
         return max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
 
     def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:

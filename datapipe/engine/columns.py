@@ -270,8 +270,10 @@ class Transient:
         )
 
 
-def check_columns(batch: pa.RecordBatch, declared: pa.Schema, rows: int, stage: str) -> pa.RecordBatch:
+def check_columns(batch: Any, declared: pa.Schema, rows: int, stage: str) -> pa.RecordBatch:
     """A stage's output in the declared order and by full name; anything undeclared is refused."""
+    if not isinstance(batch, pa.RecordBatch):
+        raise StageError(f"stage {stage!r} returned a {type(batch).__name__}", remedy="a Map returns a pa.RecordBatch")
     if len(batch) != rows:
         raise StageError(f"stage {stage!r} returned {len(batch)} rows for {rows}", remedy="a Map gives one row per row")
     extra, lacking = set(batch.schema.names) - set(declared.names), set(declared.names) - set(batch.schema.names)

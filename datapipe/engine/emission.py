@@ -20,6 +20,7 @@ from datapipe.corpus.ids import Tally, tally
 from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import Record, Work, disown, write_record
 from datapipe.corpus.store import Store
+from datapipe.engine.calling import called
 from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import nobody, write_reasons
@@ -68,7 +69,7 @@ class EmitRun:
         if len(lacking):
             batch = self._columns.batch(self.stage.reads_for(self.config), lacking, self.step.owners)
             resource = Path(self.step.resource) if self.step.resource else None
-            made = self.stage.rounds[0].emit(batch, self.config, resource)
+            made = called(self.step.call, self.shard, self.stage.rounds[0].emit, batch, self.config, resource)
             self._check(made, len(lacking))
             at = made.schema.names.index("row")
             self._made.append(made.set_column(at, "row", pa.array(lacking).take(made.column("row"))))

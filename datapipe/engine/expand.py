@@ -6,6 +6,7 @@ themselves, looked up when it is asked for. A shard is made anew when its parent
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,18 @@ from datapipe.engine.reasons import nobody, write_reasons
 from datapipe.engine.shards import windows
 from datapipe.engine.task import ExpandTask
 from datapipe.errors import StageError
-from datapipe.schema import COLUMNS, PLACE
+from datapipe.schema import COLUMNS, PLACE, qualified
 
 __all__ = ["PARENTS", "expanded_schema", "run_expand"]
 
 PARENTS = "parents"  # folder of the parents' records below the stage's
 
 
-def expanded_schema(stage: Any, config: Any) -> pa.Schema:
+def expanded_schema(stage: Any, config: Any, name: str) -> pa.Schema:
     """Columns of a base shard of children."""
-    fields = [pa.field(name, kind) for name, kind in PLACE.items()]
-    return pa.schema([*fields, pa.field("parent_row", COLUMNS["parent_row"]), *stage.adds_for(config)])
+    fields: list[Any] = [pa.field(column, kind) for column, kind in PLACE.items()]
+    own = [pa.field(qualified(field.name, name), field.type) for field in stage.adds_for(config)]
+    return pa.schema([*fields, pa.field("parent_row", COLUMNS["parent_row"]), *own])
 
 
 def run_expand(task: ExpandTask) -> list[Record]:
@@ -58,7 +60,7 @@ class _Children:
         self._store, self._task = store, task
         self._stage: Any = task.call.stage
         self._config = task.call.settings
-        self._schema = expanded_schema(self._stage, self._config)
+        self._schema = expanded_schema(self._stage, self._config, task.call.name)
         self._base = PartWriter(store, f"{task.call.name}/{task.base.shard}.parquet", self._schema)
         self._ids = xxhash.xxh3_128()
         self._children = Tally()
@@ -118,6 +120,7 @@ class _Children:
         without = np.concatenate([np.zeros(0, np.bool_), *self._childless])
         reasons = pa.array(np.full(len(rows), self._stage.childless, object), pa.string(), mask=~without)
         layer = self._base.commit()
+        self._ids.update(json.dumps(layer.digests, sort_keys=True).encode())
         parents = Record(
             shard=shard,
             stage=f"{name}/{PARENTS}",

@@ -32,7 +32,7 @@ def joined(parts: list[Any]) -> Any:
 
 def combined(first: Any, second: Any) -> Any:
     """The first reason where there is one, else the second."""
-    return pc.coalesce(first, second)
+    return pc.coalesce(first.cast(pa.string()), second.cast(pa.string()))  # no rows may come as null
 
 
 def kept_mask(reasons: Any) -> Any:

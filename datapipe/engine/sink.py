@@ -19,7 +19,7 @@ from datapipe.engine.step import Window
 from datapipe.engine.task import SinkTask
 from datapipe.errors import StageError
 
-__all__ = ["run_sink"]
+__all__ = ["run_sink", "stands"]
 
 
 def run_sink(task: SinkTask) -> list[Record]:
@@ -38,7 +38,7 @@ def run_sink(task: SinkTask) -> list[Record]:
         and old.values == task.values
         and old.rows_in == digest
         and old.base == base.record.base
-        and store.exists(name)
+        and stands(store, old)
     ):
         return [old]
     documents = sum((tally(window.hashes) for window in seen), Tally())
@@ -74,7 +74,16 @@ def run_sink(task: SinkTask) -> list[Record]:
         work=Work(processed=documents.documents, reread=columns.reread, seconds=round(time.perf_counter() - began, 3)),
     )
     write_record(store, record)
+    for part in old.layer if old else ():
+        if part.path != name and not part.run:  # another file type: a reader of the folder must not see both
+            store.remove(part.path)
     return [record]
+
+
+def stands(store: Store, record: Record) -> bool:
+    """Whether a sink's file is there, with the size that it had."""
+    part = record.layer[0]
+    return store.exists(part.path) and store.size(part.path) == part.bytes
 
 
 def _stream(task: SinkTask, columns: Columns, seen: list[Window], taken: list[Tally]) -> Iterator[pa.RecordBatch]:

@@ -7,6 +7,7 @@ Costs one more read of the input's bytes, for the digest that tells a touched fi
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +28,7 @@ from datapipe.engine.shards import Chain
 from datapipe.engine.step import Window
 from datapipe.engine.task import SourceTask
 from datapipe.errors import InputError
-from datapipe.schema import PLACE
+from datapipe.schema import PLACE, qualified
 from datapipe.stage import Split
 
 __all__ = ["base_schema", "content_digest", "not_sampled", "run_source", "sampled"]
@@ -35,11 +36,11 @@ __all__ = ["base_schema", "content_digest", "not_sampled", "run_source", "sample
 CHUNK = 8 << 20
 
 
-def base_schema(source: Any, config: Any) -> pa.Schema:
+def base_schema(source: Any, config: Any, name: str) -> pa.Schema:
     """Columns of a source's base shards: where each document comes from, and what is not transient."""
-    fields = [pa.field(name, kind) for name, kind in PLACE.items()]
-    stored = [f for f in source.adds_for(config) if f.name not in source.transient or f.name in config.keep]
-    return pa.schema(fields + stored)
+    fields: list[Any] = [pa.field(column, kind) for column, kind in PLACE.items()]
+    stored = (f for f in source.adds_for(config) if f.name not in source.transient or f.name in config.keep)
+    return pa.schema([*fields, *(pa.field(qualified(f.name, name), f.type) for f in stored)])
 
 
 def sampled(hashes: Any, share: float | None) -> Any:
@@ -147,6 +148,11 @@ def _read(task: SourceTask, cursor: int, behind: int) -> Iterator[pa.RecordBatch
         raise _unreadable(task.split.name, error) from error
 
 
+def _full(column: str, name: str) -> str:
+    """Full name of a column of a source's batch; `reason` and `digest` are the framework's own."""
+    return column if column in ("reason", "digest") else qualified(column, name)
+
+
 class _SourceShard:
     """One base shard in the making, and the stages that its documents pass."""
 
@@ -156,10 +162,11 @@ class _SourceShard:
         self._config: Any = task.source.settings
         self._name = task.source.name
         self._shard = shard_name(self._config.source, task.split.name, number)
-        self._schema = base_schema(task.source.stage, self._config)
+        self._schema = base_schema(task.source.stage, self._config, self._name)
         self._base = PartWriter(store, f"{self._name}/{self._shard}.parquet", self._schema)
         self._reasons: list[pa.StringArray] = []
         self._ids = xxhash.xxh3_128()
+        self._own_ids = False
         self._rows = 0
         self._bytes = 0
         self._bytes_kept = 0
@@ -180,13 +187,13 @@ class _SourceShard:
     def take(self, batch: pa.RecordBatch) -> None:
         """Add documents to the base, and pass those that are fine on."""
         ids = document_ids(self._config.source, batch)
-        if "id" in batch.schema.names:  # the user's ids say nothing of the payload; the file's bytes do
-            self._ids.update(self._digest.encode())
+        self._own_ids = "id" in batch.schema.names
         self._ids.update("".join(f"{value}\n" for value in ids.to_pylist()).encode())
         hashes = hash_ids(ids)
         rows = np.arange(self._rows, self._rows + len(batch), dtype=np.uint32)
         reasons = combined(batch.column("reason"), not_sampled(hashes, self._config.sample))
-        given = batch if "id" in batch.schema.names else batch.append_column("id", ids)
+        given = batch if self._own_ids else batch.append_column("id", ids)
+        given = given.rename_columns([_full(column, self._name) for column in given.schema.names])
         self._base.write(given.select(self._schema.names).cast(self._schema))
         sizes = batch.column("bytes").to_numpy()
         self._count(hashes, sizes, reasons)
@@ -212,6 +219,9 @@ class _SourceShard:
         reasons = joined(self._reasons)
         disown(self._store, read_record(self._store, self._name, self._shard))
         layer = self._base.commit()
+        self._ids.update(json.dumps(layer.digests, sort_keys=True).encode())
+        if self._own_ids:  # they say nothing of a payload that is not stored; the file's bytes do
+            self._ids.update(self._digest.encode())
         seen = tuple(FileSeen(name=f.name, size=f.size, modified=f.modified) for f in self._task.split.files)
         record = Record(
             shard=self._shard,

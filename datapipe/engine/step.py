@@ -8,7 +8,7 @@ of a fresh run. A layer of another run is not copied: the new rows go into a par
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from datapipe.corpus.ids import Hashes, Tally, tally
 from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import Part, Record, Work, disown, read_record, write_record
 from datapipe.corpus.store import Store
+from datapipe.engine.calling import called
 from datapipe.engine.columns import Columns, check_columns
 from datapipe.engine.guard import guarded
 from datapipe.engine.part import PartWriter
@@ -121,12 +122,14 @@ class StepRun:
     def _measure(self, rows: Rows) -> pa.RecordBatch:
         declared = self.stage.adds_for(self.config)
         if isinstance(self.stage, Group):
-            out = self.stage.apply(*self._verdicts_of(rows), self.config)
+            out = self._call(self.stage.apply, *self._verdicts_of(rows), self.config)
             return check_columns(out, declared, len(rows), self.name)
         batch = self._columns.batch(self.stage.reads_for(self.config), rows, self.step.owners)
         if not self.stage.guarded:
             resource = Path(self.step.resource) if self.step.resource else None
-            return check_columns(self._safely(batch, resource), declared, len(rows), self.name)
+            return check_columns(
+                self._call(self.stage.process, batch, self.config, resource), declared, len(rows), self.name
+            )
         out, failure, details = guarded().process(self.step.call, self.step.resource, batch, self._limits)
         for at, detail in details.items():
             self._events.append(
@@ -136,17 +139,8 @@ class StepRun:
         names = [*checked.schema.names, qualified(FAILURE, self.name)]
         return pa.RecordBatch.from_arrays([*checked.columns, failure], names=names)
 
-    def _safely(self, batch: pa.RecordBatch, resource: Path | None) -> pa.RecordBatch:
-        try:
-            out: pa.RecordBatch = self.stage.process(batch, self.config, resource)
-        except StageError:
-            raise
-        except Exception as error:
-            raise StageError(
-                f"stage {self.name!r} broke down on shard {self.shard}: {type(error).__name__}",
-                remedy=f"`datapipe stages --test {self.step.call.use}` finds what its contract forbids",
-            ) from error
-        return out
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return called(self.step.call, self.shard, function, *arguments)
 
     def _verdicts_of(self, rows: Rows) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         batch = self._columns.batch(self.stage.applies, rows, self.step.owners)
@@ -207,7 +201,8 @@ class StepRun:
             arrays.append(self._columns.get(full, judged, self._owners(full)))
         reasons = nobody(len(judged))
         if self.stage.decide is not None and len(judged):
-            reasons = self.stage.decide(pa.RecordBatch.from_arrays(arrays, names=list(self._decides)), self.config)
+            measured = pa.RecordBatch.from_arrays(arrays, names=list(self._decides))
+            reasons = self._call(self.stage.decide, measured, self.config)
             self._check_reasons(reasons, len(judged))
         if isinstance(self.stage, Map) and self.stage.guarded:
             failed = self._columns.get(qualified(FAILURE, self.name), judged, (self.name,))
@@ -227,6 +222,9 @@ class StepRun:
         return own + self.step.owners.get(column, ())
 
     def _check_reasons(self, reasons: Any, rows: int) -> None:
+        if not isinstance(reasons, pa.StringArray):
+            kind = getattr(reasons, "type", type(reasons).__name__)
+            raise StageError(f"stage {self.name!r} decided with {kind}", remedy="`decide` returns a pa.StringArray")
         given = set(pc.unique(reasons).drop_null().to_pylist())
         unknown = given - set(self.stage.reasons) - set(FRAMEWORK_REASONS)
         if unknown:

@@ -24,7 +24,7 @@ from datapipe.stage import Sink, Source, Stage, StageConfig
 __all__ = ["COMMON", "RESERVED", "Draft", "apply_overrides", "draft_head", "draft_stages"]
 
 COMMON = ("use", "from", "where", "resource")  # keys of a stage's mapping that are not options of the stage
-RESERVED = frozenset({*Head.model_fields, "stages", "audit", "gates", "recipe", "report", *keyword.kwlist})
+RESERVED = frozenset({*Head.model_fields, "stages", "audit", "gates", "recipe", "report", "logs", *keyword.kwlist})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

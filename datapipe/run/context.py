@@ -11,6 +11,7 @@ from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.local import Engine
 from datapipe.engine.task import BaseShard, Keys, Limits, Parent, Slice
+from datapipe.errors import InputError
 from datapipe.recipe import Node, Recipe
 from datapipe.run.paths import Path, Paths
 from datapipe.run.progress import Progress
@@ -65,11 +66,22 @@ class Context:
     verdicts: dict[str, Verdicts] = field(default_factory=dict)
     records: dict[str, dict[str, Record]] = field(default_factory=dict)  # of the stages that are closed
     leases: list[Lease] = field(default_factory=list)  # of the stages in hand
+    measured: dict[str, int] = field(default_factory=dict)  # documents that each stage measured now
     tasks: int = 0  # how many were carried out
 
     def incoming(self, node: Node) -> list[tuple[Path, Shard]]:
         """The shards that come into a stage, each with the path to it, in order of the corpus."""
-        return [(path, shard) for path in self.paths.to(node.name) for shard in self.shards[path.root_key]]
+        found = [(path, shard) for path in self.paths.to(node.name) for shard in self.shards[path.root_key]]
+        first: dict[str, Path] = {}
+        for path, shard in found:
+            other = first.setdefault(shard.name, path)
+            if other is not path:
+                raise InputError(
+                    f"{other.root.name!r} and {path.root.name!r} both bring shard {shard.name} to {node.name!r}: "
+                    "they have the same `source` and a file of the same name",
+                    remedy=f"give {path.root.name!r} another `source`",
+                )
+        return found
 
     def record(self, path: Path, shard: Shard) -> Record:
         """The record of the last stage of a path on a shard."""
@@ -118,5 +130,7 @@ class Context:
         self.tasks += 1
         written = list(records)
         for record in written:
+            if record != self.state.of(record.stage).get(record.shard):
+                self.measured[record.stage] = self.measured.get(record.stage, 0) + record.work.processed
             self.state.put(record)
         self.progress.advance(written)

@@ -6,6 +6,7 @@ from typing import Any
 
 from datapipe.corpus.fingerprint import fingerprint
 from datapipe.engine.sink import run_sink
+from datapipe.engine.sink import stands as sink_stands
 from datapipe.engine.task import SinkTask
 from datapipe.recipe import Node
 from datapipe.run.context import Context
@@ -22,7 +23,7 @@ def write_out(context: Context, node: Node) -> None:
     for path, shard in context.incoming(node):
         values = sink_values(context, path, columns)
         old = context.state.of(node.name).get(shard.name)
-        stands = old is not None and old.values == values and context.store.exists(old.layer[0].path)
+        stands = old is not None and old.values == values and sink_stands(context.store, old)
         before = context.record(path.before(), shard)
         if old is None or not stands or old.rows_in != before.rows_kept or old.base != before.base:
             base = context.base(path.before(), shard)

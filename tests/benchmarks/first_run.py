@@ -29,7 +29,6 @@ from datapipe.engine.cluster import DaskEngine
 from datapipe.recipe import load_recipe
 from datapipe.registry import Registry
 from datapipe.run.driver import open_run, run_recipe
-from datapipe.text import warm_up
 from tests.benchmarks.pages import build
 
 RECIPE = """
@@ -79,8 +78,8 @@ def time_run(recipe: str, workers: int, folder: Path) -> tuple[float, float, Any
     path.write_text(recipe, encoding="utf-8")
     starting = time.perf_counter()
     loaded = load_recipe(path, Registry())
-    warm_up()
     engine = DaskEngine(workers=workers, run=loaded.run)
+    engine.start()
     try:
         began = time.perf_counter()
         context = run_recipe(open_run(loaded, engine))
