@@ -68,15 +68,15 @@ def _uninterrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _replenished(cluster: LocalCluster, wanted: int) -> Iterator[None]:
+def _replenished(cluster: LocalCluster, wanted: Callable[[], int]) -> Iterator[None]:
     """See to it that workers which die while they start are replaced too; dask itself gives those up."""
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(REPLENISH_SECONDS):
             scheduler: Any = cluster.scheduler
-            if len(scheduler.workers) < wanted:
-                cluster.scale(wanted)
+            if len(scheduler.workers) != wanted():
+                cluster.scale(wanted())
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -142,9 +142,13 @@ class DaskEngine:
                 memory_limit=0,
             )
         self._stack.callback(cluster.close, timeout=10)
-        self._stack.enter_context(_replenished(cluster, self._wanted))
+        self._stack.enter_context(_replenished(cluster, lambda: self._wanted))
         local: Client = self._stack.enter_context(Client(cluster))
         return local
+
+    def resize(self, workers: int) -> None:
+        """Have another number of workers on this machine; those that are too many end, missing ones start."""
+        self._wanted = workers
 
     @property
     def _client(self) -> Client:

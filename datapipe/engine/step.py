@@ -229,7 +229,7 @@ class StepRun:
         unknown = given - set(self.stage.reasons) - set(FRAMEWORK_REASONS)
         if unknown:
             raise StageError(
-                f"stage {self.name!r} gave the undeclared reason {min(unknown)!r}",
+                f"stage {self.name!r} gave the undeclared reason {min(map(str, unknown))!r}",
                 remedy="add it to the stage's `reasons`",
             )
         if len(reasons) != rows:

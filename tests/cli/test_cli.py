@@ -179,7 +179,8 @@ def test_an_unknown_stage_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
     code, _, err = call(capsys, "stages", "filter.lenght")
     assert (code, err) == (
         2,
-        "error: there is no stage 'filter.lenght'; did you mean filter.length or filter.language or filter.gopher?\n",
+        "error: there is no stage 'filter.lenght'; did you mean filter.length or filter.language or filter.gopher?"
+        "; a stage of your own needs --stages DIR\n",
     )
 
 

@@ -50,11 +50,10 @@ def dask(_cluster: DaskEngine) -> Iterator[Callable[[int], DaskEngine]]:
     """The dask engine with so many workers; one cluster serves all tests, because its start takes seconds."""
 
     def of(workers: int) -> DaskEngine:
-        cluster = _cluster._client.cluster
+        _cluster.resize(workers)
         deadline = time.monotonic() + 60
-        while _cluster.workers != workers or len(_cluster._client.nthreads()) != workers:
+        while len(_cluster._client.nthreads()) != workers:
             assert time.monotonic() < deadline, "the cluster does not come to its size"
-            cluster.scale(workers)  # again and again: a worker killed while it starts is given up by its nanny
             time.sleep(0.1)
         return _cluster
 
