@@ -1,6 +1,6 @@
 """What the framework costs beside extraction, how it scales, and what a change of mind costs.
 
-    python -m tests.benchmarks.first_run [--pages 3000] [--rounds 5] [--folder DIR]
+    python -m tests.benchmarks.first_run [--pages 3000] [--rounds 5] [--folder DIR] [--only bare whole]
 
 Needs DATAPIPE_REAL_DATA. In one script, in turn, on the same WARC files and as many processes:
 bare    a loop of `trafilatura.extract` over the pages' bytes, read with fastwarc
@@ -101,18 +101,20 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--processes", type=int, default=2)
     arguments.add_argument("--folder", type=Path, default=None)
+    arguments.add_argument("--only", nargs="+", default=["bare", "whole", "one", "two"])
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="first-run-") as temporary:
         home = Path(temporary)
         pages = given.folder or home / "pages"
         if not pages.exists():
             build(pages, given.pages, given.files)
-        measure(home, pages, given.rounds, given.processes)
+        measure(home, pages, given)
 
 
-def measure(home: Path, pages: Path, rounds: int, processes: int) -> None:
+def measure(home: Path, pages: Path, given: argparse.Namespace) -> None:
     """All comparisons, in turn."""
     times: dict[str, list[float]] = {}
+    processes = given.processes
 
     def whole(name: str, workers: int, shard: str, **change: Any) -> Any:
         run = home / name
@@ -128,48 +130,40 @@ def measure(home: Path, pages: Path, rounds: int, processes: int) -> None:
         times.setdefault("bare", []).append(time_bare(pages, processes))
         print(f"bare: {times['bare'][-1]:.1f} s", flush=True)
 
-    plan: list[Callable[[], Any]] = [
-        loop,
-        lambda: whole("whole", processes, "512MiB"),
-        lambda: whole("one", 1, "8MiB"),
-        lambda: whole("two", 2, "8MiB"),
-    ]
-    for _ in range(rounds):
-        for step in plan:
-            step()
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    print(f"whole / bare = {medians['whole'] / medians['bare']:.3f}")
-    print(f"one / two workers = {medians['one'] / medians['two']:.2f}")
-    print(f"base shards / input = {size(home / 'whole' / 'pages') / size(pages):.2%}")
-    change_of_mind(home, medians["whole"], whole)
-
-
-def change_of_mind(home: Path, first: float, whole: Callable[..., Any]) -> None:
-    """Loosen a threshold of the finished run, and do the same in a second folder that reuses the first."""
-    shutil.copytree(home / "whole", home / "loosened")
-    context = whole("loosened", 2, "512MiB", loose=0.5, again=True)
-    done = {
-        name: sum(record.work.processed for record in records.values()) for name, records in context.records.items()
+    plan: dict[str, Callable[[], Any]] = {
+        "bare": loop,
+        "whole": lambda: whole("whole", processes, "512MiB"),
+        "one": lambda: whole("one", 1, "8MiB"),
+        "two": lambda: whole("two", 2, "8MiB"),
     }
-    reread = {name: sum(record.work.reread for record in records.values()) for name, records in context.records.items()}
-    share = statistics.median([time_again(home, whole) for _ in range(3)]) / first
-    print(f"loosened / first run = {share:.1%}")
-    print(f"measured: {done}; read again: {reread}")
+    for _ in range(given.rounds):
+        for name in given.only:
+            plan[name]()
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    if {"bare", "whole"} <= medians.keys():
+        print(f"whole / bare = {medians['whole'] / medians['bare']:.3f}")
+    if {"one", "two"} <= medians.keys():
+        print(f"one / two workers = {medians['one'] / medians['two']:.2f}")
+    if "whole" in medians:
+        print(f"base shards / input = {size(home / 'whole' / 'pages') / size(pages):.2%}")
+        change_of_mind(home, times, whole)
+
+
+def change_of_mind(home: Path, times: dict[str, list[float]], whole: Callable[..., Any]) -> None:
+    """Loosen a threshold of the finished run, and do the same in a second folder that reuses the first."""
+    for _ in range(3):
+        shutil.rmtree(home / "loosened", ignore_errors=True)
+        shutil.copytree(home / "whole", home / "loosened")
+        context = whole("loosened", 2, "512MiB", loose=0.5, again=True)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    print(f"loosened / first run = {medians['loosened'] / medians['whole']:.1%}")
+    records = {name: records.values() for name, records in context.records.items()}
+    reread = {name: sum(record.work.reread for record in values) for name, values in records.items()}
+    print(f"measured: {context.measured}; documents whose HTML was read again: {reread}")
     whole("fresh", 2, "512MiB", loose=0.5)
-    other = whole("variant", 2, "512MiB", loose=0.5, reuse=f"[{home / 'whole'}]")
-    print(f"variant reusing the first: {size(home / 'variant') / size(home / 'whole'):.2%} of its disk")
     print(f"same bytes as a fresh run: {same_bytes(home / 'loosened', home / 'fresh')}")
-    del other, first
-
-
-def time_again(home: Path, whole: Callable[..., Any]) -> float:
-    """Seconds of the change of mind on a fresh copy of the finished run."""
-    shutil.rmtree(home / "loosened", ignore_errors=True)
-    shutil.copytree(home / "whole", home / "loosened")
-    began = time.perf_counter()
-    context = whole("loosened", 2, "512MiB", loose=0.5, again=True)
-    del context
-    return time.perf_counter() - began
+    whole("variant", 2, "512MiB", loose=0.5, reuse=f"[{home / 'whole'}]")
+    print(f"variant reusing the first: {size(home / 'variant') / size(home / 'whole'):.2%} of its disk")
 
 
 def same_bytes(one: Path, other: Path) -> bool:
