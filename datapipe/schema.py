@@ -53,8 +53,8 @@ COLUMNS: dict[str, pa.DataType] = {
 CONTENT = frozenset({"html", "text", "messages", "tokens"})
 
 # What a file for others holds when nobody says otherwise, in this order: all that means something outside a run.
-_WITHIN = frozenset({"html", "file", "record", "cursor", "bytes", "parent_row"})
-_FIRST = ("id", "url", "text", "title", "date", "language", "source")
+_WITHIN = frozenset({"html", "record", "cursor", "bytes", "parent_row"})
+_FIRST = ("id", "url", "text", "title", "date", "language", "source", "file")
 EXPORTED = tuple(name for name in dict.fromkeys((*_FIRST, *COLUMNS)) if name not in _WITHIN)
 
 # Reasons that the framework itself gives; every stage may meet them.

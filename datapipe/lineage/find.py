@@ -1,4 +1,4 @@
-"""Finds documents of a run by id or URL. Reads the ids and URLs of the base shards, nothing else."""
+"""Finds documents of a run by id, URL or, without one, file. Reads those columns of the base shards, nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from datapipe.run.context import Context, Shard
 from datapipe.run.paths import Path
 from datapipe.run.reopen import roots
 
-__all__ = ["Place", "find", "nearest"]
+__all__ = ["Place", "find", "names_of", "nearest"]
 
 SLICE_ROWS = 65_536
 BEGINNING = 6  # characters of an id that are taken for an abbreviation
@@ -24,7 +24,7 @@ BEGINNING = 6  # characters of an id that are taken for an abbreviation
 
 @dataclass(frozen=True)
 class Place:
-    """One document: its id, where it stands, and how its documents began."""
+    """One document: its id, where it stands, and its URL (or, without one, its file and place in it)."""
 
     root: Path
     shard: Shard
@@ -34,7 +34,7 @@ class Place:
 
 
 def find(context: Context, key: str) -> list[Place]:
-    """The documents with this id or URL, in order of the corpus; several may share a URL."""
+    """The documents with this id, URL or file, in order of the corpus; several may share a URL."""
     return list(_matching(context, lambda values: pc.equal(values, pa.scalar(key)), most=None))
 
 
@@ -61,13 +61,19 @@ def _matching(context: Context, test: Any, most: int | None) -> Iterator[Place]:
 
 def _in_shard(context: Context, root: Path, shard: Shard, test: Any) -> Iterator[Place]:
     file = TableFile(context.store, shard.record.layer[0])
-    has_url = "url" in file.columns
     for start in range(0, file.part.rows, SLICE_ROWS):
         at = np.arange(start, min(start + SLICE_ROWS, file.part.rows))
-        ids = file.take("id", at)
-        hit = test(ids)
-        urls: Any = file.take("url", at) if has_url else pa.nulls(len(at), pa.string())
-        if has_url:
-            hit = pc.or_(hit, pc.fill_null(test(urls), False))
+        ids, names = file.take("id", at), names_of(file, at)
+        hit = pc.or_(test(ids), pc.fill_null(test(names), pa.scalar(value=False)))
         for row in np.flatnonzero(hit.to_numpy(zero_copy_only=False)).tolist():
-            yield Place(root, shard, start + row, ids[row].as_py(), urls[row].as_py())
+            yield Place(root, shard, start + row, ids[row].as_py(), names[row].as_py())
+
+
+def names_of(file: TableFile, at: Any) -> Any:
+    """The URL of each document, or else its file, with its place in it where it is not the first: `a.jsonl#120`."""
+    urls: Any = file.take("url", at) if "url" in file.columns else pa.nulls(len(at), pa.string())
+    if urls.null_count == 0:
+        return urls
+    files, records = file.take("file", at), file.take("record", at)
+    places = pc.binary_join_element_wise(files, records.cast(pa.string()), "#")
+    return pc.coalesce(urls, pc.if_else(pc.equal(records, pa.scalar(0)), files, places))

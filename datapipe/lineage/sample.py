@@ -18,7 +18,7 @@ import xxhash
 
 from datapipe.corpus.layer import TableFile
 from datapipe.errors import InputError
-from datapipe.lineage.find import Place
+from datapipe.lineage.find import Place, names_of
 from datapipe.lineage.story import Measure, measures_of
 from datapipe.recipe import Node
 from datapipe.recipe.wording import did_you_mean
@@ -104,15 +104,16 @@ def _candidates(context: Context, node: Node, reason: str | None, seed: int) -> 
 def _sampled(context: Context, path: Path, place: Place, reason: str | None) -> Sampled:
     columns = open_columns(context, path, with_input(place.shard))
     row = np.array([place.row], np.uint32)
-    owners = {name: holders for name, holders in path.owners.items() if name in {"url", "title", "text"}}
-    for name in {"url", "title", "text"} & set(added(path.last)):
+    owners = {name: holders for name, holders in path.owners.items() if name in {"title", "text"}}
+    for name in {"title", "text"} & set(added(path.last)):
         owners[name] = (path.last.name, *(each for each in owners.get(name, ()) if each != path.last.name))
     values: dict[str, Any] = {}
-    for name in ("url", "title", "text"):
+    for name in ("title", "text"):
         try:
             values[name] = columns.get(name, row, owners.get(name, ()))[0].as_py()
         except InputError:  # it is read from the input, which is not at hand
             values[name] = None
     measures = () if isinstance(path.last.stage, Source | Expand) else measures_of(columns, path.last, row)
-    found = Place(place.root, place.shard, place.row, place.id, values["url"])
+    name = names_of(TableFile(context.store, place.shard.record.layer[0]), row.astype(np.int64))[0].as_py()
+    found = Place(place.root, place.shard, place.row, place.id, name)
     return Sampled(found, path.last.name, reason, values["title"], values["text"], measures)
