@@ -25,7 +25,6 @@ __all__ = ["Lease", "held", "holder"]
 
 RENEW_SECONDS = 5.0
 SILENT_SECONDS = 60.0
-TRIES = 3  # at a lease whose holder is dead, among drivers that start together
 
 
 class Lease:
@@ -53,47 +52,11 @@ class Lease:
 
     def claim(self) -> None:
         """Take the lease; raises LeaseHeld if somebody alive holds it."""
-        for _ in range(TRIES):
-            if self._create():
-                return
+        with self.store.turn(f"{self.stage}/.lease.lock"):
             _refuse_if_held(self.store, self.stage)
-            self._set_aside()
-        _refuse_if_held(self.store, self.stage)
-        raise LeaseHeld(
-            f"stage {self.stage!r} of {self.store.url} is being taken by another driver", remedy="run again"
-        )
-
-    def _create(self) -> bool:
-        """Write the lease if there is none: whole or not at all, and by one of several at the same moment."""
-        if not self.store.local:
-            if self.store.exists(self.name):
-                return False
             self.renew()
-            return self.ours()
-        draft = f"{self.name}.{self.token}"
-        self.store.write(draft, self._text())
-        try:
-            os.link(self.store.path(draft), self.store.path(self.name))
-        except FileExistsError:
-            return False
-        finally:
-            self.store.remove(draft)
-        return True
-
-    def _set_aside(self) -> None:
-        """Take a dead holder's lease out of the way; of several drivers at the same moment one does."""
-        if not self.store.local:
-            self.store.remove(self.name)
-            return
-        aside = f"{self.name}.{self.token}"
-        try:
-            os.rename(self.store.path(self.name), self.store.path(aside))
-        except FileNotFoundError:
-            return
-        if _who(self.store, aside) is not None:  # another driver was faster, and its lease is the one we took
-            with contextlib.suppress(FileExistsError):
-                os.link(self.store.path(aside), self.store.path(self.name))
-        self.store.remove(aside)
+        if not self.ours():  # where drivers cannot take turns, the last of them has it
+            _refuse_if_held(self.store, self.stage)
 
     def renew(self) -> None:
         """Say that we are alive."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import posixpath
 import uuid
@@ -124,6 +125,19 @@ class Store:
             target.close()
         with contextlib.suppress(OSError):
             os.remove(temporary)
+
+    @contextlib.contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Those who come at the same moment enter one after the other, on a local disk; elsewhere all at once."""
+        if not self.local:
+            yield
+            return
+        with self._explained("write", name):
+            self.fs.makedirs(posixpath.dirname(self.path(name)), exist_ok=True)
+            lock = open(self.path(name), "wb")  # noqa: SIM115 - closed below; what its holder raises is not explained here
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, or the process ends
+            yield
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder; nothing happens where there is none."""

@@ -61,7 +61,8 @@ def _process(loaded: tuple[Call, Path | None], order: dict[str, Any], data: byte
     try:
         out = call.stage.process(batch, call.settings, resource)
     except (ImportError, NameError, NotImplementedError) as error:  # no input is to blame for these
-        return {"broken": f"{type(error).__name__}: {error}"}, b""
+        text = next(iter(str(error).splitlines()), "")
+        return {"broken": f"{type(error).__name__}: {text}"}, b""
     except Exception as error:  # noqa: BLE001 - any failure on bad input sets the row aside; its text may be private
         return {"failed": type(error).__name__}, b""
     sink = pa.BufferOutputStream()

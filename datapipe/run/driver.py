@@ -71,6 +71,9 @@ def _write_recipe(context: Context) -> None:
 
 def _run_line(context: Context, line: Line) -> None:
     everything = [*line.nodes, *([line.emits] if line.emits else [])]
+    for node in everything:
+        context.state.of(node.name)  # as it stands before this line runs
+        context.state.of(exchange(node))
     _list_roots(context, everything)
     for node in everything:
         if node.name not in context.paths.resources:

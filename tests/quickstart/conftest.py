@@ -21,4 +21,5 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "datapipe", "run", "configs/quickstart.yaml"]
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+    (home / "printed.txt").write_text(done.stdout, encoding="utf-8")
     return home / "runs" / "quickstart"

@@ -6,7 +6,7 @@ The second round numbers its rows as they come, so it is right only if they come
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ def count(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch) ->
 def number(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch) -> Iterator[pa.RecordBatch]:
     """The place of each document, in the order in which the rows come."""
     for group in _by_key(stream):
+        if any(one["id"] > other["id"] for one, other in pairwise(group)):
+            raise ValueError("the rows of a key do not come in order of id")
         made = [{**row, "place": place} for place, row in enumerate(group)]
         yield pa.RecordBatch.from_pylist([{name: row[name] for name in PLACES.names} for row in made], schema=PLACES)
 
