@@ -7,6 +7,7 @@ kernel ends it when it exceeds them, whether or not its parent still lives.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -22,6 +23,8 @@ from datapipe.engine.guard import HEADER
 from datapipe.engine.task import Call
 
 __all__ = ["main"]
+
+COLLECT_AFTER = (50_000, 20, 100)  # objects made, and collections of the younger kinds
 
 
 def main() -> None:
@@ -50,13 +53,22 @@ def _load(call: Call) -> tuple[dict[str, Any], bytes]:
         _ = call.stage, call.settings
     except Exception as error:  # noqa: BLE001 - reported to the parent, which raises it
         return {"failed": type(error).__name__, "message": str(error)}, b""
+    _collect_less()
     return {}, b""
+
+
+def _collect_less() -> None:
+    """Look for garbage less often, and never among what was just loaded: a tenth of an extractor's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _process(loaded: tuple[Call, Path | None], order: dict[str, Any], data: bytes) -> tuple[dict[str, Any], Any]:
     call, resource = loaded
-    with pa.ipc.open_stream(data) as reader:
-        batch = reader.read_next_batch()
+    view = memoryview(data)
+    schema = pa.ipc.read_schema(pa.py_buffer(view[: order["schema_bytes"]]))
+    batch = pa.ipc.read_record_batch(pa.py_buffer(view[order["schema_bytes"] :]), schema)
     _limit(order)
     try:
         out = call.stage.process(batch, call.settings, resource)

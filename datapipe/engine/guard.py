@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -32,6 +33,7 @@ __all__ = ["Guard", "guarded"]
 
 SLICE_ROWS = 16
 SLICE_SHARE = 0.5  # of the limit of a single row, for a whole slice: a hang is met twice
+PIPE_BYTES = 1 << 20  # of the pipe to the child: fewer turns for a slice of pages than with the usual 64 KiB
 POLL_SECONDS = 0.2
 LOAD_SECONDS = 300.0  # to import a stage and its models
 WALL_FACTOR = 6.0  # wall seconds granted for each CPU second, for a child that waits or a busy machine
@@ -91,12 +93,15 @@ class Guard:
         self, call: Call, resource: str | None, batch: pa.RecordBatch, limits: Limits, *, share: float = 1.0
     ) -> pa.RecordBatch | _Failure:
         child = self._ready(call, resource)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        order = {"do": "process", "cpu_seconds": limits.cpu_seconds * share, "memory_bytes": limits.memory_bytes}
+        schema = batch.schema.serialize()
+        order = {
+            "do": "process",
+            "schema_bytes": schema.size,
+            "cpu_seconds": limits.cpu_seconds * share,
+            "memory_bytes": limits.memory_bytes,
+        }
         patience = limits.cpu_seconds * share * WALL_FACTOR + 5
-        answer = self._exchange(child, order, sink.getvalue(), patience=patience, memory=limits.memory_bytes)
+        answer = self._exchange(child, order, schema, batch.serialize(), patience=patience, memory=limits.memory_bytes)
         if isinstance(answer, _Failure):
             return answer
         header, body = answer
@@ -119,10 +124,13 @@ class Guard:
         if self._child is None:
             command = [sys.executable, "-m", "datapipe.engine.child"]
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own module
+            assert self._child.stdin is not None
+            with contextlib.suppress(OSError):  # a user may have only so many bytes in pipes
+                fcntl.fcntl(self._child.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             self._loaded = None
         if self._loaded != (call, resource):
             order = {"do": "load", "call": asdict(call), "resource": resource}
-            answer = self._exchange(self._child, order, b"", patience=LOAD_SECONDS, memory=None)
+            answer = self._exchange(self._child, order, patience=LOAD_SECONDS, memory=None)
             if isinstance(answer, _Failure) or "failed" in answer[0]:
                 detail = answer.detail if isinstance(answer, _Failure) else answer[0]["message"]
                 raise StageError(
@@ -132,13 +140,14 @@ class Guard:
         return self._child
 
     def _exchange(
-        self, child: subprocess.Popen[bytes], order: dict[str, Any], body: Any, *, patience: float, memory: int | None
+        self, child: subprocess.Popen[bytes], order: dict[str, Any], *body: Any, patience: float, memory: int | None
     ) -> tuple[dict[str, Any], bytes] | _Failure:
         header = json.dumps(order).encode()
         assert child.stdin is not None
         try:
-            child.stdin.write(HEADER.pack(len(header), len(body)) + header)
-            child.stdin.write(body)
+            child.stdin.write(HEADER.pack(len(header), sum(map(len, body))) + header)
+            for part in body:
+                child.stdin.write(part)
             child.stdin.flush()
             reply = self._hear(child, patience, memory)
         except BrokenPipeError:
