@@ -50,12 +50,15 @@ def carry_out(job: Job, began: float) -> int:
         engine.close()
     out = console()
     print_funnel(context, out)
-    seconds = say_seconds(time.perf_counter() - working)
+    loading = context.loading_seconds
+    seconds = say_seconds(time.perf_counter() - working - loading)
     run = shlex.quote(recipe.run)
     done = (
         f"{context.tasks} task{'' if context.tasks == 1 else 's'}" if context.tasks else "all was done already: 0 tasks"
     )
-    out.print(f"{done} in {seconds}; the run is in {recipe.run}")
+    out.print(
+        f"{done} in {seconds} (starting workers and loading stages: {say_seconds(loading)}); the run is in {recipe.run}"
+    )
     out.print(f"Next: datapipe show {run} · datapipe explain {run} URL · datapipe status {run}")
     found = troubles(context)
     for reason, count in found.items():

@@ -24,6 +24,7 @@ import dask
 from distributed import Client, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 
+from datapipe.engine.ready import Need, make_ready
 from datapipe.engine.trail import last_seen
 from datapipe.errors import RunError
 from datapipe.text import warm_up
@@ -162,6 +163,10 @@ class DaskEngine:
         if self._address is None:
             return self._wanted
         return max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+
+    def prepare(self, needs: tuple[Need, ...]) -> None:
+        """Make every worker ready for some stages, all at the same time."""
+        self._client.run(make_ready, needs)
 
     def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:
         """Results as they come."""

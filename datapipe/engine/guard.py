@@ -92,7 +92,7 @@ class Guard:
     def _ask(
         self, call: Call, resource: str | None, batch: pa.RecordBatch, limits: Limits, *, share: float = 1.0
     ) -> pa.RecordBatch | _Failure:
-        child = self._ready(call, resource)
+        child = self.ready(call, resource)
         schema = batch.schema.serialize()
         order = {
             "do": "process",
@@ -120,7 +120,8 @@ class Guard:
             )
         return batches[0]
 
-    def _ready(self, call: Call, resource: str | None) -> subprocess.Popen[bytes]:
+    def ready(self, call: Call, resource: str | None) -> subprocess.Popen[bytes]:
+        """The child, with a stage loaded."""
         if self._child is None:
             command = [sys.executable, "-m", "datapipe.engine.child"]
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own module

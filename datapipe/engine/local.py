@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
+from datapipe.engine.ready import Need, make_ready
+
 __all__ = ["Engine", "LocalEngine"]
 
 T = TypeVar("T")
@@ -20,6 +22,9 @@ class Engine(Protocol):
     def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:
         """Results as they come, in any order. The first error ends it, once running tasks have ended."""
 
+    def prepare(self, needs: tuple[Need, ...]) -> None:
+        """Make every worker ready for some stages."""
+
     def close(self) -> None:
         """End the workers."""
 
@@ -32,6 +37,10 @@ class LocalEngine:
     def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:
         """Results in order."""
         return map(function, tasks)
+
+    def prepare(self, needs: tuple[Need, ...]) -> None:
+        """Make this process ready."""
+        make_ready(needs)
 
     def close(self) -> None:
         """Nothing to end."""

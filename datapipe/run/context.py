@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from datapipe.corpus.lease import Lease
 from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.local import Engine
+from datapipe.engine.ready import Need
 from datapipe.engine.task import BaseShard, Keys, Limits, Parent, Slice
 from datapipe.errors import InputError
 from datapipe.recipe import Node, Recipe
@@ -67,6 +69,8 @@ class Context:
     records: dict[str, dict[str, Record]] = field(default_factory=dict)  # of the stages that are closed
     leases: list[Lease] = field(default_factory=list)  # of the stages in hand
     measured: dict[str, int] = field(default_factory=dict)  # documents that each stage measured now
+    loaded: set[str] = field(default_factory=set)  # stages that the workers are ready for
+    loading_seconds: float = 0.0  # what that took
     tasks: int = 0  # how many were carried out
 
     def incoming(self, node: Node) -> list[tuple[Path, Shard]]:
@@ -118,10 +122,20 @@ class Context:
         """Run `count` tasks that return records, and note them as they come."""
         if not count:
             return
+        self.ready(names)
         self.progress.begin(names, count)
         for records in self.engine.map(function, tasks):
             self.note(records)
         self.progress.end(names)
+
+    def ready(self, names: tuple[str, ...]) -> None:
+        """Make the workers ready for some stages; the seconds are start-up, and counted apart."""
+        nodes = [self.recipe.nodes[name] for name in names if name not in self.loaded]
+        if nodes:
+            began = time.perf_counter()
+            self.engine.prepare(tuple(Need(self.paths.call(node), self.resource(node)) for node in nodes))
+            self.loading_seconds += time.perf_counter() - began
+            self.loaded.update(names)
 
     def note(self, records: Iterable[Record]) -> None:
         """Take in what a task has done; raises LeaseHeld if another driver has taken over meanwhile."""

@@ -36,6 +36,7 @@ def read_source(context: Context, line: Line) -> None:
     tasks = [_task(context, node, unread, steps) for unread in stock.unread]
     names = tuple(each.name for each in (line.nodes if together else line.nodes[:1]))
     if tasks:
+        context.ready(names)
         context.progress.begin(names, len(tasks))
         for shards in _results(context, tasks, stock, getattr(node.config, "limit", None)):
             for records in shards:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from datapipe.corpus.store import Store
+from datapipe.engine.local import LocalEngine
 from datapipe.engine.source import run_source
 from tests.run.workbench import Done, Workbench, differences, shards_by_file, stages
 
@@ -20,7 +21,7 @@ class Died(BaseException):
     """What ends a worker, as far as its task can tell."""
 
 
-class DiesOnce:
+class DiesOnce(LocalEngine):
     """The reference engine, but each task that reads ends before its first result, and is done again."""
 
     workers = 1
