@@ -165,8 +165,12 @@ class DaskEngine:
         return max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
 
     def prepare(self, needs: tuple[Need, ...]) -> None:
-        """Make every worker ready for some stages, all at the same time."""
-        self._client.run(make_ready, needs)
+        """Make every worker ready for some stages, all at the same time.
+
+        What goes wrong here (a worker that dies, a stage that cannot be loaded) is met again by the first task.
+        """
+        with contextlib.suppress(OSError):
+            self._client.run(make_ready, needs, on_error="ignore")
 
     def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:
         """Results as they come."""
