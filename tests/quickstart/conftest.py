@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("configs", "samples"):
         shutil.copytree(ROOT / name, home / name)
     command = [sys.executable, "-m", "datapipe", "run", "configs/quickstart.yaml"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=300, check=False)
+    wide = {**os.environ, "COLUMNS": "160"}
+    done = subprocess.run(command, cwd=home, env=wide, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     (home / "printed.txt").write_text(done.stdout, encoding="utf-8")
     return home / "runs" / "quickstart"
