@@ -43,7 +43,6 @@ class Columns:
         self._transient: Transient | None = None
         self._parent: Columns | None = None
         self.reread = 0
-        self.bytes_read = 0
 
     # ------------------------------------------------------------------ what the task itself makes
 
@@ -188,7 +187,6 @@ class Columns:
             self._transient = Transient(base.source, base.split, file)
         batch = self._transient.read(rows)
         self.reread += len(rows)
-        self.bytes_read += batch.nbytes
         self.put(self.source, rows, batch)
         return batch.column(column)
 

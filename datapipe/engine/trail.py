@@ -16,7 +16,7 @@ import psutil
 
 from datapipe.corpus.store import Store
 
-__all__ = ["clean", "last_seen", "log", "mark"]
+__all__ = ["last_seen", "log", "mark"]
 
 
 @functools.lru_cache(maxsize=4)
@@ -56,11 +56,3 @@ def last_seen(run: str) -> str:
             where = f"at {seen['stage']}, shard {seen['shard']}, row {seen['row']}"
             gone.append((seen["time"], f"{where}, with {seen['memory_mib']} MiB ({path})"))
     return f"last seen {max(gone)[1]}" if gone else "nothing is known of them"
-
-
-def clean(run: str) -> None:
-    """Remove the files of processes that are gone."""
-    folder = Path(Store(run).path("logs"))
-    for path in folder.glob("worker-*.last") if folder.exists() else ():
-        if not psutil.pid_exists(int(path.stem.split("-")[1])):
-            path.unlink(missing_ok=True)

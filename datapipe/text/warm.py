@@ -2,7 +2,7 @@
 
 Why: numba compiles a kernel at its first call and keeps it in a cache on disk; processes that start together would
 all compile the same. Done once per machine: a mark in the cache says that it is done.
-Costs: about 4 s on two cores with an empty cache (two processes share the kernels), nothing with a full one.
+Costs: some 5 s of CPU time with an empty cache, shared by two processes; nothing with a full one.
 """
 
 import gc
