@@ -6,7 +6,7 @@ other stages; the framework cuts batches, runs the functions anywhere, writes la
 There are six kinds with one verb each: Source reads, Map measures and decides, Expand makes new rows,
 Group compares documents, Plan orders them, Sink writes.
 
-Batches are `pyarrow.RecordBatch` of at most 1,024 rows and 32 MiB (a bigger document is its own batch).
+Batches are `pyarrow.RecordBatch` of at most 1,024 rows and 8 MiB (a bigger document is its own batch).
 `process` must give the same answer however rows are cut into batches.
 Costs nothing at import: declarations and small Arrow helpers.
 """
@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 MAX_BATCH_ROWS = 1024
-MAX_BATCH_BYTES = 32 << 20
+MAX_BATCH_BYTES = 8 << 20  # bigger buffers are handed back to the kernel after each batch, and cleared for the next
 TEXT = ("text",)
 
 

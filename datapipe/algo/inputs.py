@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import xxhash
 
@@ -151,7 +152,7 @@ def digest16(data: bytes | memoryview) -> bytes:
 def batches(
     rows: Iterable[tuple[Any, ...]], schema: pa.Schema, constants: Mapping[str, str | None]
 ) -> Iterator[pa.RecordBatch]:
-    """Rows as batches of at most 1,024 rows and 32 MiB of strings; a bigger row is its own batch.
+    """Rows as batches of at most 1,024 rows and 8 MiB of strings; a bigger row is its own batch.
 
     A row holds its values in the order of `schema` without the columns in `constants`, which come last.
     """
@@ -172,10 +173,21 @@ def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema, constants: Mapping[st
     width = len(schema) - len(constants)
     fields = list(schema)
     arrays: list[Any] = [
-        pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), fields[:width], strict=True)
+        _array(values, field.type) for values, field in zip(zip(*rows, strict=True), fields[:width], strict=True)
     ]
     arrays += [constant(constants[field.name], field.type, len(rows)) for field in fields[width:]]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _array(values: tuple[Any, ...], kind: pa.DataType) -> Any:
+    """A column of Python values. Arrow's own way moves large values again and again while its buffer grows."""
+    if not pa.types.is_large_binary(kind):
+        return pa.array(values, kind)
+    offsets = np.zeros(len(values) + 1, np.int64)
+    np.cumsum([len(value or b"") for value in values], out=offsets[1:])
+    present: Any = pa.array([value is not None for value in values])
+    buffers = [present.buffers()[1], pa.py_buffer(offsets), pa.py_buffer(b"".join(filter(None, values)))]
+    return pa.Array.from_buffers(kind, len(values), buffers)
 
 
 def constant(value: str | None, kind: pa.DataType, rows: int) -> Any:

@@ -7,6 +7,7 @@ kernel ends it when it exceeds them, whether or not its parent still lives.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import math
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from datapipe.engine.guard import HEADER
 from datapipe.engine.task import Call
+from datapipe.schema import COLUMNS
 
 __all__ = ["main"]
 
@@ -41,18 +43,21 @@ def main() -> None:
         data = requests.read(body)
         if order["do"] == "load":
             loaded = Call(**order["call"]), Path(order["resource"]) if order["resource"] else None
-            reply = _load(loaded[0])
+            reply = _load(*loaded)
         else:
             assert loaded is not None
             reply = _process(loaded, order, data)
         _send(replies, *reply)
 
 
-def _load(call: Call) -> tuple[dict[str, Any], bytes]:
+def _load(call: Call, resource: Path | None) -> tuple[dict[str, Any], bytes]:
     try:
-        _ = call.stage, call.settings
+        stage, config = call.stage, call.settings
     except Exception as error:  # noqa: BLE001 - reported to the parent, which raises it
         return {"failed": type(error).__name__, "message": str(error)}, b""
+    with contextlib.suppress(Exception):  # what goes wrong here is met again, and told, by the first slice
+        nothing = {name: pa.nulls(0, COLUMNS.get(name, pa.null())) for name in stage.reads_for(config)}
+        stage.process(pa.RecordBatch.from_pydict(nothing), config, resource)  # loads what it needs at first use
     _collect_less()
     return {}, b""
 

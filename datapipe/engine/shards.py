@@ -2,7 +2,7 @@
 
 Batches pass in memory from stage to stage; each layer is committed by itself, in order, when its shard is
 complete, so running one stage at a time, or after any interruption, gives the same bytes.
-Memory: one batch (1,024 rows and 32 MiB of documents) with what the stages add to it, and one open row
+Memory: one batch (1,024 rows and 8 MiB of documents) with what the stages add to it, and one open row
 group per column.
 """
 

@@ -120,6 +120,7 @@ def extract(data: bytes, content_type: str | None, config: Config) -> Page:
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """Text, charset and length of each page, and its metadata."""
+    _engine(config.engine)  # an import that also a batch without rows makes, when a worker gets ready
     types = batch["content_type"].to_pylist()
     # Buffers, not values: a page is copied once, when it is decoded.
     bodies = (value.as_buffer() for value in batch["html"])

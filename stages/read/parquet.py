@@ -152,7 +152,7 @@ def _documents(batch: pa.RecordBatch, first: int, file: File, config: Config) ->
 
 
 def _bounded(batch: pa.RecordBatch, sizes: np.ndarray[Any, Any]) -> Iterator[pa.RecordBatch]:
-    """Slices of at most 32 MiB of text."""
+    """Slices of at most 8 MiB of text."""
     start, total = 0, 0
     for row, size in enumerate(sizes.tolist()):
         if row > start and total + size > MAX_BATCH_BYTES:

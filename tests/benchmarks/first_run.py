@@ -3,7 +3,7 @@
     python -m tests.benchmarks.first_run [--pages 3000] [--rounds 5] [--folder DIR] [--only bare whole]
 
 Needs DATAPIPE_REAL_DATA. In one script, in turn, on the same WARC files and as many processes:
-bare    a loop of `trafilatura.extract` over the pages' bytes, read with fastwarc
+bare    a loop of `trafilatura.extract` over the pages' bytes, read with fastwarc; processes take file after file
 whole   the whole run: read.warc, extract, filter.language, filter.length, filter.gopher, dedup.exact
 and the whole run with 8 MiB shards on one worker and on two. Then, on the last run: a loosened threshold,
 the same in a second folder that reuses the first, and the size of the base shards. Starting workers and
@@ -44,11 +44,11 @@ stages:
 """
 
 
-def bare(files: list[Path], barrier: Any) -> None:
-    """Extract every page of some files, as a user's own loop would."""
+def bare(files: Any, barrier: Any) -> None:
+    """Extract every page of the files in a queue, as a user's own loop would."""
     trafilatura.extract("<html><body><p>warm</p></body></html>")
     barrier.wait()
-    for path in files:
+    while (path := files.get()) is not None:
         with path.open("rb") as stream:
             for record in ArchiveIterator(stream, record_types=WarcRecordType.response):
                 trafilatura.extract(record.reader.read(), deduplicate=False)
@@ -59,8 +59,10 @@ def time_bare(folder: Path, processes: int) -> float:
     """Seconds from the moment when all processes are ready until all are done."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(processes + 1)
-    files = sorted(folder.glob("*.warc.gz"))
-    workers = [context.Process(target=bare, args=(files[n::processes], barrier)) for n in range(processes)]
+    files = context.SimpleQueue()
+    for path in [*sorted(folder.glob("*.warc.gz")), *[None] * processes]:
+        files.put(path)
+    workers = [context.Process(target=bare, args=(files, barrier)) for _ in range(processes)]
     for worker in workers:
         worker.start()
     barrier.wait()
@@ -98,7 +100,7 @@ def main() -> None:
     """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--pages", type=int, default=3000)
-    arguments.add_argument("--files", type=int, default=16)
+    arguments.add_argument("--files", type=int, default=48)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--processes", type=int, default=2)
     arguments.add_argument("--folder", type=Path, default=None)
