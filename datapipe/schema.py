@@ -36,6 +36,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "source": pa.string(),
     "snapshot": pa.string(),
     "content_type": pa.string(),  # as the server sent it, with its charset parameter
+    "robots": pa.string(),  # what the server said of the page's use: lines `name: value` of its header fields
     "fetched": pa.string(),  # when the page was fetched, ISO 8601
     "html": pa.large_binary(),
     "text": pa.large_string(),
@@ -53,7 +54,7 @@ COLUMNS: dict[str, pa.DataType] = {
 CONTENT = frozenset({"html", "text", "messages", "tokens"})
 
 # What a file for others holds when nobody says otherwise, in this order: all that means something outside a run.
-_WITHIN = frozenset({"html", "record", "cursor", "bytes", "parent_row"})
+_WITHIN = frozenset({"html", "robots", "record", "cursor", "bytes", "parent_row"})
 _FIRST = ("id", "url", "text", "title", "date", "language", "source", "file")
 EXPORTED = tuple(name for name in dict.fromkeys((*_FIRST, *COLUMNS)) if name not in _WITHIN)
 

@@ -178,7 +178,8 @@ class Stage:
     `reads` and `adds` may depend on the config. `adds` holds short names; see `datapipe.schema.qualified`.
     `reasons` maps each reason to what it says of the document. A bool column `judged` in `adds` says
     whether the rule knew what to do with a document; its false rows are counted as `not_judged`.
-    `libraries` are distributions whose versions shape the output, and `datapipe.text` for its Unicode tables.
+    `libraries` are distributions whose versions shape the output, `datapipe.text` for its Unicode tables, and
+    `name=version` for data files that the stage reads (their digest is their version).
     """
 
     kind: ClassVar[str]

@@ -19,11 +19,12 @@ from typing import Any, BinaryIO, Protocol, cast
 import fsspec
 import lz4.frame
 import zstandard
-from zlib_ng import zlib_ng  # half of zlib's time, the same interface
+from zlib_ng import zlib_ng
 
 from datapipe.errors import InputError
 from datapipe.stage import File
 
+_zlib: Any = zlib_ng  # half of zlib's time, the same interface; its type hints lack `copy` and what `error` is
 BLOCK = 256 << 10  # bytes read from the file in one go
 CHUNK = 256 << 10  # bytes decompressed in one go
 _FIRST = 8 << 10  # the first chunk of a member holds at least this much of it, so that it can be recognised
@@ -78,14 +79,14 @@ class _Gzip:
     unused = b""
 
     def __init__(self) -> None:
-        self._inner = zlib_ng.decompressobj(31)
+        self._inner = _zlib.decompressobj(31)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while True:
             before = self._inner.copy()
             try:
                 out = self._inner.decompress(data, CHUNK)
-            except zlib_ng.error:
+            except _zlib.error:
                 yield from _replay(before, data)
                 raise _Broken from None
             yield out
@@ -100,7 +101,7 @@ def _replay(inner: Any, data: bytes) -> Iterator[bytes]:
     for place in range(len(data)):
         try:
             out = inner.decompress(data[place : place + 1])
-        except zlib_ng.error:
+        except _zlib.error:
             return
         if out:
             yield out

@@ -183,11 +183,11 @@ def _array(values: tuple[Any, ...], kind: pa.DataType) -> Any:
     """A column of Python values. Arrow's own way moves large values again and again while its buffer grows."""
     if not pa.types.is_large_binary(kind):
         return pa.array(values, kind)
-    offsets = np.zeros(len(values) + 1, np.int64)
-    np.cumsum([len(value or b"") for value in values], out=offsets[1:])
+    offsets: Any = np.cumsum([0, *(len(value or b"") for value in values)], dtype=np.int64)
     present: Any = pa.array([value is not None for value in values])
     buffers = [present.buffers()[1], pa.py_buffer(offsets), pa.py_buffer(b"".join(filter(None, values)))]
-    return pa.Array.from_buffers(kind, len(values), buffers)
+    whole: Any = pa.Array.from_buffers(kind, len(values), buffers)
+    return whole
 
 
 def constant(value: str | None, kind: pa.DataType, rows: int) -> Any:

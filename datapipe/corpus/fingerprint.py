@@ -37,7 +37,8 @@ def _role(extra: Any) -> str:
 
 def library_versions(stage: Stage, config: StageConfig) -> dict[str, str]:
     """Versions of what shapes the stage's output, by name."""
-    return {name: _version(name) for name in stage.libraries_for(config)}
+    parts = (entry.partition("=") for entry in stage.libraries_for(config))
+    return {name: version or _version(name) for name, _, version in parts}
 
 
 def _version(name: str) -> str:

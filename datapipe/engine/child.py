@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from datapipe.engine.columns import nothing
 from datapipe.engine.guard import HEADER
 from datapipe.engine.task import Call
-from datapipe.schema import COLUMNS
 
 __all__ = ["main"]
 
@@ -56,8 +56,8 @@ def _load(call: Call, resource: Path | None) -> tuple[dict[str, Any], bytes]:
     except Exception as error:  # noqa: BLE001 - reported to the parent, which raises it
         return {"failed": type(error).__name__, "message": str(error)}, b""
     with contextlib.suppress(Exception):  # what goes wrong here is met again, and told, by the first slice
-        nothing = {name: pa.nulls(0, COLUMNS.get(name, pa.null())) for name in stage.reads_for(config)}
-        stage.process(pa.RecordBatch.from_pydict(nothing), config, resource)  # loads what it needs at first use
+        empty = pa.RecordBatch.from_pydict({name: nothing(name, 0) for name in stage.reads_for(config)})
+        stage.process(empty, config, resource)  # loads what it needs at first use
     _collect_less()
     return {}, b""
 

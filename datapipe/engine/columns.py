@@ -24,7 +24,7 @@ from datapipe.schema import COLUMNS, qualified
 from datapipe.stage import Split
 from datapipe.text import carry
 
-__all__ = ["Columns", "Transient", "check_columns"]
+__all__ = ["Columns", "Transient", "check_columns", "nothing"]
 
 SEEK_ROWS = 32  # a gap longer than this is jumped, a shorter one is read through
 
@@ -88,7 +88,7 @@ class Columns:
                 continue
             rest = self.get(column, rows[~found], owners[index + 1 :])
             return _interleave(found, values, rest.cast(values.type))
-        return _nothing(column, len(rows))
+        return nothing(column, len(rows))
 
     def _of_owner(self, owner: str, column: str, rows: Rows) -> tuple[Any, Any]:
         """(mask of the rows it holds or None for all, values of those)."""
@@ -112,7 +112,7 @@ class Columns:
             return held, values.take(pa.array(np.searchsorted(known, rows[held])))
         older = self._stored(owner, column, rows)
         if older is None:
-            return np.zeros(len(rows), np.bool_), _nothing(column, 0)
+            return np.zeros(len(rows), np.bool_), nothing(column, 0)
         inside, values = older
         return (None, values) if inside.all() else (inside, values)
 
@@ -191,7 +191,8 @@ class Columns:
         return batch.column(column)
 
 
-def _nothing(column: str, rows: int) -> Any:
+def nothing(column: str, rows: int) -> Any:
+    """Nulls of a column's type, as far as it is known."""
     kind: Any = COLUMNS.get(column, pa.null())
     return pa.nulls(rows, kind)
 

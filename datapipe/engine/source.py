@@ -2,7 +2,7 @@
 
 Base shards hold where each document is and what is not transient; a shard ends with the document that fills
 it. A task that is done again (its worker died) goes on behind the last shard that is whole with its layers.
-Costs one more read of the input's bytes, for the digest that tells a touched file from a changed one.
+Costs one more read of local input, for the digest that tells a touched file from a changed one.
 """
 
 from __future__ import annotations
@@ -88,9 +88,12 @@ def run_source(task: SourceTask) -> list[list[Record]]:
 
 
 def content_digest(split: Split) -> str:
-    """Digest of the bytes of a split's files, in order of name."""
+    """Digest of a split's files, in order of name: of their bytes, or of the tag that an object store keeps of them."""
     hasher = xxhash.xxh3_128()
     for file in sorted(split.files, key=lambda file: file.name):
+        if "://" in file.path and file.modified:  # fetched once, for their documents
+            hasher.update(f"{file.name}\n{file.size}\n{file.modified}\n".encode())
+            continue
         try:
             with fsspec.open(file.path, "rb") as stream:
                 while chunk := stream.read(CHUNK):
