@@ -149,7 +149,7 @@ def _listed(context: Context, node: Node) -> set[str]:
 
 
 def _own_parts(record: Record) -> list[Part]:
-    return [part for part in (*record.layer, *([record.reasons] if record.reasons else [])) if not part.run]
+    return [part for part in record.parts if not part.run]
 
 
 def _base(part: Part) -> str:

@@ -46,10 +46,10 @@ def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inv
     config: Any = node.config
     stock = Inventory(splits={split.name: split for split in stage.splits(config)})
     known = _by_split(list(state.of(node.name).values()))
-    lent = _by_split(state.lent_by_values(node.name, values))
+    lent = _by_split(list(state.lent_by_values(node.name, values)))
     for name, split in stock.splits.items():
         records = known.get(name, [])
-        current = [record for record in records if record.values == values]
+        current = [record for record in records if record.values == values and state.intact(record)]
         own = _unbroken(current)
         if not _complete(own) and _complete(_unbroken(lent.get(name, []))):
             own = _unbroken(lent[name])

@@ -12,7 +12,7 @@ from typing import Any
 
 from datapipe.corpus.fingerprint import config_by_role, difference
 from datapipe.corpus.lease import holder
-from datapipe.corpus.record import Part, Record
+from datapipe.corpus.record import Record
 from datapipe.recipe import Node, Recipe
 from datapipe.run.context import Context, Shard
 from datapipe.run.expanding import parents_of
@@ -89,7 +89,7 @@ def _state(context: Context, node: Node, sound: set[tuple[str, str, str]]) -> St
         tuple(causes),
         holder(context.store, node.name),
         totals([record for record in stands if record.stage == node.name]),
-        sum(part.bytes for record in stands for part in _parts(record) if not part.run),
+        sum(part.bytes for record in stands for part in record.parts if not part.run),
         sum(record.work.seconds for record in stands),
     )
 
@@ -118,10 +118,6 @@ def _records(context: Context, node: Node) -> list[Record]:
     folders += [exchange(node)] if isinstance(node.stage, Group) else []
     folders += [parents_of(node)] if isinstance(node.stage, Expand) else []
     return [record for folder in folders for record in context.state.of(folder).values()]
-
-
-def _parts(record: Record) -> tuple[Part, ...]:
-    return (*record.layer, *([record.reasons] if record.reasons else []))
 
 
 def _own(context: Context, path: Path, shard: Shard) -> Record | None:
