@@ -215,6 +215,7 @@ class Source(Stage):
     `cursor`, `bytes` (int64, see `datapipe.schema.PLACE`), `file` (string), `reason` (string, null = fine)
     and either `digest` (fixed_size_binary[16] of the payload, from which ids are made) or `id` (string).
     Columns in `transient` are not stored: they are made again by reading from a document's cursor.
+    `seeks`: how files are named (their ends) in which that costs a seek; in others it costs reading all before it.
     """
 
     kind: ClassVar[str] = "Source"
@@ -222,6 +223,11 @@ class Source(Stage):
     splits: Callable[[Any], Iterable[Split]]
     read: Callable[[Split, Any, int], Iterator[pa.RecordBatch]]
     transient: tuple[str, ...] = ()
+    seeks: tuple[str, ...] = ()
+
+    def can_seek(self, split: Split) -> bool:
+        """Whether reading a split from the middle costs no more than a seek."""
+        return all(file.name.endswith(self.seeks) for file in split.files)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,7 +147,9 @@ class StepRun:
         batch = pa.RecordBatch.from_arrays([pa.array(rows), *batch.columns], names=["row", *batch.schema.names])
         assert self.verdicts is not None
         known = self.verdicts.column("row").to_numpy()
-        found = self.verdicts.take(np.flatnonzero(np.isin(known, rows))).combine_chunks().to_batches()
+        first, last = np.searchsorted(known, [rows[0], int(rows[-1]) + 1])
+        near = first + np.flatnonzero(np.isin(known[first:last], rows))
+        found = self.verdicts.take(near).combine_chunks().to_batches()
         none = pa.RecordBatch.from_arrays(
             [pa.array([], f.type) for f in self.verdicts.schema], schema=self.verdicts.schema
         )

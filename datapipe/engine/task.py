@@ -25,6 +25,7 @@ __all__ = [
     "Keys",
     "Limits",
     "Parent",
+    "ResampleTask",
     "ResolveTask",
     "ShardTask",
     "SinkTask",
@@ -143,6 +144,16 @@ class SourceTask:
     limit: int | None
     steps: tuple[Step, ...]
     limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class ResampleTask:
+    """A base shard whose documents are to be sampled anew."""
+
+    run: str
+    source: Call
+    record: Record
+    decision: str
 
 
 @dataclass(frozen=True)

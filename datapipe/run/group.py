@@ -8,7 +8,7 @@ import numpy as np
 
 from datapipe.corpus.exchange import BUCKETS, BucketRange, ranges
 from datapipe.corpus.fingerprint import fingerprint
-from datapipe.engine.resolve import finished, run_resolve
+from datapipe.engine.resolve import Resolved, finished, run_resolve
 from datapipe.engine.task import Keys, ResolveTask, Slice
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Verdicts
@@ -66,6 +66,8 @@ def _verdicts(context: Context, node: Node, *, run: bool) -> Verdicts | None:
         if missing:  # else no worker need start
             found.update((result.fingerprint, result) for result in context.engine.map(run_resolve, missing))
         results = [result for task in tasks if (result := found[task.fingerprint])]
+        if missing:
+            _sweep(context, f"{exchange(node)}/round-{number}", {f"{task.keys.name}.json" for task in tasks}, results)
         inputs = tuple(
             Keys(part, buckets, None)
             for result in results
@@ -73,6 +75,14 @@ def _verdicts(context: Context, node: Node, *, run: bool) -> Verdicts | None:
         )
     numbers = {shard.name: number for number, (_, shard) in enumerate(incoming)}
     return Verdicts(inputs, rests_on, numbers)
+
+
+def _sweep(context: Context, folder: str, named: set[str], results: list[Resolved]) -> None:
+    """Remove the files of a round that its ranges of keys do not have today."""
+    named |= {part.path.rpartition("/")[2] for result in results for part in result.parts}
+    for name in context.store.names(folder):
+        if name not in named and not name.startswith("."):
+            context.store.remove(f"{folder}/{name}")
 
 
 def _within(inputs: tuple[Keys, ...], cut: BucketRange) -> tuple[tuple[Slice, int | None], ...]:

@@ -41,7 +41,7 @@ __all__ = ["Surplus", "prune", "surplus"]
 
 Positions: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
-SHARD_FILE = re.compile(r"([0-9a-f]{10}-\d{4,})\.")
+SHARD_FILE = re.compile(r"([0-9a-f]{16}-\d{4,})\.")
 MARKS = ("stage.json", FOLDED, "resource.json", "lease.json")
 IDLE_SECONDS = 60.0  # a temporary file that nobody has written to for so long belongs to a process that is gone
 

@@ -145,8 +145,7 @@ def _stale(context: Context, path: Path, shard: Shard, record: Record) -> Iterat
 
 def _values(context: Context, path: Path) -> str:
     if isinstance(path.last.stage, Sink):
-        columns = path.last.stage.select(tuple(path.owners), path.last.config)
-        return sink_values(context, path, columns)
+        return sink_values(context, path)
     return context.values(path)
 
 

@@ -98,4 +98,5 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("html",),
+    seeks=_SUFFIXES,
 )

@@ -128,4 +128,5 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("text",),
+    seeks=("jsonl", "ndjson"),
 )

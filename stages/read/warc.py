@@ -141,4 +141,5 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("html",),
+    seeks=_SUFFIXES,
 )
