@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pydantic import ValidationError
 
+from datapipe.algo.where import Where, WhereError, parse_syntax, parse_where
 from datapipe.errors import DatapipeError
 from datapipe.recipe.document import Document
 from datapipe.recipe.draft import Draft
 from datapipe.recipe.model import Columns
-from datapipe.recipe.where import Where, WhereError, parse_syntax, parse_where
 from datapipe.recipe.wording import did_you_mean
 from datapipe.registry import Registry
 from datapipe.schema import COLUMNS, PLACE, qualified
