@@ -160,7 +160,8 @@ def _skipped(path: Path, have: set[str]) -> str:
         return {"Sink": "writes files", "Group": "compares documents"}.get(node.stage.kind, "works on many documents")
     if node.stage.prepare is not None:
         return "needs something prepared first"
-    lacking = [name for name in node.stage.reads_for(node.config) if name in CONTENT and name not in have]
+    needed = [name for name in node.stage.reads_for(node.config) if name not in node.stage.optional]
+    lacking = [name for name in needed if name in CONTENT and name not in have]
     return f"reads {', '.join(lacking)}, which this document does not have" if lacking else ""
 
 

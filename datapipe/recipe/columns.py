@@ -109,6 +109,8 @@ class Follower:
 
     def _check_column(self, draft: Draft, column: str, before: Columns, parents: Sequence[Columns]) -> None:
         path = ("stages", draft.name)
+        if draft.stage is not None and column in draft.stage.optional:
+            return
         if column not in before.types:
             message = f"`{draft.use}` reads column `{column}`, which no stage above gives"
             self.document.problem(path, message, self._who_gives(column, before))
