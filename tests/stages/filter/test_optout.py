@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -194,22 +194,21 @@ def test_a_changed_list_changes_the_fingerprint_and_a_moved_one_does_not(tmp_pat
 
 
 PIECES = st.sampled_from(
-    [
-        *("<meta ", "name=", '"robots"', "content=", "'noai'", ">"),
-        *("<!--", "-->", "<script>", "</script>", '"', "'", "<"),
-    ]
+    ["<meta ", "name=", '"robots"', "content=", "'noai'", ">", "<!--", "-->", "<script>", "</script>", '"', "'"]
 )
 PAGES = st.one_of(st.lists(PIECES, max_size=30).map("".join).map(str.encode), st.binary(max_size=200))
 
 
+@settings(max_examples=200)
 @given(PAGES)
 def test_no_page_breaks_it_and_a_comment_silences_any(page: bytes) -> None:
     assert said_in_head(page, EVERYBODY) <= {"noai"}
-    silent = page.replace(b"--", b"")
-    assert said_in_head(b"<!--" + silent, EVERYBODY) == set()
-    assert said_in_head(b"<!--" + silent + b"-->" + NOAI, EVERYBODY) == {"noai"}
+    silent = page.replace(b"-", b"")
+    assert said_in_head(b"<!-- " + silent, EVERYBODY) == set()
+    assert said_in_head(b"<!-- " + silent + b"-->" + NOAI, EVERYBODY) == {"noai"}
 
 
+@settings(max_examples=25)
 @given(st.lists(PAGES, min_size=1, max_size=12), st.integers(0, 12))
 def test_the_verdict_does_not_depend_on_how_rows_are_cut(made: Path, pages: list[bytes], cut: int) -> None:
     rows = batch(*((page, None, None) for page in pages))

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datapipe.errors import InputError
@@ -287,6 +287,7 @@ HOSTS = st.lists(LABELS, min_size=1, max_size=3).map(lambda labels: ".".join((*l
 ADDRESSES = st.builds("http://{}/{}".format, HOSTS, st.lists(LABELS, max_size=3).map("/".join))
 
 
+@settings(max_examples=15)
 @given(urls=st.lists(ADDRESSES, min_size=1, max_size=8))
 def test_an_allow_list_wins_over_everything(
     urls: list[str], everything: tuple[Config, Path], tmp_path_factory: pytest.TempPathFactory
@@ -298,6 +299,7 @@ def test_an_allow_list_wins_over_everything(
     assert reasons(measured(list(urls), config, built(config, folder / "made")), config) == [None] * len(urls)
 
 
+@settings(max_examples=40)
 @given(urls=st.lists(st.one_of(st.none(), st.text(max_size=20), ADDRESSES), max_size=12), cut=st.integers(0, 12))
 def test_the_verdict_does_not_depend_on_how_rows_are_cut(
     urls: list[str | None], cut: int, everything: tuple[Config, Path]
