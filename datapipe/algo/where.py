@@ -8,7 +8,7 @@ rows without words, and `not` turns each around.
 `metadata.author.name` or `metadata['a-b'].c` one of nested objects. What it is compared with says its type: a number, a
 text or a bool of JSON; a value of another type is missing. Numbers of JSON compare as 64-bit floats.
 The text is parsed by Python's own parser and then read node by node; nothing is ever evaluated as Python.
-Costs a few Arrow kernels a batch; with fields of `metadata` also one microsecond or so a document to parse it.
+Costs a few Arrow kernels a batch; with fields of `metadata` also a microsecond a document of 110 bytes, to parse it.
 """
 
 from __future__ import annotations

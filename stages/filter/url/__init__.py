@@ -7,7 +7,7 @@ Why: adult, gambling and spam sites are cheaper to drop by name, before anything
 Lists come as files, one entry a line (see `datapipe.algo.lists` for what an entry names), or as folders of categories
 in the form of the UT1 lists; `words.yaml` is a small list of ours. A list that changes is read again; one that moves is
 not. URLs without a host, and documents without URL, pass and count as `not_judged`.
-Costs: 16 microseconds a URL with a list of a million domains, 14 with ten (tests/benchmarks/urls.py); reading a million
+Costs: 17 microseconds a URL with a list of a million domains, 15 with ten (tests/benchmarks/urls.py); reading a million
 takes 2 seconds, once a run, and a process maps 10 bytes for each.
 Source: Penedo et al. 2023 (RefinedWeb), G.1; Penedo et al. 2024 (FineWeb), which counts soft words the same way.
 """
