@@ -180,6 +180,7 @@ class Stage:
     whether the rule knew what to do with a document; its false rows are counted as `not_judged`.
     `libraries` are distributions whose versions shape the output, `datapipe.text` for its Unicode tables, and
     `name=version` for data files that the stage reads (their digest is their version).
+    `optional` names those of its `reads` that no stage above need give: where none does they come as nulls.
     """
 
     kind: ClassVar[str]
@@ -188,6 +189,7 @@ class Stage:
     version: int
     config: type[StageConfig]
     reads: Reads = ()
+    optional: tuple[str, ...] = ()
     adds: Adds = pa.schema([])
     reasons: dict[str, str] = field(default_factory=dict)
     libraries: Libraries = ()

@@ -118,9 +118,11 @@ def _example(stage: Stage) -> StageConfig | None:
 
 
 def _reads(stage: Stage, config: StageConfig | None) -> str:
-    if callable(stage.reads):
-        return f"{', '.join(stage.reads(config))} (by default)" if config else "what its options say"
-    return ", ".join(stage.reads) or "·"
+    if callable(stage.reads) and config is None:
+        return "what its options say"
+    reads = stage.reads(config) if callable(stage.reads) else stage.reads
+    text = ", ".join(f"{name} (if there)" if name in stage.optional else name for name in reads) or "·"
+    return f"{text} (by default)" if callable(stage.reads) else text
 
 
 def _adds(stage: Stage, config: StageConfig | None) -> str:

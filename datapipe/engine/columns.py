@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from datapipe.algo.where import Where
 from datapipe.corpus.ids import document_ids
 from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.task import BaseShard, Call
 from datapipe.errors import InputError, StageError
-from datapipe.recipe.where import Where
 from datapipe.schema import COLUMNS, qualified
 from datapipe.stage import Split
 from datapipe.text import carry

@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from datapipe.algo.where import Where
 from datapipe.corpus.exchange import BucketRange
 from datapipe.corpus.record import Part, Record
-from datapipe.recipe.where import Where
 from datapipe.registry import Registry
 from datapipe.stage import Split, Stage, StageConfig
 

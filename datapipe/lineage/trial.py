@@ -1,13 +1,14 @@
 """One document through the Maps of a recipe, in this process, by the very code of a run; no run folder is touched.
 
-Stages that compare, order or write documents, and those that need something prepared first, are skipped.
-Costs importing the stages; a guarded stage starts its child process.
+Stages that compare, order or write documents, and those that prepare something from the whole corpus, are skipped.
+Costs importing the stages, and what they prepare without documents; a guarded stage starts its child process.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -158,9 +159,12 @@ def _skipped(path: Path, have: set[str]) -> str:
     node = path.last
     if not isinstance(node.stage, Map):
         return {"Sink": "writes files", "Group": "compares documents"}.get(node.stage.kind, "works on many documents")
-    if node.stage.prepare is not None:
-        return "needs something prepared first"
-    lacking = [name for name in node.stage.reads_for(node.config) if name in CONTENT and name not in have]
+    if node.resource is not None:
+        return "uses what another run prepared"
+    if node.stage.prepare is not None and node.stage.prepare.sketch is not None:
+        return "prepares something from all documents first"
+    needed = [name for name in node.stage.reads_for(node.config) if name not in node.stage.optional]
+    lacking = [name for name in needed if name in CONTENT and name not in have]
     return f"reads {', '.join(lacking)}, which this document does not have" if lacking else ""
 
 
@@ -168,11 +172,17 @@ def _pass(trial: Trial, store: Store, way: tuple[Paths, Path, Columns], window: 
     """One stage on the document; whether it stays."""
     paths, path, columns = way
     node = path.last
-    run = _Run(store, Step(paths.call(node), "", "", path.owners, node.where), columns, shard="try", limits=Limits())
-    try:
-        run.process(window)
-    finally:
-        run.discard()
+    with tempfile.TemporaryDirectory(prefix="datapipe-") as folder:
+        resource = None
+        if node.stage.prepare is not None:
+            node.stage.prepare.build(node.config, File(folder))
+            resource = folder
+        step = Step(paths.call(node), "", "", path.owners, node.where, resource)
+        run = _Run(store, step, columns, shard="try", limits=Limits())
+        try:
+            run.process(window)
+        finally:
+            run.discard()
     reason = run.reason
     before = trial.text
     with contextlib.suppress(DatapipeError):

@@ -27,6 +27,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "read.jsonl": {"source": "lines"},
     "read.parquet": {"source": "tables"},
     "filter.language": {"keep": ["en", "zh"]},
+    "filter.metadata": {"keep": "metadata.number >= 3"},
 }
 
 

@@ -56,6 +56,14 @@ def test_a_where_that_does_not_hold_passes_the_document_by(tmp_path: Path) -> No
     assert trial.chapters[-1].outcome == "passed"
 
 
+def test_lists_that_need_no_documents_are_prepared(tmp_path: Path) -> None:
+    (tmp_path / "blocked.txt").write_text("bad.example\n", encoding="utf-8")
+    made = {"docs": stages()["docs"], "sites": {"use": "filter.url", "domains": [str(tmp_path / "blocked.txt")]}}
+    bench = Workbench(tmp_path).fill(files=1, lines=1)
+    trial = try_out(bench.recipe("run", made), Document("https://www.bad.example/", b"one two"), str(TOYS))
+    assert [(each.stage, each.reason) for each in trial.chapters] == [("sites", "blocked_domain")]
+
+
 def test_html_is_told_by_name_type_or_content() -> None:
     assert Document("a.html", b"").is_html
     assert Document("http://x/a", b"", "text/html; charset=utf-8").is_html
