@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from datapipe.algo.http import usage
 from datapipe.corpus.ids import hash_ids
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns
@@ -42,11 +43,12 @@ HTML_MARKS = (b"<!doctype html", b"<html", b"<head", b"<body")
 
 @dataclass(frozen=True)
 class Document:
-    """What is tried: where it comes from, its bytes, and what a server or file name says of their type."""
+    """What is tried: where it comes from, its bytes, and what a server or file name says of their type and use."""
 
     name: str
     data: bytes
     content_type: str = ""
+    robots: str | None = None
 
     @property
     def is_html(self) -> bool:
@@ -88,12 +90,13 @@ def _fetched(url: str) -> Document:
         with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - the same
             data = answer.read(FETCH_BYTES + 1)
             kind = answer.headers.get("Content-Type", "")
+            robots = usage((name.lower().encode(), value.encode()) for name, value in answer.headers.items())
     except (urllib.error.URLError, OSError, ValueError) as error:
         why = getattr(error, "reason", error)
         raise InputError(f"cannot fetch {url}: {why}", remedy="save the page and name the file") from error
     if len(data) > FETCH_BYTES:
         raise InputError(f"{url} is larger than {FETCH_BYTES >> 20} MiB", remedy="save a part of it and name the file")
-    return Document(url, data, kind)
+    return Document(url, data, kind, robots)
 
 
 def try_out(recipe: Recipe, document: Document, stages_dir: str | None = None) -> Trial:
@@ -147,6 +150,7 @@ def _batch(document: Document) -> pa.RecordBatch:
         "url": address,
         "source": "try",
         "content_type": document.content_type or None,
+        "robots": document.robots,
     }
     if document.is_html:
         values["html"] = document.data

@@ -76,11 +76,13 @@ def test_a_file_that_is_not_there_is_one_line() -> None:
         read_document("/nowhere/page.html")
 
 
-def test_a_page_is_fetched_with_its_content_type() -> None:
+def test_a_page_is_fetched_with_its_content_type_and_what_is_said_of_its_use() -> None:
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("X-Robots-Tag", "noindex")
+            self.send_header("TDM-Reservation", "1")
             self.end_headers()
             self.wfile.write(b"<p>hello")
 
@@ -91,6 +93,7 @@ def test_a_page_is_fetched_with_its_content_type() -> None:
         threading.Thread(target=server.handle_request, daemon=True).start()
         page = read_document(f"http://127.0.0.1:{server.server_port}/a")
     assert (page.data, page.is_html) == (b"<p>hello", True)
+    assert page.robots == "x-robots-tag: noindex\ntdm-reservation: 1"
 
 
 def test_an_address_that_does_not_answer_is_one_line() -> None:
