@@ -44,6 +44,8 @@ def print_page(registry: Registry, name: str) -> None:
     libraries = stage.libraries if isinstance(stage.libraries, tuple) else stage.libraries(config) if config else ()
     if libraries:
         out.print(f"shaped by the versions of {', '.join(libraries)}")
+    if stage.languages and config:
+        out.print(f"knows the languages {', '.join(stage.languages(config))}")
     out.print()
     if stage.reasons:
         made = table("reason", "what it says of the document")

@@ -29,7 +29,7 @@ from datapipe.engine.reasons import combined, joined, kept_mask, nobody, tallies
 from datapipe.engine.task import Limits, Step
 from datapipe.engine.trail import log, mark
 from datapipe.errors import StageError
-from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
+from datapipe.schema import FRAMEWORK_REASONS, qualified
 from datapipe.stage import Group, Map
 
 __all__ = ["FAILURE", "StepRun", "Window", "adopted", "layer_schema", "newest"]
@@ -59,7 +59,7 @@ class StepRun:
         self.config = step.call.settings
         self._store, self._columns, self._limits = store, columns, limits
         self._schema = layer_schema(self.stage, self.config, self.name)
-        self._decides = self._decided_columns()
+        self._decides: tuple[str, ...] = self.stage.decides_for(self.config)
         self._layer = PartWriter(store, f"{self.name}/{shard}.parquet", self._schema)
         self._done_rows = 0  # base rows below this are in the new layer already
         self._extends = False  # whether the layer gets new rows
@@ -186,11 +186,6 @@ class StepRun:
                 )
 
     # ------------------------------------------------------------------ decisions
-
-    def _decided_columns(self) -> tuple[str, ...]:
-        if self.stage.decides is not None:
-            return tuple(self.stage.decides)
-        return tuple(name for name in self.stage.adds_for(self.config).names if name not in CONTENT)
 
     def _full_name(self, column: str) -> str:
         return qualified(column, self.name) if column in self.stage.adds_for(self.config).names else column

@@ -202,7 +202,7 @@ def _pass(trial: Trial, store: Store, way: tuple[Paths, Path, Columns], window: 
             outcome="left" if reason else "kept" if measured else "passed",
             reason=reason,
             meaning=_meaning(path, reason, measured=measured),
-            measures=measures_of(columns, node, ROW) if measured else (),
+            measures=measures_of(columns, path, ROW) if measured else (),
             text=(before, after) if before != after else None,
         )
     )

@@ -98,7 +98,7 @@ class Follower:
             yield from reads(config) if callable(reads) else reads
         own = set(stage.adds_for(config).names)
         if isinstance(stage, Map | Group):
-            yield from (column for column in stage.decides or () if column not in own)
+            yield from (column for column in stage.decides_for(config) if column not in own)
         if isinstance(stage, Group):
             yield from stage.applies
         if isinstance(stage, Sink):

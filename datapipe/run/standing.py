@@ -167,7 +167,7 @@ def _redecided(context: Context, node: Node) -> Iterator[str]:
     new = config_by_role(node.config, "decide")
     stored = _about(context, node).get("config", {})
     lines = difference({key: stored.get(key) for key in new}, new) if stored else []
-    yield from lines or ["decided with other settings"]
+    yield from lines or ["decided with other settings or data files"]
 
 
 def _about(context: Context, node: Node) -> dict[str, Any]:
