@@ -160,6 +160,11 @@ def libraries(config: Config) -> tuple[str, ...]:
     return found
 
 
+def languages(config: Config) -> tuple[str, ...]:
+    """Codes that the engine gives; a model of the user's own may give others."""
+    return tuple(sorted(_engine(config.engine).LANGUAGES))
+
+
 def detect(text: bytes, judge: Judge) -> Scores:
     """The likeliest languages of the start of a UTF-8 text and their mean scores; empty without letters to go by."""
     text = text[:LOOKED_AT]
@@ -274,6 +279,7 @@ STAGE = Map(
         MIXED: "too little of it is in its language",
     },
     libraries=libraries,
+    languages=languages,
     process=process,
     decide=decide_reasons,
 )
