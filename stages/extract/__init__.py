@@ -51,7 +51,7 @@ class Config(StageConfig):
     format: Literal["text", "markdown"] = measure(
         "text", "plain text, or Markdown: headings, lists, code and tables (of tables, justext keeps the cells alone)"
     )
-    ftfy: bool = measure(False, "mend text that was once decoded wrongly (â€™ for ’), at 1 to 2 ms a page")
+    ftfy: bool = measure(False, "mend text that was once decoded wrongly (â€™ for ’), at 3 ms a page")
     metadata: Literal["none", "title", "full"] = measure("title", "title alone, or title, author and date")
     min_characters: int | None = decide(1, "characters of text; pages with fewer leave as no_text", ge=1)
 

@@ -1,7 +1,7 @@
 """Blocks of a page to Markdown (CommonMark, and GitHub's tables), for engines that have none of their own.
 
 Text that would read as markup is escaped, and nothing else: prose with a URL or "3 * 4" stays as it is.
-Costs: about a twentieth of the fastest engine's time.
+Costs: 2 ms a page of 11,000 characters, two fifths more than resiliparse by itself.
 Source: https://spec.commonmark.org/0.31.2
 """
 

@@ -60,6 +60,7 @@ class _Reader:
                 self._lists.append(0 if tag == "ol" else None)
             elif self._lists:
                 self._lists.pop()
+                self._starts_item = False  # of an item that was never closed
         elif tag == "li":
             self._starts_item = not closes and bool(self._lists)
             if self._starts_item and (number := self._lists[-1]) is not None:

@@ -12,6 +12,7 @@ from markdown_it.token import Token
 
 from stages.extract import Config, extract
 from stages.extract._markdown import Block, escape, markdown
+from stages.extract._resiliparse import _Reader
 from tests.stages.extract.test_extract import PARAGRAPHS, page
 
 ENGINES = ["trafilatura", "justext", "resiliparse"]
@@ -128,6 +129,16 @@ def test_a_paragraph_reads_as_the_text_it_was(text: str) -> None:
     tokens = READER.parse(markdown([Block("paragraph", lines)]))
     assert [token.type for token in tokens if token.nesting == 1] == ["paragraph_open"] * bool(lines)
     assert contents(tokens) == lines
+
+
+TAGS = [f"<{end}{tag}>" for tag in ("h2", "p", "ul", "ol", "li", "pre") for end in ("", "/")] + ["<br>\n", "\t\t", "\n"]
+
+
+@given(st.lists(st.sampled_from(TAGS) | st.integers(0, 99).map("w{}".format)))
+def test_whatever_is_open_or_never_closed_no_word_is_lost(pieces: list[str]) -> None:
+    markup = " ".join(pieces)
+    found = re.findall(r"w\d+", markdown(_Reader().blocks(markup)))
+    assert found == [piece for piece in pieces if piece.startswith("w")]
 
 
 @given(st.lists(st.text(st.sampled_from("ab *_`<|\\1.-\n"), max_size=12), min_size=1, max_size=4))
