@@ -4,10 +4,11 @@ A page is decoded once (byte order mark, HTTP charset, <meta>, detection) and ha
 string. A page in no charset leaves as `undecodable`, one without content as `no_text`. Plain text (records of WET
 files) passes through decoded. All text is NFC, with line feeds and tabs as its only control characters.
 
-Word-bag F1 on 150 real pages of 7 types, 337 KB each (tests/benchmarks/extract_f1.py): trafilatura .834, its `fast`
-.794, `recall` .807, `precision` .755; justext .691; resiliparse .780. Readers' comments change nothing there.
-Costs, CPU time as a ratio to a bare loop of `trafilatura.extract`, page by page in turn on 120 of them: trafilatura
-.98 (13 pages/s on a busy core), `fast` .67, justext .52, resiliparse .08 (165 pages/s).
+Word-bag F1 on 300 real pages of 7 types, 314 KB each (tests/benchmarks/extract_f1.py): trafilatura .843, its `fast`
+.808; justext .703; resiliparse .789. Readers' comments change little there.
+Costs, CPU time as a ratio to a bare loop of `trafilatura.extract`, in turn on the same pages: trafilatura 1.00
+(15 pages/s on a busy core), `fast` .69, justext .51, resiliparse .09 (168 pages/s), .12 as Markdown, .14 with ftfy.
+Reading the pages from a WARC file and decoding them: 1.5%.
 `metadata: title` takes the page's <title> and costs next to nothing; `full` also looks for author and date and costs
 half of trafilatura's time again. Dates are not held against today's: a page must give the same answer tomorrow.
 Source: trafilatura (Barbaresi 2021), jusText (Pomikalek 2011), resiliparse (Bevendorff et al. 2018).
