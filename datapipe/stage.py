@@ -101,7 +101,7 @@ class SourceConfig(StageConfig):
     limit: int | None = measure(None, "read no more than this many records, in order of file name", gt=0)
     keep: tuple[str, ...] = measure((), "transient columns to store, such as html")
     shard_bytes: Size = measure(512 << 20, "bytes of documents in one shard", gt=0)
-    allow_missing: bool = place(False, "a file that an earlier run read and that is gone is no error")
+    allow_missing: bool = place(False, "a file that is gone since it was read is no error: its documents stay")
 
 
 # ---------------------------------------------------------------------------------------------- the six kinds

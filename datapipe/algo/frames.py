@@ -29,6 +29,7 @@ BLOCK = 256 << 10  # bytes read from the file in one go
 STEP = 64 << 10  # compressed bytes that a decoder is fed in one go, counted from where its member starts
 CHUNK = 256 << 10  # bytes decompressed in one go
 _FIRST = 8 << 10  # the first chunk of a member holds at least this much of it, so that it can be recognised
+_SHORT = 512  # packed bytes that hold the first line of a record
 _PIECE = 1 << 10  # bytes fed to decoders whose output cannot be bounded: zstd makes at most 32 MiB of these
 
 
@@ -266,11 +267,11 @@ class Frames:
         """Offset of the first member behind byte `after` that can be opened and whose content is `known`."""
         base, data = after + 1, b""
         while self.codec:
-            self._file.seek(base)
-            data = self._file.read(BLOCK)
+            data = self._read_at(base, BLOCK)
             at = data.find(self._magic)
             while at >= 0:
-                if known(self._head(base + at)):
+                head = data[at : at + _FIRST] if at + _FIRST <= len(data) else self._read_at(base + at, _FIRST)
+                if known(self._opened(head)):
                     return base + at
                 at = data.find(self._magic, at + 1)
             if len(data) < BLOCK:
@@ -278,13 +279,20 @@ class Frames:
             base += len(data) - len(self._magic) + 1
         return None
 
-    def _head(self, member: int) -> bytes:
-        """The first chunk of what may be a member; empty if it is none."""
-        self._file.seek(member)
-        try:
-            for out in self._decoder().feed(self._file.read(_FIRST if self.codec == "gzip" else BLOCK)):
-                if out:
-                    return out
-        except _Broken:
-            pass
+    def _read_at(self, offset: int, size: int) -> bytes:
+        self._file.seek(offset)
+        return self._file.read(size)
+
+    def _opened(self, head: bytes) -> bytes:
+        """What the first bytes of what may be a member unpack to; empty if it is none.
+
+        Tried twice, in case a member is damaged further on; never byte by byte, for files may be full of such places.
+        """
+        for tried in (head, head[:_SHORT]):
+            try:
+                if self.codec == "gzip":
+                    return bytes(_zlib.decompressobj(31).decompress(tried, CHUNK))
+                return next(filter(None, self._decoder().feed(tried)), b"")
+            except (_Broken, _zlib.error):
+                continue
         return b""

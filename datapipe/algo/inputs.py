@@ -73,7 +73,7 @@ def _matches(pattern: str, suffixes: tuple[str, ...]) -> list[File]:
     elif fs.isdir(path):
         if local and not os.access(path, os.R_OK | os.X_OK):
             raise PermissionError("no right to list this folder")
-        everything = fs.find(path, detail=True)
+        everything = fs.find(path, detail=True, **({"on_error": "raise"} if local else {}))
         found, root = {name: info for name, info in everything.items() if name.endswith(suffixes)}, path
     elif _WILDCARD.search(path):
         found, root = fs.glob(path, detail=True), _fixed_folder(path)
@@ -82,7 +82,7 @@ def _matches(pattern: str, suffixes: tuple[str, ...]) -> list[File]:
     strange = next((name for name in found if not _readable(name)), None)
     if strange is not None:
         raise InputError(f"{strange!r} is no UTF-8 file name", remedy="rename the file")
-    files = [_file(fs, name, info, root) for name, info in found.items() if info["type"] == "file"]
+    files = [_file(fs, name, info, root) for name, info in found.items() if info["type"] == "file" or fs.isfile(name)]
     if not files:
         raise _nothing(pattern, fs, path, suffixes)
     return files

@@ -7,6 +7,7 @@ place is named and read anew, and a new file costs its own reading alone.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,7 @@ def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inv
     stage: Any = node.stage
     config: Any = node.config
     stock = Inventory(splits={split.name: split for split in stage.splits(config)})
+    _apart(node, stock, state)
     known = _by_split(list(state.of(node.name).values()))
     lent = _by_split(list(state.lent_by_values(node.name, values)))
     for name, split in stock.splits.items():
@@ -56,7 +58,7 @@ def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inv
             for record in own:
                 state.adopt(record)
         _sort_in(stock, split, _same_input(split, own, state, progress))
-    _missing(node, stock, known)
+    _missing(node, stock, known, values)
     limit = config.limit
     if limit is not None and sum(record.incoming.documents for record in stock.done.values()) >= limit:
         stock.unread.clear()
@@ -106,7 +108,9 @@ def _same_input(split: Split, own: list[Record], state: State, progress: Progres
         return own
     same_sizes = {(name, size) for name, size, _ in now} == {(name, size) for name, size, _ in before}
     if not same_sizes or content_digest(split) != _seen(own[0]).digest:
-        progress.note(f"{split.name} has changed since it was read: it is read anew")
+        gone = len({name for name, _, _ in before} - {name for name, _, _ in now})
+        without = f", without {gone} of its files, which are gone" if gone else ""
+        progress.note(f"{split.name} has changed since it was read: it is read anew{without}")
         return []
     files = tuple(FileSeen(name=f.name, size=f.size, modified=f.modified) for f in split.files)
     for number, record in enumerate(own):  # else each command would read the bytes again, to find them equal
@@ -115,7 +119,21 @@ def _same_input(split: Split, own: list[Record], state: State, progress: Progres
     return own
 
 
-def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]]) -> None:
+def _apart(node: Node, stock: Inventory, state: State) -> None:
+    """A run that read its own files would grow each time."""
+    if not state.store.local:
+        return
+    run = os.path.realpath(state.store.path())
+    for split in stock.splits.values():
+        for file in split.files:
+            if "://" not in file.path and os.path.realpath(file.path).startswith(f"{run}{os.sep}"):
+                raise InputError(
+                    f"{node.name!r} would read {file.path}, which lies in the run's own folder",
+                    remedy="put the run elsewhere, or name the input by a glob that leaves it out",
+                )
+
+
+def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]], values: str) -> None:
     """Files that an earlier run read and that are gone; those that now stand in another bundle are not."""
     there = {file.name for split in stock.splits.values() for file in split.files}
     seen = {file.name for records in known.values() for record in records for file in _seen(record).files}
@@ -125,10 +143,17 @@ def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]]) -> No
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise InputError(
             f"{gone[0]}{more}, read by an earlier run of {node.name!r}, is gone",
-            remedy=f"bring it back, or set {node.name}.allow_missing=true to keep its documents, "
-            "or start a new run folder",
+            remedy=f"bring it back, or set {node.name}.allow_missing=true to keep its documents (one page of a bundle of "
+            "small files leaves), or start a new run folder",
         )
-    for name in sorted(known.keys() - stock.splits.keys()):
-        records = _unbroken(known[name])
-        if not {file.name for record in records for file in _seen(record).files} & there:
-            stock.done.update({record.shard: record for record in records if record.values == records[0].values})
+    for name, records in sorted(known.items()):
+        lost = {file.name for record in records for file in _seen(record).files} - there
+        everything = {file.name for record in records for file in _seen(record).files}
+        if name in stock.splits or lost != everything:
+            continue  # a bundle of small files, of which others are left: those are read anew
+        if any(record.values != values for record in records):
+            raise InputError(
+                f"{min(lost)} is gone, and {node.name!r} has other settings than when it was read",
+                remedy="bring it back, or go back to those settings",
+            )
+        stock.done.update({record.shard: record for record in _unbroken(records)})

@@ -13,7 +13,7 @@ import pytest
 from tests.quickstart.conftest import ROOT
 from tests.quickstart.corpus import column, fates
 
-STAGES = ["text", "language", "length", "quality", "unique"]
+STAGES = ["asked", "sites", "text", "language", "length", "quality", "unique"]
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def test_built_in_stages_are_named_by_their_path_and_load_under_that_name() -> N
     assert not [name for name in registry.names() if "._" in name or name.startswith("_")]
     assert registry.load("filter.length").name == "filter.length"
     assert registry.origin("filter.length") == "built-in"
-    assert registry.module_file("filter.gopher") == ROOT / "stages/filter/gopher/__init__.py"
+    assert registry.module_file("filter.url") == ROOT / "stages/filter/url/__init__.py"
 
 
 def test_listing_imports_no_stage() -> None:

@@ -11,6 +11,7 @@ numbers set aside for tests, and hosts are reserved names. `samples/answers.json
   Of a `duplicate_of` pair exactly one page survives; the row names the copy as the one that leaves, which is
   so where the first page in file order survives. `contains` must stand in a good page's text, `lacks` must not.
   The languages to keep are en, zh, de, fr, es, ja, ru; pages in others say `language_not_kept`.
+- pages of `kind` unwanted show good articles, but their heads, header fields, hosts or addresses keep them out;
 - facts for later stages: `near_duplicate_of`, `personal_data`, `toxic`, `leaks`, `hostile`, `charset`;
 - one row per conversation: `id`, `file`, `line` (from 1), `form`, `language`, `good`, `broken`, `leaks`;
 - one row per benchmark item: `id`, `leaked_into`.
@@ -28,7 +29,7 @@ from pathlib import Path
 from tests.samples import frames
 from tests.samples.articles import ARTICLE_FILES, LANGUAGES, Article, Item, read_articles, read_items
 from tests.samples.chats import Chat, read_chats
-from tests.samples.planted import CHARSETS, copies, encoded, odd_pages
+from tests.samples.planted import BLOCKED, CHARSETS, OPTED_OUT, copies, encoded, odd_pages, unwanted_pages
 from tests.samples.warc import Page, exchange, file_info
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -42,9 +43,12 @@ def build(folder: Path) -> None:
     items = read_items()
     web = _web_rows(items)
     chats = read_chats(items)
-    for name in ("web", "chats", "benchmark"):
+    for name in ("web", "lists", "chats", "benchmark"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     _write_web(folder, web)
+    for list_name, hosts in (("opted_out", OPTED_OUT), ("blocked_domains", BLOCKED)):
+        about = "# source: written for the samples of datapipe\n# date: 2026-11-01\n"
+        (folder / "lists" / f"{list_name}.txt").write_text(about + "".join(f"{host}\n" for host in hosts), "utf-8")
     chat_rows = _write_chats(folder, chats)
     _write_lines(folder / "benchmark" / "questions.jsonl", [_question(item) for item in items])
     page_rows = [row for _, row in web]
@@ -65,7 +69,7 @@ def _web_rows(items: list[Item]) -> list[tuple[Page, Row]]:
         if row["good"] is False:
             row.pop("contains", None), row.pop("lacks", None)
         pages.append((page, row))
-    pages += odd_pages()
+    pages += [*unwanted_pages({a.slug: a for a in articles}), *odd_pages()]
     size = -(-len(pages) // WEB_FILES)
     return [(p, {"url": p.url, "file": f"web/crawl-{n // size:02}.warc.gz", **row}) for n, (p, row) in enumerate(pages)]
 

@@ -194,6 +194,7 @@ def odd_pages() -> list[tuple[Page, dict[str, object]]]:
         + "The page that you asked for has moved and we do not know where to. " * 9
         + "</p></body></html>"
     )
+    noise = bytes(place * place * 7 % 251 for place in range(6000))
     doomed = [
         "no_text",
         "too_few_words",
@@ -226,7 +227,46 @@ def odd_pages() -> list[tuple[Page, dict[str, object]]]:
             ),
             _odd("http_error", reason="http_error"),
         ),
+        (Page("https://odd.example/noise.html", date, noise), _odd("noise", reason="undecodable")),
+        (
+            Page(
+                "https://odd.example/bomb.html",
+                date,
+                gzip.compress(bytes(4 << 20), 9, mtime=0),
+                headers=("Content-Encoding: gzip",),
+            ),
+            _odd("decompression_bomb", reason="decompression_bomb"),
+        ),
+        (Page("https://odd.example/again.html", date, b"", revisit=True), _odd("revisit", reason="revisit")),
     ]
+
+
+def unwanted_pages(articles: dict[str, Article]) -> list[tuple[Page, dict[str, object]]]:
+    """Good pages whose owners, hosts or addresses say that they are not to be used; they leave before they are read."""
+    made = []
+    for slug, host, reason, head, headers in UNWANTED:
+        article = dataclasses.replace(articles[slug], host=host)
+        page, charset = encoded(article)
+        body = page.body.replace(b"<title>", f"{head}\n<title>".encode(charset))
+        made.append((dataclasses.replace(page, body=body, headers=headers), _odd("unwanted", reason=reason)))
+    return made
+
+
+# Hosts on lists, for `lists/` in the samples.
+OPTED_OUT = ("closed.example.org",)
+BLOCKED = ("lucky-wheel.example",)
+
+# slug of the article it shows, host, reason, what stands in its head, header fields of the response
+UNWANTED: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
+    ("tide-mill", "garden.example.org", "opted_out_by_meta", '<META content="NoAI, max-snippet:20" name=robots>', ()),
+    ("peat-bog", "garden.example.org", "opted_out_by_meta", '<meta name="tdm-reservation" content="1"/>', ()),
+    ("rear-wheel", "sheds.example", "opted_out_by_header", "", ("X-Robots-Tag: noai, noimageai",)),
+    ("ferry-battery", "sheds.example", "opted_out_by_header", "", ("TDM-Reservation: 1",)),
+    ("lentil-soup", "www.closed.example.org", "opted_out_by_list", "", ()),
+    ("stone-bridge", "play.lucky-wheel.example", "blocked_domain", "", ()),
+    ("steel-kettle", "free-porn-videos.example", "blocked_word", "", ()),
+    ("market-hall", "casino-poker.example", "blocked_soft_words", "", ()),
+)
 
 
 def _odd(kind: str, **expected: object) -> dict[str, object]:

@@ -17,6 +17,7 @@ class Page:
     content_type: str = "text/html; charset=utf-8"
     status: str = "200 OK"
     headers: tuple[str, ...] = ()
+    revisit: bool = False  # the crawler had met the same body before, and did not store it again
 
 
 def file_info(name: str) -> bytes:
@@ -37,7 +38,8 @@ def exchange(page: Page, *, with_request: bool, with_metadata: bool) -> bytes:
     if not any(line.lower().startswith("transfer-encoding") for line in page.headers):
         lines.append(f"Content-Length: {len(page.body)}")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode()
-    records.append(_page_member("response", page, "application/http; msgtype=response", head + page.body, page.body))
+    kind = "revisit" if page.revisit else "response"
+    records.append(_page_member(kind, page, "application/http; msgtype=response", head + page.body, page.body))
     if with_metadata:
         fields = f"fetchTimeMs: {len(page.body) % 900 + 40}\r\n"
         records.append(_page_member("metadata", page, "application/warc-fields", fields.encode()))
@@ -52,6 +54,8 @@ def chunked(body: bytes, size: int = 700) -> bytes:
 
 def _page_member(kind: str, page: Page, content_type: str, block: bytes, payload: bytes | None = None) -> bytes:
     fields = [("WARC-Type", kind), ("WARC-Target-URI", page.url), ("Content-Type", content_type)]
+    if page.revisit and kind == "revisit":
+        fields.append(("WARC-Profile", "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"))
     if payload is not None:
         fields.append(("WARC-Payload-Digest", _digest(payload)))
     return _member(fields, block, f"{kind} {page.url}", page.date)
