@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 
 from datapipe.stage import Map, StageConfig, below, decide, first_of, measure
-from datapipe.text import UndecodableText, decode_html
+from datapipe.text import UndecodableText, clean, decode_html
 
 UNDECODABLE = "undecodable"
 NO_TEXT = "no_text"
@@ -34,8 +33,6 @@ NO_TEXT = "no_text"
 CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
 TITLE = re.compile(r"<title\b[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 TITLE_WITHIN = 1 << 17  # characters from the page's start; some pages begin with long scripts
-LINE_BREAKS = re.compile("\r\n?|[\v\f\x1c-\x1e\x85\u2028]|\u2029")
-CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Config(StageConfig):
@@ -89,12 +86,6 @@ def libraries(config: Config) -> tuple[str, ...]:
 def _engine(name: str) -> Any:
     """The module that wraps an engine; the others are never imported."""
     return import_module(f"stages.extract._{name}")
-
-
-def clean(text: str) -> str:
-    """NFC, lines end in a line feed, and no control characters, lone surrogates or spaces around."""
-    text = CONTROLS.sub("", LINE_BREAKS.sub("\n", text)).strip()
-    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
 def title_of(page: str) -> str | None:

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from stages.extract import METADATA, STAGE, Config, clean, title_of
+from datapipe.text import clean
+from stages.extract import METADATA, STAGE, Config, title_of
 from tests.benchmarks.extract_f1 import f1
 
 ENGINES = ["trafilatura", "justext", "resiliparse"]
