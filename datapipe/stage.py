@@ -13,21 +13,24 @@ Costs nothing at import: declarations and small Arrow helpers.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, ClassVar, TypeAlias
+from typing import Any, BinaryIO, ClassVar, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from datapipe.schema import CONTENT
+from datapipe.units import Share, Size
 
 __all__ = [
     "MAX_BATCH_BYTES",
     "MAX_BATCH_ROWS",
     "TEXT",
+    "Deciding",
     "Expand",
     "File",
     "Group",
@@ -44,6 +47,7 @@ __all__ = [
     "Split",
     "Stage",
     "StageConfig",
+    "Threshold",
     "above",
     "below",
     "columns",
@@ -87,32 +91,6 @@ def _field(role: str, default: Any, description: str, limits: dict[str, Any]) ->
     return Field(default, description=description, json_schema_extra={"role": role}, **limits)
 
 
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-def _bytes(value: object) -> object:
-    """`8MiB`, `1.5 GB` or a plain number, in bytes."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"\s*([\d_.]+)\s*([A-Za-z]*)\s*", value)
-    unit = _UNITS.get(match[2].upper()) if match else None
-    if match is None or unit is None:
-        raise ValueError("write a size as a number of bytes or with a unit, such as 512MiB")
-    size = float(match[1]) * unit
-    if size >= 2**63:
-        raise ValueError("that is more bytes than there are anywhere")
-    return int(size)
-
-
-def _share(value: object) -> object:
-    """`1%` or `0.01`."""
-    return float(value[:-1]) / 100 if isinstance(value, str) and value.endswith("%") else value
-
-
-Size: TypeAlias = Annotated[int, BeforeValidator(_bytes)]
-Share: TypeAlias = Annotated[float, BeforeValidator(_share)]
-
-
 class SourceConfig(StageConfig):
     """What every source can be told."""
 
@@ -131,6 +109,7 @@ class SourceConfig(StageConfig):
 Reads: TypeAlias = tuple[str, ...] | Callable[[Any], tuple[str, ...]]
 Adds: TypeAlias = pa.Schema | Callable[[Any], pa.Schema]
 Libraries: TypeAlias = tuple[str, ...] | Callable[[Any], tuple[str, ...]]
+Languages: TypeAlias = Callable[[Any], tuple[str, ...]]
 Decide: TypeAlias = Callable[[pa.RecordBatch, Any], pa.StringArray]
 
 
@@ -180,6 +159,8 @@ class Stage:
     whether the rule knew what to do with a document; its false rows are counted as `not_judged`.
     `libraries` are distributions whose versions shape the output, `datapipe.text` for its Unicode tables, and
     `name=version` for data files that the stage reads (their digest is their version).
+    `optional` names those of its `reads` that no stage above need give: where none does they come as nulls.
+    `languages(config)` lists the codes of the languages that the stage knows; None: it asks for no language.
     """
 
     kind: ClassVar[str]
@@ -188,9 +169,11 @@ class Stage:
     version: int
     config: type[StageConfig]
     reads: Reads = ()
+    optional: tuple[str, ...] = ()
     adds: Adds = pa.schema([])
     reasons: dict[str, str] = field(default_factory=dict)
     libraries: Libraries = ()
+    languages: Languages | None = None
     prepare: Prepare | None = None
 
     def reads_for(self, config: StageConfig) -> tuple[str, ...]:
@@ -207,6 +190,30 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deciding(Stage):
+    """What Map and Group share: reasons given from measured columns.
+
+    `decide(measured, config)` → a reason per row, null = kept; it sees the columns in `decides`, which may depend
+    on the config (default: all that `adds` declares, but for content), by short name where they are its own.
+    `decide_libraries`: as `libraries`, of what shapes the decisions alone; a change of it measures nothing again.
+    """
+
+    decide: Decide | None = None
+    decides: Reads | None = None
+    decide_libraries: Libraries = ()
+
+    def decides_for(self, config: StageConfig) -> tuple[str, ...]:
+        """Columns that `decide` sees under this config."""
+        if self.decides is None:
+            return tuple(name for name in self.adds_for(config).names if name not in CONTENT)
+        return self.decides(config) if callable(self.decides) else self.decides
+
+    def decide_libraries_for(self, config: StageConfig) -> tuple[str, ...]:
+        """What shapes the decisions under this config, besides the config itself."""
+        return self.decide_libraries(config) if callable(self.decide_libraries) else self.decide_libraries
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source(Stage):
     """Reads documents from outside.
 
@@ -215,6 +222,7 @@ class Source(Stage):
     `cursor`, `bytes` (int64, see `datapipe.schema.PLACE`), `file` (string), `reason` (string, null = fine)
     and either `digest` (fixed_size_binary[16] of the payload, from which ids are made) or `id` (string).
     Columns in `transient` are not stored: they are made again by reading from a document's cursor.
+    `seeks`: how files are named (their ends) in which that costs a seek; in others it costs reading all before it.
     """
 
     kind: ClassVar[str] = "Source"
@@ -222,15 +230,18 @@ class Source(Stage):
     splits: Callable[[Any], Iterable[Split]]
     read: Callable[[Split, Any, int], Iterator[pa.RecordBatch]]
     transient: tuple[str, ...] = ()
+    seeks: tuple[str, ...] = ()
+
+    def can_seek(self, split: Split) -> bool:
+        """Whether reading a split from the middle costs no more than a seek."""
+        return all(file.name.endswith(self.seeks) for file in split.files)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Map(Stage):
+class Map(Deciding):
     """Looks at each document by itself.
 
     `process(batch, config, resource)` → the columns in `adds`, one row per row of the batch.
-    `decide(measured, config)` → a reason per row, null = kept; it sees the columns in `decides`
-    (default: all that `adds` declares, but for content), by short name where they are its own.
     `resource` is the folder that `prepare` filled, or None.
     `guarded`: bad input can hang, crash or bloat this code; it runs in a killable child process.
     """
@@ -238,8 +249,6 @@ class Map(Stage):
     kind: ClassVar[str] = "Map"
 
     process: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch]
-    decide: Decide | None = None
-    decides: tuple[str, ...] | None = None
     guarded: bool = False
 
 
@@ -283,13 +292,13 @@ class Round:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group(Stage):
+class Group(Deciding):
     """Compares documents with each other, by rounds of exchange.
 
     `settle(sorted stream of the last round, config, scratch)`, where given, sees all of it in one task and
     yields the verdicts. `apply(batch, verdicts, config)` → the columns in `adds`: `batch` holds `row` and
     the columns in `applies`, `verdicts` those of the batch's rows, sorted by `row` (with `row` alone where
-    a shard has none). `decide` as in Map.
+    a shard has none).
     """
 
     kind: ClassVar[str] = "Group"
@@ -298,8 +307,6 @@ class Group(Stage):
     apply: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.RecordBatch]
     settle: Callable[[Iterator[pa.RecordBatch], Any, Scratch], Iterator[pa.RecordBatch]] | None = None
     applies: tuple[str, ...] = ()
-    decide: Decide | None = None
-    decides: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,17 +354,20 @@ def columns(**arrays: Any) -> pa.RecordBatch:
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
 
-def below(values: pa.Array[Any], threshold: float | None) -> Mask:
+Threshold: TypeAlias = "float | pa.Array[Any] | None"  # one for all rows, or one a row; None and null are off
+
+
+def below(values: pa.Array[Any], threshold: Threshold) -> Mask:
     """Where a value lies under the threshold; null is not under it, a threshold of None is off."""
     return _compare(pc.less, values, threshold)
 
 
-def above(values: pa.Array[Any], threshold: float | None) -> Mask:
+def above(values: pa.Array[Any], threshold: Threshold) -> Mask:
     """Where a value lies over the threshold; null is not over it, a threshold of None is off."""
     return _compare(pc.greater, values, threshold)
 
 
-def _compare(compare: Callable[..., Any], values: pa.Array[Any], threshold: float | None) -> Mask:
+def _compare(compare: Callable[..., Any], values: pa.Array[Any], threshold: Threshold) -> Mask:
     if threshold is None:
         return np.zeros(len(values), np.bool_)
     hit: Mask = pc.fill_null(compare(values, threshold), False).to_numpy(zero_copy_only=False)

@@ -7,6 +7,12 @@ the member's start in others; it depends on the file alone.
 
 A damaged place gives one record of kind `damaged`, and reading goes on at the next that can be made out:
 at the next member, or at the next bytes that open a record. Bytes that are missing count as damage.
+
+A decompression bomb gives one record of kind `bomb`: a place where, since the record's start, more than
+`max_ratio` bytes came out for each compressed byte. What else its member holds is given up with it, because
+10 GB of zeros take longer to decompress than anybody should wait, and the next member is looked for in the
+compressed bytes. Compressed bytes are counted in steps of 64 KiB, so that less than that many times
+`max_ratio` is never a bomb.
 Costs about 15 microseconds a record besides decompression.
 """
 
@@ -17,10 +23,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from datapipe.algo.frames import Chunk, Damage, Frames
+from datapipe.algo.frames import STEP, Chunk, Damage, Frames
 from datapipe.errors import InputError
 
 DAMAGED = "damaged"
+BOMB = "bomb"
 _NUMBER_BITS = 24
 _MAX_HEADER = 64 << 10
 _ARC = rb"([a-z][a-z0-9.+-]*:\S[^\r\n]*) (\S+) (\d{8,20}) ([^\r\n]*?) ?(\S+)\r?\n"
@@ -46,9 +53,15 @@ class Record:
     length: int = 0
 
 
-def records(file: BinaryIO, cursor: int, max_body: int, kinds: frozenset[str]) -> Iterator[Record]:
+class Bomb(Damage):
+    """A member whose bytes are too many for what they were packed into."""
+
+
+def records(
+    file: BinaryIO, cursor: int, *, kinds: frozenset[str], max_body: int, max_ratio: float | None = None
+) -> Iterator[Record]:
     """Records from `cursor` on; bodies only of `kinds`, and at most `max_body` bytes of each."""
-    window = _Window(Frames(file), cursor >> _NUMBER_BITS)
+    window = _Window(Frames(file), cursor >> _NUMBER_BITS, max_ratio)
     found = False
     while True:
         try:
@@ -58,7 +71,8 @@ def records(file: BinaryIO, cursor: int, max_body: int, kinds: frozenset[str]) -
             record, lost = _read(window, place, max_body, kinds if place >= cursor else frozenset())
         except Damage as damage:
             window.at_damage(damage)
-            record, lost = Record(window.place(), DAMAGED, window.fields), False
+            kind = BOMB if isinstance(damage, Bomb) else DAMAGED
+            record, lost = Record(window.place(), kind, window.fields), False
             window.behind(damage)
         found = True
         if record.cursor >= cursor:
@@ -92,8 +106,9 @@ def _read(window: _Window, place: int, max_body: int, kinds: frozenset[str]) -> 
 def _warc_fields(head: bytes) -> dict[bytes, bytes]:
     fields: dict[bytes, bytes] = {}
     for line in re.sub(rb"\r?\n[ \t]+", b" ", head).split(b"\n")[1:]:
-        name, _, value = line.partition(b":")
-        fields.setdefault(name.strip().lower(), value.strip())
+        name, colon, value = line.partition(b":")
+        if colon:
+            fields.setdefault(name.strip().lower(), value.strip())
     return fields
 
 
@@ -114,9 +129,12 @@ def _arc_fields(line: bytes) -> dict[bytes, bytes]:
 class _Window:
     """A position in the decompressed bytes that knows how to come back to the record it stands at."""
 
-    def __init__(self, frames: Frames, start: int) -> None:
+    def __init__(self, frames: Frames, start: int, max_ratio: float | None) -> None:
         self.fields: dict[bytes, bytes] = {}
         self._frames = frames
+        self._max_ratio = max_ratio if frames.codec else None
+        self._since = 0  # bytes taken in since the record began, in the step of compressed bytes at _since_step
+        self._since_step = self._step = start
         self._chunks = frames.chunks(start)
         self._next: Chunk | None = None
         self._data = b""
@@ -147,18 +165,30 @@ class _Window:
         if chunk is None or (chunk.fresh and _opens_record(chunk.data)):
             return False
         self._take_in(chunk, self._data[self._at :])
+        self._refuse_bomb()
         return True
 
     def _take_in(self, chunk: Chunk, rest: bytes) -> None:
         self._passed += len(self._data) - len(rest)
         self._data, self._at = rest + chunk.data if rest else chunk.data, 0
         self._member, self._next = chunk.member, None
+        self._since += len(chunk.data)
+        self._step = chunk.at
+
+    def _count_anew(self) -> None:
+        self._since, self._since_step = 0, self._step
+
+    def _refuse_bomb(self) -> None:
+        packed = max(self._step - self._since_step, STEP)
+        if self._max_ratio is not None and self._since > self._max_ratio * packed:
+            raise Bomb(self._member)
 
     # ------------------------------------------------------------------ between records
 
     def to_record(self) -> bool:
         """Moves over line ends to the next record; False at the end of the file."""
         self.fields = {}
+        self._count_anew()
         while True:
             rest = self._data[self._at : self._at + 256].lstrip(_NEWLINES)
             if rest:
@@ -174,6 +204,8 @@ class _Window:
             self._take_in(chunk, b"")
             if chunk.fresh:
                 self._anchor, self._number = chunk.member, -1
+                self._count_anew()
+            self._refuse_bomb()
 
     def to_next(self) -> None:
         """Moves to the next bytes that open a record, or to the end of the file."""
@@ -187,6 +219,7 @@ class _Window:
                 self._at = len(self._data)
                 return
             self._take_in(chunk, self._data[max(self._at, len(self._data) - 2 * 4096) :])
+            self._refuse_bomb()
 
     def at_damage(self, damage: Damage) -> None:
         """The damaged member is the place to come back to, if the record before it is complete."""

@@ -14,7 +14,7 @@ import lzma
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
 import fsspec
 import lz4.frame
@@ -26,6 +26,7 @@ from datapipe.stage import File
 
 _zlib: Any = zlib_ng  # half of zlib's time, the same interface; its type hints lack `copy` and what `error` is
 BLOCK = 256 << 10  # bytes read from the file in one go
+STEP = 64 << 10  # compressed bytes that a decoder is fed in one go, counted from where its member starts
 CHUNK = 256 << 10  # bytes decompressed in one go
 _FIRST = 8 << 10  # the first chunk of a member holds at least this much of it, so that it can be recognised
 _PIECE = 1 << 10  # bytes fed to decoders whose output cannot be bounded: zstd makes at most 32 MiB of these
@@ -41,9 +42,14 @@ class Damage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some bytes; `member` is the offset in the file of the member they are in, `fresh` if they open it."""
+    """Some bytes; `member` is the offset in the file of the member they are in, `fresh` if they open it.
+
+    `at` is the offset of the step of compressed bytes that they come from. Chunks depend on the member alone, not
+    on where reading began, so that what is told by `member`, `at` and sizes is the same on every way through a file.
+    """
 
     member: int
+    at: int
     fresh: bool
     data: bytes
 
@@ -61,6 +67,9 @@ def open_file(file: File) -> BinaryIO:
 # ---------------------------------------------------------------------------------------------- decoders
 
 
+_Bytes: TypeAlias = bytes | memoryview
+
+
 class _Broken(Exception):
     """What every decoder raises on bad bytes."""
 
@@ -69,7 +78,7 @@ class _Decoder(Protocol):
     done: bool
     unused: bytes
 
-    def feed(self, data: bytes) -> Iterator[bytes]: ...
+    def feed(self, data: _Bytes) -> Iterator[bytes]: ...
 
 
 class _Gzip:
@@ -81,7 +90,7 @@ class _Gzip:
     def __init__(self) -> None:
         self._inner = _zlib.decompressobj(31)
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: _Bytes) -> Iterator[bytes]:
         while True:
             before = self._inner.copy()
             try:
@@ -96,7 +105,7 @@ class _Gzip:
         self.done, self.unused = self._inner.eof, self._inner.unused_data
 
 
-def _replay(inner: Any, data: bytes) -> Iterator[bytes]:
+def _replay(inner: Any, data: _Bytes) -> Iterator[bytes]:
     """All that can be had from `data`, one byte at a time, up to the byte that breaks the decoder."""
     for place in range(len(data)):
         try:
@@ -116,7 +125,7 @@ class _Bounded:
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: _Bytes) -> Iterator[bytes]:
         for start in range(0, len(data), _PIECE * 16):
             piece = data[start : start + _PIECE * 16]
             while True:
@@ -140,7 +149,7 @@ class _Zstd:
     def __init__(self, dictionary: zstandard.ZstdCompressionDict | None) -> None:
         self._inner = zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: _Bytes) -> Iterator[bytes]:
         for start in range(0, len(data), _PIECE):
             try:
                 yield self._inner.decompress(data[start : start + _PIECE])
@@ -201,46 +210,54 @@ class Frames:
         """Chunks from the member at byte `start` on; raises Damage behind the last good byte."""
         self._file.seek(start)
         if not self.codec:
-            while data := self._file.read(BLOCK):
-                yield Chunk(0, fresh=False, data=data)
+            while read := self._file.read(BLOCK):
+                yield Chunk(0, 0, fresh=False, data=read)
             return
-        member, data = start, b""
+        member, data = start, memoryview(b"")
         while True:
-            data += self._file.read(BLOCK) if len(data) < 8 else b""
+            data = self._more(data) if len(data) < 8 else data
             if not data:
                 return
             if self.codec == "gzip" and data[0] == 0:  # gzip files may be padded with zeros
-                padded, data = len(data), data.lstrip(b"\0")
+                padded, data = len(data), memoryview(bytes(data).lstrip(b"\0"))
                 member += padded - len(data)
                 continue
             if data[1:4] == _SKIPPABLE and self.codec in ("zstd", "lz4"):
                 member += 8 + int.from_bytes(data[4:8], "little")
                 self._file.seek(member)
-                data = b""
+                data = memoryview(b"")
                 continue
-            if not data.startswith(self._magic):
+            if not bytes(data[:8]).startswith(self._magic):
                 raise Damage(member)
             data = yield from self._member(member, data)
             member = self._file.tell() - len(data)
 
-    def _member(self, member: int, data: bytes) -> Generator[Chunk, None, bytes]:
+    def _more(self, data: memoryview) -> memoryview:
+        read = self._file.read(BLOCK)
+        return memoryview(bytes(data) + read) if data else memoryview(read)
+
+    def _member(self, member: int, data: memoryview) -> Generator[Chunk, None, memoryview]:
         """Yields the member's chunks and returns what was read behind it."""
-        decoder, fresh, held = self._decoder(), True, b""
-        while data:
+        decoder, fresh, held, at = self._decoder(), True, b"", member
+        while True:
+            data = self._more(data) if len(data) < STEP else data
+            step = data[:STEP]
+            if not step:
+                break
             try:
-                for out in decoder.feed(data):
+                for out in decoder.feed(step):
                     held = held + out if held else out
                     if len(held) >= (_FIRST if fresh else 1):
-                        yield Chunk(member, fresh, held)
+                        yield Chunk(member, at, fresh, held)
                         fresh, held = False, b""
             except _Broken:
                 break
+            data = data[len(step) - len(decoder.unused) :]
             if decoder.done:
-                data = decoder.unused
                 break
-            data = self._file.read(BLOCK)
+            at += len(step)
         if held:
-            yield Chunk(member, fresh, held)
+            yield Chunk(member, at, fresh, held)
         if not decoder.done:
             raise Damage(member)
         return data
@@ -265,7 +282,7 @@ class Frames:
         """The first chunk of what may be a member; empty if it is none."""
         self._file.seek(member)
         try:
-            for out in self._decoder().feed(self._file.read(BLOCK)):
+            for out in self._decoder().feed(self._file.read(_FIRST if self.codec == "gzip" else BLOCK)):
                 if out:
                     return out
         except _Broken:

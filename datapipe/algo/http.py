@@ -2,7 +2,8 @@
 
 Crawlers store chunked and compressed bodies, and many whose headers say so although the crawler had
 already undone it. A body that does not decode is therefore taken as it stands, as warcio does, and one
-that breaks off keeps what came before. No body grows past a limit, however well it is packed.
+that breaks off keeps what came before. No body grows past a limit, however well it is packed, nor by more
+than a ratio.
 Costs a few microseconds a response besides decompression.
 """
 
@@ -10,40 +11,91 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import brotli  # type: ignore[import-untyped]  # it has no types
 import zstandard
 
 _STATUS = re.compile(rb"HTTP/[\d.]+[ \t]+(\d{3})")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _STEP = 64 << 10
+_MOST_ENCODINGS = 5  # as many as curl undoes (MAX_ENCODE_STACK in lib/content_encoding.c); each may be a bomb
+RATIO_FROM = 1 << 20  # bytes: smaller bodies harm nobody, and short ones of one letter pack well
+# What servers say of a page's use: Google's directives for robots; TDM Reservation Protocol (W3C community group, 2024)
+_USAGE = frozenset({b"x-robots-tag", b"tdm-reservation", b"tdm-policy"})
 
 
-def split_response(block: bytes) -> tuple[int | None, dict[bytes, bytes], bytes]:
-    """Status, header fields by lower-case name, and body; a block without a status line is all body."""
+class Response(NamedTuple):
+    """A response in parts; `fields` are (name in lower case, value) in order. No status: the block is all body."""
+
+    status: int | None
+    fields: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+    def field(self, name: bytes) -> bytes:
+        """Value of the first field of that name, or nothing."""
+        return next((value for one, value in self.fields if one == name), b"")
+
+
+class Decoded(NamedTuple):
+    """A body without encodings, cut behind `limit` + 1 bytes; `bomb` if it grew by more than the ratio."""
+
+    body: bytes
+    bomb: bool = False
+
+
+def split_response(block: bytes) -> Response:
+    """Status, header fields and body; a block without a status line is all body."""
     match = _STATUS.match(block)
     if match is None:
-        return None, {}, block
+        return Response(None, (), block)
     end = _HEAD_END.search(block)
     head, body = (block[: end.start()], block[end.end() :]) if end else (block, b"")
-    fields: dict[bytes, bytes] = {}
-    for line in head.split(b"\n")[1:]:
-        name, _, value = line.partition(b":")
-        fields.setdefault(name.strip().lower(), value.strip())
-    return int(match[1]), fields, body
+    if b"\n " in head or b"\n\t" in head:
+        head = _FOLD.sub(b" ", head)
+    return Response(int(match[1]), tuple(_fields(head.split(b"\n")[1:])), body)
 
 
-def decoded(body: bytes, fields: dict[bytes, bytes], limit: int) -> bytes:
-    """The body without transfer and content encodings, cut behind `limit` + 1 bytes."""
-    if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
-        body = _unchunked(body)
-    for encoding in reversed(fields.get(b"content-encoding", b"").lower().split(b",")):
-        decode = _DECODERS.get(encoding.strip())
-        if decode is not None and body:
-            body = _until(decode(body, limit + 1), limit + 1) or body
-    return body[: limit + 1]
+def _fields(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if colon:
+            yield name.strip().lower(), value.strip()
+
+
+def usage(fields: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The fields that say how a page may be used, as lines `name: value`; None if there are none."""
+    said = [b"%s: %s" % field for field in fields if field[0] in _USAGE]
+    return b"\n".join(said).decode("utf-8", "replace") if said else None
+
+
+def decoded(response: Response, *, limit: int, max_ratio: float | None) -> Decoded:
+    """The body without transfer and content encodings.
+
+    Bytes are never decoded past `limit` + 1. A bomb is what grows to more than 1 MiB and by more than `max_ratio`, or
+    is encoded more than five times.
+    """
+    coded = [name for field in (b"content-encoding", b"transfer-encoding") for name in _names(response, field)]
+    body = _unchunked(response.body) if b"chunked" in coded else response.body
+    decoders = [_DECODERS[name] for name in reversed(coded) if name in _DECODERS]
+    if len(decoders) > _MOST_ENCODINGS:
+        return Decoded(body[: limit + 1], bomb=True)
+    stored = len(body)
+    for decode in decoders if body else ():
+        body = _until(decode(body, limit + 1), limit + 1) or body
+        if len(body) > limit:  # what is cut off here would make the next one break off
+            break
+    bomb = max_ratio is not None and len(body) > max(RATIO_FROM, max_ratio * stored)
+    return Decoded(body[: limit + 1], bomb)
+
+
+def _names(response: Response, field: bytes) -> Iterator[bytes]:
+    for name, value in response.fields:
+        if name == field:
+            yield from (one.strip() for one in value.lower().split(b","))
 
 
 def _unchunked(body: bytes) -> bytes:

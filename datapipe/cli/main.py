@@ -31,6 +31,7 @@ COMMANDS: tuple[str, ...] = (
     "prune",
     "stages",
     "schema",
+    "fit",
     "warm",
 )
 

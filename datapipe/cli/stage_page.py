@@ -44,6 +44,8 @@ def print_page(registry: Registry, name: str) -> None:
     libraries = stage.libraries if isinstance(stage.libraries, tuple) else stage.libraries(config) if config else ()
     if libraries:
         out.print(f"shaped by the versions of {', '.join(libraries)}")
+    if stage.languages and config:
+        out.print(f"knows the languages {', '.join(stage.languages(config))}")
     out.print()
     if stage.reasons:
         made = table("reason", "what it says of the document")
@@ -118,9 +120,11 @@ def _example(stage: Stage) -> StageConfig | None:
 
 
 def _reads(stage: Stage, config: StageConfig | None) -> str:
-    if callable(stage.reads):
-        return f"{', '.join(stage.reads(config))} (by default)" if config else "what its options say"
-    return ", ".join(stage.reads) or "·"
+    if callable(stage.reads) and config is None:
+        return "what its options say"
+    reads = stage.reads(config) if callable(stage.reads) else stage.reads
+    text = ", ".join(f"{name} (if there)" if name in stage.optional else name for name in reads) or "·"
+    return f"{text} (by default)" if callable(stage.reads) else text
 
 
 def _adds(stage: Stage, config: StageConfig | None) -> str:

@@ -20,8 +20,9 @@ KINDS = ("Source", "Map", "Expand", "Group", "Plan", "Sink")
 @click.command("stages")
 @click.argument("name", required=False)
 @STAGES_OPTION
+@click.option("--languages", is_flag=True, help="Show which stage knows which language.")
 @click.option("--test", is_flag=True, help="Hold the stage NAME against the contract that every stage keeps.")
-def stages(name: str | None, stages_dir: Path | None, *, test: bool) -> None:
+def stages(name: str | None, stages_dir: Path | None, *, languages: bool, test: bool) -> None:
     """List all stages, or describe one.
 
     With NAME: its options, columns and reasons.
@@ -30,12 +31,19 @@ def stages(name: str | None, stages_dir: Path | None, *, test: bool) -> None:
     Examples:
       datapipe stages
       datapipe stages filter.gopher
+      datapipe stages --languages
       datapipe stages filter.mine --stages my_stages --test
     """
     from datapipe.registry import Registry
 
     registry = Registry(stages_dir)
-    if name is None:
+    if languages:
+        if name is not None or test:
+            raise click.UsageError("--languages stands alone; `datapipe stages NAME` lists the languages of a stage")
+        from datapipe.cli.languages_page import print_languages
+
+        print_languages(registry)
+    elif name is None:
         if test:
             raise click.UsageError("--test needs the NAME of a stage")
         _print_list(registry)

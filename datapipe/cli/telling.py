@@ -78,8 +78,17 @@ def say_value(value: Any) -> str:
     if isinstance(value, str):
         return excerpt(safe(value), VALUE)
     if isinstance(value, list) and len(value) > 3:
-        return f"{len(value)} entries: {say_value(json.dumps(value[:3], default=str)[1:-1])}"
-    return excerpt(safe(json.dumps(value, default=str, ensure_ascii=False)), VALUE)
+        return f"{len(value)} entries: {say_value(json.dumps(_short(value[:3]), default=str)[1:-1])}"
+    return excerpt(safe(json.dumps(_short(value), default=str, ensure_ascii=False)), VALUE)
+
+
+def _short(value: Any) -> Any:
+    """Numbers inside lists and mappings as short as alone: else their digits would be masked as a telephone number."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, list):
+        return [_short(each) for each in value]
+    return {name: _short(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _text_lines(before: str | None, after: str | None) -> Iterator[str]:

@@ -24,7 +24,7 @@ def try_(recipe: Path, document: str, settings: tuple[str, ...], stages_dir: Pat
     """Pass one document (HTML or text) through the recipe's stages in this process; touches no run.
 
     Each measure stands beside its threshold; then why the document leaves, or its text at the end. Stages that
-    compare, order or write documents, and those that need something prepared first, are skipped.
+    compare, order or write documents, and those that prepare something from all of them first, are skipped.
 
     \b
     Examples:

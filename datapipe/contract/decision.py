@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from datapipe.contract.compare import cuts, permutation
 from datapipe.contract.finding import Trial
-from datapipe.schema import CONTENT
 from datapipe.stage import StageConfig
 
 __all__ = ["check_decision"]
@@ -20,9 +19,7 @@ def check_decision(trial: Trial, batch: pa.RecordBatch, out: pa.RecordBatch) -> 
     """Try `decide` on what the stage has measured of a batch."""
     if trial.stage.decide is None:
         return
-    names = trial.stage.decides
-    if names is None:
-        names = tuple(name for name in trial.adds.names if name not in CONTENT)
+    names = trial.stage.decides_for(trial.config)
     arrays = []
     for name in names:
         source = out if name in out.schema.names else batch

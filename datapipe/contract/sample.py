@@ -94,6 +94,13 @@ _ODD_HTML: tuple[bytes, ...] = (
 # Values of other columns that have been met in the wild.
 _ODD: dict[str, tuple[Any, ...]] = {
     "url": ("", "no address", "http://[::1", "https://例え.jp/ü?q=%ff#x", "http://a.example/" + "y" * 3000, "data:,x"),
+    "robots": (
+        "",
+        "x-robots-tag: noai, noindex",
+        "X-ROBOTS-TAG:otherbot: noai\ntdm-reservation: 1",
+        ":\n\n: :",
+        "\u0000",
+    ),
     "content_type": ("", "text/html; charset=nonsense", 'TEXT/HTML;CHARSET="Utf-8"', "application/pdf", ";;=", "*/*"),
     "fetched": ("", "yesterday", "2026-13-45T99:00:00Z"),
     "date": ("", "yesterday", "2026-02-30", "0000-00-00", "12/11/26"),
@@ -174,6 +181,7 @@ _MAKE: dict[str, Callable[[int, str, str], Any]] = {
     "source": lambda row, _, __: ("web", "forum")[row % 2],
     "snapshot": lambda _, __, ___: "2026-11",
     "content_type": lambda row, _, __: ("text/html; charset=utf-8", "text/html", "application/xhtml+xml")[row % 3],
+    "robots": lambda row, _, __: ("X-Robots-Tag: noai", "tdm-reservation: 0")[row % 2],
     "fetched": lambda row, _, __: f"2026-11-{row % 28 + 1:02d}T08:00:00Z",
     "html": lambda _, language, text: _page(text, language),
     "text": lambda _, __, text: text,

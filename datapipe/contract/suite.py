@@ -60,7 +60,7 @@ def check_stage(
 def _samples(stage: Stage, config: StageConfig, found: Findings) -> dict[str, pa.RecordBatch] | None:
     names = {*stage.reads_for(config), *prepare_columns(stage, config)}
     if isinstance(stage, Map | Group):
-        names |= set(stage.decides or ()) - set(stage.adds_for(config).names)
+        names |= set(stage.decides_for(config)) - set(stage.adds_for(config).names)
     if isinstance(stage, Group):
         names |= set(stage.applies)
     if isinstance(stage, Sink):

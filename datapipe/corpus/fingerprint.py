@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import xxhash
@@ -16,7 +17,7 @@ import xxhash
 from datapipe.stage import Stage, StageConfig
 from datapipe.text import TABLES_VERSION
 
-__all__ = ["config_by_role", "difference", "fingerprint", "library_versions"]
+__all__ = ["config_by_role", "difference", "fingerprint", "library_versions", "versions"]
 
 
 def fingerprint(payload: dict[str, Any]) -> str:
@@ -37,7 +38,12 @@ def _role(extra: Any) -> str:
 
 def library_versions(stage: Stage, config: StageConfig) -> dict[str, str]:
     """Versions of what shapes the stage's output, by name."""
-    parts = (entry.partition("=") for entry in stage.libraries_for(config))
+    return versions(stage.libraries_for(config))
+
+
+def versions(libraries: Iterable[str]) -> dict[str, str]:
+    """The version of each library by name; that of `name=version` stands in it."""
+    parts = (entry.partition("=") for entry in libraries)
     return {name: version or _version(name) for name, _, version in parts}
 
 

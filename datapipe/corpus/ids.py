@@ -31,9 +31,9 @@ def document_ids(source: str, batch: pa.RecordBatch) -> Any:
 
 
 def shard_name(source: str, split: str, number: int) -> str:
-    """10 hex of the hash of source and split name, a dash, and the shard's number in the split."""
+    """16 hex of the hash of source and split name, a dash, and the shard's number in the split."""
     key = xxhash.xxh3_64_hexdigest(f"{source}\0{split}".encode())
-    return f"{key[:10]}-{number:04d}"
+    return f"{key}-{number:04d}"
 
 
 def hash_ids(ids: Any) -> Hashes:

@@ -108,10 +108,14 @@ class Record(_Closed):
     work: Work = Work()
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """All files that it describes."""
+        return (*self.layer, self.reasons) if self.reasons else self.layer
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Names of the files of this run that it describes; those of other runs are theirs to keep."""
-        parts = (*self.layer, self.reasons) if self.reasons else self.layer
-        return tuple(part.path for part in parts if not part.run)
+        return tuple(part.path for part in self.parts if not part.run)
 
     def adds_up(self) -> bool:
         """Conservation: incoming = kept + dropped, by count and by sum."""

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from datapipe.algo.where import Where
 from datapipe.corpus.ids import document_ids
 from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.task import BaseShard, Call
 from datapipe.errors import InputError, StageError
-from datapipe.recipe.where import Where
 from datapipe.schema import COLUMNS, qualified
 from datapipe.stage import Split
 from datapipe.text import carry
 
 __all__ = ["Columns", "Transient", "check_columns", "nothing"]
 
-SEEK_ROWS = 32  # a gap longer than this is jumped, a shorter one is read through
+SEEK_ROWS = 32  # a gap longer than this is jumped where the source can seek, a shorter one is read through
 
 
 class Columns:
@@ -212,6 +212,7 @@ class Transient:
         self._source = source
         self._split = split
         self._base = base
+        self._seek_rows = SEEK_ROWS if source.stage.can_seek(split) else base.part.rows
         self._stream: Iterator[pa.RecordBatch] = iter(())
         self._next = -1  # row that the stream gives next
         self._held: pa.RecordBatch | None = None  # the last batch of the stream
@@ -220,9 +221,8 @@ class Transient:
     def read(self, rows: Rows) -> pa.RecordBatch:
         """The transient columns of ascending rows."""
         names = list(self._source.stage.transient)
-        pieces = []
-        for run in np.split(rows, np.flatnonzero(np.diff(rows.astype(np.int64)) > SEEK_ROWS) + 1):
-            pieces += self._run(run, names)
+        gaps = np.diff(rows.astype(np.int64)) > self._seek_rows
+        pieces = [piece for run in np.split(rows, np.flatnonzero(gaps) + 1) for piece in self._run(run, names)]
         whole = pa.Table.from_batches(pieces).combine_chunks().to_batches(max_chunksize=len(rows))
         return whole[0]
 
@@ -244,7 +244,7 @@ class Transient:
     def _reaches(self, row: int) -> bool:
         if self._held is not None and self._held_from <= row < self._next:
             return True
-        return self._next >= 0 and 0 <= row - self._next <= SEEK_ROWS
+        return self._next >= 0 and 0 <= row - self._next <= self._seek_rows
 
     def _advance(self, row: int) -> pa.RecordBatch:
         while self._held is None or row >= self._next:

@@ -64,7 +64,8 @@ class EmitRun:
         self._rows.append(window.rows)
         self._incoming += tally(window.hashes)
         self._sizes += int(window.sizes.sum())
-        lacking = window.rows[~np.isin(window.rows, self._seen)]
+        first, last = np.searchsorted(self._seen, [window.rows[0], window.stop]) if len(window.rows) else (0, 0)
+        lacking = window.rows[~np.isin(window.rows, self._seen[first:last])]
         lacking = lacking[self._columns.where(self.step.where, lacking, self.step.owners)]
         if len(lacking):
             batch = self._columns.batch(self.stage.reads_for(self.config), lacking, self.step.owners)

@@ -24,7 +24,7 @@ from datapipe.engine.task import ResolveTask, Slice
 from datapipe.errors import StageError
 from datapipe.stage import Scratch
 
-__all__ = ["Resolved", "run_resolve", "verdicts_of_shard"]
+__all__ = ["Resolved", "finished", "run_resolve", "verdicts_of_shard"]
 
 
 class Resolved(BaseModel):
@@ -40,28 +40,33 @@ class Resolved(BaseModel):
 def run_resolve(task: ResolveTask) -> Resolved:
     """Resolve one range of keys, or return what an earlier run made of the same inputs."""
     store = Store(task.run)
-    folder = f"{task.call.name}/exchange/round-{task.round}"
-    name = f"{folder}/{task.keys.name}.json"
-    done = _done(store, name, task.fingerprint)
+    done = finished(store, task)
     if done is not None:
         return done
+    path = _path(task)
     stage: Any = task.call.stage
     settle = task.round == len(stage.rounds)
     with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
         room = Scratch(Path(scratch), task.memory_bytes)
         resolve = stage.settle if settle else stage.rounds[task.round].resolve
         stream = resolve(_stream(store, task), task.call.settings, room)
-        made = list(_write(store, f"{folder}/{task.keys.name}", stream, task))
+        made = list(_write(store, path, stream, task))
     result = Resolved(
         fingerprint=task.fingerprint,
         parts=tuple(part for part, _ in made),
         buckets=tuple(tuple(buckets) for _, buckets in made),
     )
-    store.write(name, result.model_dump_json().encode())
+    store.write(f"{path}.json", result.model_dump_json().encode())
     return result
 
 
-def _done(store: Store, name: str, fingerprint: str) -> Resolved | None:
+def _path(task: ResolveTask) -> str:
+    return f"{task.call.name}/exchange/round-{task.round}/{task.keys.name}"
+
+
+def finished(store: Store, task: ResolveTask) -> Resolved | None:
+    """What an earlier run made of a range of the same inputs."""
+    name = f"{_path(task)}.json"
     if not store.exists(name):
         return None
     try:
@@ -69,7 +74,7 @@ def _done(store: Store, name: str, fingerprint: str) -> Resolved | None:
     except ValidationError:
         return None
     whole = all(store.exists(part.path) for part in old.parts)
-    return old if old.fingerprint == fingerprint and whole else None
+    return old if old.fingerprint == task.fingerprint and whole else None
 
 
 def _stream(store: Store, task: ResolveTask) -> Iterator[pa.RecordBatch]:

@@ -2,7 +2,7 @@
 
 Rows come window by window, in order. A stored layer with the same value fingerprint is kept: only the rows
 it lacks are measured, and the file is then written once more with them in their places, so it has the bytes
-of a fresh run. A layer of another run is not copied: the new rows go into a part beside it.
+of a fresh run. A layer of another run is not copied: the new rows go into a file of this run beside it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from datapipe.engine.reasons import combined, joined, kept_mask, nobody, tallies
 from datapipe.engine.task import Limits, Step
 from datapipe.engine.trail import log, mark
 from datapipe.errors import StageError
-from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
+from datapipe.schema import FRAMEWORK_REASONS, qualified
 from datapipe.stage import Group, Map
 
 __all__ = ["FAILURE", "StepRun", "Window", "adopted", "layer_schema", "newest"]
@@ -59,12 +59,12 @@ class StepRun:
         self.config = step.call.settings
         self._store, self._columns, self._limits = store, columns, limits
         self._schema = layer_schema(self.stage, self.config, self.name)
-        self._decides = self._decided_columns()
+        self._decides: tuple[str, ...] = self.stage.decides_for(self.config)
         self._layer = PartWriter(store, f"{self.name}/{shard}.parquet", self._schema)
         self._done_rows = 0  # base rows below this are in the new layer already
         self._extends = False  # whether the layer gets new rows
-        self._merges = False  # whether they are written among the stored ones
-        self._stored: list[TableFile] = []
+        self._stored: list[TableFile] = []  # files of the layer: those of other runs, then this run's own
+        self._own: list[TableFile] = []  # among whose rows new ones are written
         self._rows: list[Rows] = []
         self._reasons: list[pa.StringArray] = []
         self._kept = Tally()
@@ -83,7 +83,7 @@ class StepRun:
         if old and old.values == self.step.values and old.base == base and base:
             self._stored = [TableFile(self._store, part) for part in old.layer]
             self._columns.add_layer(self.name, old)
-        self._merges = all(not file.part.run for file in self._stored) and bool(self._stored)
+        self._own = [file for file in self._stored if not file.part.run]
 
     # ------------------------------------------------------------------ one window
 
@@ -147,7 +147,9 @@ class StepRun:
         batch = pa.RecordBatch.from_arrays([pa.array(rows), *batch.columns], names=["row", *batch.schema.names])
         assert self.verdicts is not None
         known = self.verdicts.column("row").to_numpy()
-        found = self.verdicts.take(np.flatnonzero(np.isin(known, rows))).combine_chunks().to_batches()
+        first, last = np.searchsorted(known, [rows[0], int(rows[-1]) + 1])
+        near = first + np.flatnonzero(np.isin(known[first:last], rows))
+        found = self.verdicts.take(near).combine_chunks().to_batches()
         none = pa.RecordBatch.from_arrays(
             [pa.array([], f.type) for f in self.verdicts.schema], schema=self.verdicts.schema
         )
@@ -158,7 +160,7 @@ class StepRun:
     def _extend(self, rows: Rows, made: pa.RecordBatch, stop: int) -> None:
         """Write new rows, with the stored ones in their places where the layer is this run's own."""
         own = pa.RecordBatch.from_arrays([pa.array(rows), *made.columns], schema=self._schema)
-        if self._merges:
+        if self._own:
             self._copy_stored(int(rows[0]))
             merged = pa.Table.from_batches([own, *self._stored_rows(int(rows[0]), stop, rows)]).sort_by("row")
             self._done_rows = stop
@@ -175,7 +177,7 @@ class StepRun:
         self._done_rows = stop
 
     def _stored_rows(self, low: int, high: int, without: Rows) -> Iterator[pa.RecordBatch]:
-        for file in self._stored:
+        for file in self._own:
             at = np.arange(*np.searchsorted(file.rows, [low, high]))
             at = at[~np.isin(file.rows[at], without)] if len(without) else at
             if len(at):
@@ -185,19 +187,14 @@ class StepRun:
 
     # ------------------------------------------------------------------ decisions
 
-    def _decided_columns(self) -> tuple[str, ...]:
-        if self.stage.decides is not None:
-            return tuple(self.stage.decides)
-        return tuple(name for name in self.stage.adds_for(self.config).names if name not in CONTENT)
-
-    def _own(self, column: str) -> str:
+    def _full_name(self, column: str) -> str:
         return qualified(column, self.name) if column in self.stage.adds_for(self.config).names else column
 
     def _decide(self, rows: Rows, applied: Any) -> pa.StringArray:
         judged = rows if applied.all() else rows[applied]
         arrays = []
         for column in self._decides:
-            full = self._own(column)
+            full = self._full_name(column)
             arrays.append(self._columns.get(full, judged, self._owners(full)))
         reasons = nobody(len(judged))
         if self.stage.decide is not None and len(judged):
@@ -290,13 +287,12 @@ class StepRun:
         return record
 
     def _commit_layer(self) -> tuple[Part, ...]:
-        kept = tuple(file.part for file in self._stored)
         if self._stored and not self._extends:
-            return kept
-        if self._merges:
-            self._copy_stored(1 + int(max(file.rows[-1] if len(file.rows) else 0 for file in self._stored)))
-            return (self._layer.commit(),)
-        return (*kept, self._layer.commit())
+            return tuple(file.part for file in self._stored)
+        if self._own:
+            self._copy_stored(1 + int(max(file.rows[-1] if len(file.rows) else 0 for file in self._own)))
+        lent = (file.part for file in self._stored if file.part.run)
+        return (*lent, self._layer.commit())
 
     def discard(self) -> None:
         """Leave nothing behind of what is not committed."""

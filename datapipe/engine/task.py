@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from datapipe.algo.where import Where
 from datapipe.corpus.exchange import BucketRange
 from datapipe.corpus.record import Part, Record
-from datapipe.recipe.where import Where
 from datapipe.registry import Registry
 from datapipe.stage import Split, Stage, StageConfig
 
@@ -25,6 +25,7 @@ __all__ = [
     "Keys",
     "Limits",
     "Parent",
+    "ResampleTask",
     "ResolveTask",
     "ShardTask",
     "SinkTask",
@@ -143,6 +144,16 @@ class SourceTask:
     limit: int | None
     steps: tuple[Step, ...]
     limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class ResampleTask:
+    """A base shard whose documents are to be sampled anew."""
+
+    run: str
+    source: Call
+    record: Record
+    decision: str
 
 
 @dataclass(frozen=True)

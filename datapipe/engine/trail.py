@@ -1,6 +1,7 @@
-"""Where each worker was last: stage, shard, row and memory, in a small file that outlives the worker.
+"""Logs of a run, as JSON lines: what each task did, what befell documents, and where each worker was last.
 
-A process that is killed says nothing; this file says it for it. One write of a few bytes a batch and stage.
+A process that is killed says nothing; the file with the stage, shard and row that it was at says it for it.
+One write of a few bytes a batch and stage, and a line a record. Logs hold numbers and names, never text.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 
 import psutil
 
+from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 
-__all__ = ["last_seen", "log", "mark"]
+__all__ = ["last_seen", "log", "log_records", "mark"]
 
 
 @functools.lru_cache(maxsize=4)
@@ -44,6 +46,32 @@ def log(store: Store, stage: str, shard: str, events: list[dict[str, Any]]) -> N
     """Write what befell some documents of a shard as JSON lines: rows, reasons and kinds of error, never text."""
     lines = "".join(json.dumps({"stage": stage, **event}) + "\n" for event in events)
     store.write(f"logs/{stage}.{shard}.jsonl", lines.encode())
+
+
+def log_records(store: Store, records: list[Record]) -> None:
+    """Add what a task did to `logs/tasks.jsonl`, where the run lies on a local disk."""
+    if not store.local or not records:
+        return
+    path = Path(store.path("logs/tasks.jsonl"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    now = round(time.time(), 1)
+    lines = [
+        json.dumps(
+            {
+                "time": now,
+                "stage": record.stage,
+                "shard": record.shard,
+                "documents_in": record.incoming.documents,
+                "documents_kept": record.kept.documents,
+                "measured": record.work.processed,
+                "read_again": record.work.reread,
+                "seconds": record.work.seconds,
+            }
+        )
+        for record in records
+    ]
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n".join([*lines, ""]))
 
 
 def last_seen(run: str) -> str:

@@ -113,7 +113,7 @@ def _sampled(context: Context, path: Path, place: Place, reason: str | None) -> 
             values[name] = columns.get(name, row, owners.get(name, ()))[0].as_py()
         except InputError:  # it is read from the input, which is not at hand
             values[name] = None
-    measures = () if isinstance(path.last.stage, Source | Expand) else measures_of(columns, path.last, row)
+    measures = () if isinstance(path.last.stage, Source | Expand) else measures_of(columns, path, row)
     name = names_of(TableFile(context.store, place.shard.record.layer[0]), row.astype(np.int64))[0].as_py()
     found = Place(place.root, place.shard, place.row, place.id, name)
     return Sampled(found, path.last.name, reason, values["title"], values["text"], measures)

@@ -26,6 +26,7 @@ from datapipe.run.paths import Path, added
 from datapipe.run.reopen import open_columns, roots, standing, with_input
 from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
 from datapipe.stage import Expand, Group, Map, Sink
+from datapipe.text.thresholds import BY_LANGUAGE, is_by_language, threshold_of
 
 __all__ = ["SURVIVOR", "Chapter", "Measure", "Story", "measures_of", "story"]
 
@@ -160,7 +161,7 @@ class _Teller:
         columns = open_columns(self._context, path, self._shard)
         if not any(file.find(self._row)[0] >= 0 for file in columns.files(node.name)):
             return Chapter(node.name, node.use, "passed", meaning=node.where.text if node.where else "")
-        measures = measures_of(columns, node, self._row)
+        measures = measures_of(columns, path, self._row)
         return Chapter(
             stage=node.name,
             use=node.use,
@@ -187,10 +188,11 @@ def _meaning(node: Node, reason: str | None) -> str:
     return node.stage.reasons.get(reason) or FRAMEWORK_REASONS.get(reason, "")
 
 
-def measures_of(columns: Columns, node: Node, row: Any) -> tuple[Measure, ...]:
-    """What a stage has measured of one row, each beside the options that bound it."""
+def measures_of(columns: Columns, path: Path, row: Any) -> tuple[Measure, ...]:
+    """What the last stage of a path has measured of one row, each beside the options that bound it."""
+    node = path.last
     names = [name for name in node.stage.adds_for(node.config).names if name not in CONTENT]
-    bounds = _bounds(node)
+    bounds = _bounds(node, _language(columns, path, row) if is_by_language(node.config) else None)
     found = []
     for name in names:
         value = columns.get(qualified(name, node.name), row, (node.name,))[0].as_py()
@@ -201,13 +203,25 @@ def measures_of(columns: Columns, node: Node, row: Any) -> tuple[Measure, ...]:
     return tuple(found)
 
 
-def _bounds(node: Node) -> dict[str, list[str]]:
+def _bounds(node: Node, language: str | None) -> dict[str, list[str]]:
     """The options that decide, by the measure that they name: `min_words` and `max_words` bound `words`."""
     found: dict[str, list[str]] = {}
     for option, value in config_by_role(node.config, "decide").items():
         measure = option.removeprefix("min_").removeprefix("max_")
-        found.setdefault(measure, []).append(f"{option} {'off' if value is None else value}")
+        said = "off" if value is None else str(value)
+        if value == BY_LANGUAGE:
+            number, given = threshold_of(node.config, node.use, option, language)
+            said = ("off" if number is None else f"{number:g}") + (f" for {language}" if given else "")
+        found.setdefault(measure, []).append(f"{option} {said}")
     return found
+
+
+def _language(columns: Columns, path: Path, row: Any) -> str | None:
+    """The language of a document as the last stage of a path met it, if any stage has told it."""
+    if "language" not in path.owners:
+        return None
+    code: str | None = columns.get("language", row, path.owners["language"])[0].as_py()
+    return code
 
 
 def _text_read(context: Context, root: Path, shard: Shard, row: Any) -> tuple[None, str] | None:

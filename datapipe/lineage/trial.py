@@ -1,13 +1,14 @@
 """One document through the Maps of a recipe, in this process, by the very code of a run; no run folder is touched.
 
-Stages that compare, order or write documents, and those that need something prepared first, are skipped.
-Costs importing the stages; a guarded stage starts its child process.
+Stages that compare, order or write documents, and those that prepare something from the whole corpus, are skipped.
+Costs importing the stages, and what they prepare without documents; a guarded stage starts its child process.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from datapipe.algo.http import usage
 from datapipe.corpus.ids import hash_ids
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns
@@ -41,11 +43,12 @@ HTML_MARKS = (b"<!doctype html", b"<html", b"<head", b"<body")
 
 @dataclass(frozen=True)
 class Document:
-    """What is tried: where it comes from, its bytes, and what a server or file name says of their type."""
+    """What is tried: where it comes from, its bytes, and what a server or file name says of their type and use."""
 
     name: str
     data: bytes
     content_type: str = ""
+    robots: str | None = None
 
     @property
     def is_html(self) -> bool:
@@ -87,12 +90,13 @@ def _fetched(url: str) -> Document:
         with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - the same
             data = answer.read(FETCH_BYTES + 1)
             kind = answer.headers.get("Content-Type", "")
+            robots = usage((name.lower().encode(), value.encode()) for name, value in answer.headers.items())
     except (urllib.error.URLError, OSError, ValueError) as error:
         why = getattr(error, "reason", error)
         raise InputError(f"cannot fetch {url}: {why}", remedy="save the page and name the file") from error
     if len(data) > FETCH_BYTES:
         raise InputError(f"{url} is larger than {FETCH_BYTES >> 20} MiB", remedy="save a part of it and name the file")
-    return Document(url, data, kind)
+    return Document(url, data, kind, robots)
 
 
 def try_out(recipe: Recipe, document: Document, stages_dir: str | None = None) -> Trial:
@@ -146,6 +150,7 @@ def _batch(document: Document) -> pa.RecordBatch:
         "url": address,
         "source": "try",
         "content_type": document.content_type or None,
+        "robots": document.robots,
     }
     if document.is_html:
         values["html"] = document.data
@@ -158,9 +163,12 @@ def _skipped(path: Path, have: set[str]) -> str:
     node = path.last
     if not isinstance(node.stage, Map):
         return {"Sink": "writes files", "Group": "compares documents"}.get(node.stage.kind, "works on many documents")
-    if node.stage.prepare is not None:
-        return "needs something prepared first"
-    lacking = [name for name in node.stage.reads_for(node.config) if name in CONTENT and name not in have]
+    if node.resource is not None:
+        return "uses what another run prepared"
+    if node.stage.prepare is not None and node.stage.prepare.sketch is not None:
+        return "prepares something from all documents first"
+    needed = [name for name in node.stage.reads_for(node.config) if name not in node.stage.optional]
+    lacking = [name for name in needed if name in CONTENT and name not in have]
     return f"reads {', '.join(lacking)}, which this document does not have" if lacking else ""
 
 
@@ -168,11 +176,17 @@ def _pass(trial: Trial, store: Store, way: tuple[Paths, Path, Columns], window: 
     """One stage on the document; whether it stays."""
     paths, path, columns = way
     node = path.last
-    run = _Run(store, Step(paths.call(node), "", "", path.owners, node.where), columns, shard="try", limits=Limits())
-    try:
-        run.process(window)
-    finally:
-        run.discard()
+    with tempfile.TemporaryDirectory(prefix="datapipe-") as folder:
+        resource = None
+        if node.stage.prepare is not None:
+            node.stage.prepare.build(node.config, File(folder))
+            resource = folder
+        step = Step(paths.call(node), "", "", path.owners, node.where, resource)
+        run = _Run(store, step, columns, shard="try", limits=Limits())
+        try:
+            run.process(window)
+        finally:
+            run.discard()
     reason = run.reason
     before = trial.text
     with contextlib.suppress(DatapipeError):
@@ -188,7 +202,7 @@ def _pass(trial: Trial, store: Store, way: tuple[Paths, Path, Columns], window: 
             outcome="left" if reason else "kept" if measured else "passed",
             reason=reason,
             meaning=_meaning(path, reason, measured=measured),
-            measures=measures_of(columns, node, ROW) if measured else (),
+            measures=measures_of(columns, path, ROW) if measured else (),
             text=(before, after) if before != after else None,
         )
     )

@@ -6,17 +6,13 @@ from datapipe.recipe.document import write_document
 from datapipe.recipe.editor import recipe_schema
 from datapipe.recipe.load import load_recipe
 from datapipe.recipe.model import Cluster, Columns, Node, Recipe
-from datapipe.recipe.where import Where, WhereError, parse_where
 
 __all__ = [
     "Cluster",
     "Columns",
     "Node",
     "Recipe",
-    "Where",
-    "WhereError",
     "load_recipe",
-    "parse_where",
     "recipe_schema",
     "write_document",
 ]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pydantic import ValidationError
 
+from datapipe.algo.where import Where, WhereError, parse_syntax, parse_where
 from datapipe.errors import DatapipeError
 from datapipe.recipe.document import Document
 from datapipe.recipe.draft import Draft
 from datapipe.recipe.model import Columns
-from datapipe.recipe.where import Where, WhereError, parse_syntax, parse_where
 from datapipe.recipe.wording import did_you_mean
 from datapipe.registry import Registry
 from datapipe.schema import COLUMNS, PLACE, qualified
@@ -98,7 +98,7 @@ class Follower:
             yield from reads(config) if callable(reads) else reads
         own = set(stage.adds_for(config).names)
         if isinstance(stage, Map | Group):
-            yield from (column for column in stage.decides or () if column not in own)
+            yield from (column for column in stage.decides_for(config) if column not in own)
         if isinstance(stage, Group):
             yield from stage.applies
         if isinstance(stage, Sink):
@@ -109,6 +109,8 @@ class Follower:
 
     def _check_column(self, draft: Draft, column: str, before: Columns, parents: Sequence[Columns]) -> None:
         path = ("stages", draft.name)
+        if draft.stage is not None and column in draft.stage.optional:
+            return
         if column not in before.types:
             message = f"`{draft.use}` reads column `{column}`, which no stage above gives"
             self.document.problem(path, message, self._who_gives(column, before))

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import model_validator
 
+from datapipe.algo.where import Where
 from datapipe.recipe.document import write_document
-from datapipe.recipe.where import Where
 from datapipe.stage import Stage, StageConfig, place
 
 __all__ = ["Cluster", "Columns", "Head", "Node", "Recipe"]

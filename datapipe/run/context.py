@@ -13,6 +13,7 @@ from datapipe.corpus.store import Store
 from datapipe.engine.local import Engine
 from datapipe.engine.ready import Need
 from datapipe.engine.task import BaseShard, Keys, Limits, Parent, Slice
+from datapipe.engine.trail import log_records
 from datapipe.errors import InputError
 from datapipe.recipe import Node, Recipe
 from datapipe.run.paths import Path, Paths
@@ -143,8 +144,9 @@ class Context:
             lease.check()
         self.tasks += 1
         written = list(records)
-        for record in written:
-            if record != self.state.of(record.stage).get(record.shard):
-                self.measured[record.stage] = self.measured.get(record.stage, 0) + record.work.processed
+        new = [record for record in written if record != self.state.of(record.stage).get(record.shard)]
+        for record in new:
+            self.measured[record.stage] = self.measured.get(record.stage, 0) + record.work.processed
             self.state.put(record)
+        log_records(self.store, new)
         self.progress.advance(written)

@@ -14,16 +14,16 @@ from datapipe.corpus.store import Store
 from datapipe.engine.local import Engine
 from datapipe.engine.shards import run_shard
 from datapipe.engine.task import Limits
-from datapipe.errors import RunError
 from datapipe.recipe import Node, Recipe
 from datapipe.run.context import Context
-from datapipe.run.expanding import expand_shards, list_expanded, parents_of
+from datapipe.run.expanding import expand_shards, parents_of
 from datapipe.run.group import resolve
 from datapipe.run.lines import Line, lines
-from datapipe.run.paths import Path, Paths
+from datapipe.run.paths import Paths
 from datapipe.run.prepare import prepare_resource
 from datapipe.run.progress import Progress, Silent
-from datapipe.run.reading import list_shards, read_source
+from datapipe.run.reading import read_source
+from datapipe.run.required import require_above
 from datapipe.run.state import State, conserve
 from datapipe.run.tasks import exchange, shard_tasks, stale_shards
 from datapipe.run.writing import write_out
@@ -74,10 +74,9 @@ def _run_line(context: Context, line: Line) -> None:
     for node in everything:
         context.state.of(node.name)  # as it stands before this line runs
         context.state.of(exchange(node))
-    _list_roots(context, everything)
+    require_above(context, everything)
     for node in everything:
-        if node.name not in context.paths.resources:
-            prepare_resource(context, node)
+        prepare_resource(context, node)
     head = line.nodes[0] if line.nodes else None
     if head is not None and isinstance(head.stage, Group) and head.name not in context.verdicts:
         context.judge(head.name, resolve(context, head))
@@ -94,41 +93,6 @@ def _run_line(context: Context, line: Line) -> None:
         _run_rest(context, rest)
     for node in line.nodes:
         _close(context, node)
-
-
-def _list_roots(context: Context, nodes: Sequence[Node]) -> None:
-    """Make the shards known that come into a line whose source is not run by it."""
-    for node in nodes:
-        for path in context.paths.to(node.name):
-            if path.root_key not in context.shards and path.root not in nodes:
-                _list_root(context, path)
-                _require_done(context, path)
-
-
-def _list_root(context: Context, path: Path) -> None:
-    if path.origin is not None:
-        if path.origin.root_key not in context.shards:
-            _list_root(context, path.origin)
-        _require_done(context, path.origin)
-        list_expanded(context, path)
-    elif list_shards(context, path.root).unread:
-        raise RunError(
-            f"{path.root.name!r} has input that is not read yet", remedy=f"run stage {path.root.name!r} first"
-        )
-
-
-def _require_done(context: Context, path: Path) -> None:
-    """Every stage before the last must have its records."""
-    for node in path.nodes[1:-1]:
-        if isinstance(node.stage, Group) and node.name not in context.verdicts:
-            context.judge(node.name, resolve(context, node))
-        lacking = [
-            shard.name for shard in context.shards[path.root_key] if shard.name not in context.state.of(node.name)
-        ]
-        if lacking:
-            raise RunError(
-                f"stage {node.name!r} is not done for {len(lacking)} shards", remedy=f"run it before {path.last.name!r}"
-            )
 
 
 def _run_rest(context: Context, line: Line) -> None:

@@ -8,19 +8,30 @@ import numpy as np
 
 from datapipe.corpus.exchange import BUCKETS, BucketRange, ranges
 from datapipe.corpus.fingerprint import fingerprint
-from datapipe.engine.resolve import Resolved, run_resolve
+from datapipe.engine.resolve import Resolved, finished, run_resolve
 from datapipe.engine.task import Keys, ResolveTask, Slice
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Verdicts
 from datapipe.run.tasks import exchange
 
-__all__ = ["resolve"]
+__all__ = ["resolve", "resolved"]
 
 RANGE_ROWS = 2_000_000  # of one task: about 100 MB of keys
 
 
 def resolve(context: Context, node: Node) -> Verdicts:
     """Run all rounds of a Group over the keys of its shards; ranges that are done are not done again."""
+    verdicts = _verdicts(context, node, run=True)
+    assert verdicts is not None
+    return verdicts
+
+
+def resolved(context: Context, node: Node) -> Verdicts | None:
+    """The verdicts of a Group whose rounds are all done; None if they are not."""
+    return _verdicts(context, node, run=False)
+
+
+def _verdicts(context: Context, node: Node, *, run: bool) -> Verdicts | None:
     stage: Any = node.stage
     incoming = context.incoming(node)
     records = [context.state.of(exchange(node))[shard.name] for _, shard in incoming]
@@ -48,7 +59,15 @@ def resolve(context: Context, node: Node) -> Verdicts:
             )
             for cut in cuts
         ]
-        results = _in_order(tasks, list(context.engine.map(run_resolve, tasks)))
+        found = {task.fingerprint: finished(context.store, task) for task in tasks}
+        missing = [task for task in tasks if found[task.fingerprint] is None]
+        if missing and not run:
+            return None
+        if missing:  # else no worker need start
+            found.update((result.fingerprint, result) for result in context.engine.map(run_resolve, missing))
+        results = [result for task in tasks if (result := found[task.fingerprint])]
+        if missing:
+            _sweep(context, f"{exchange(node)}/round-{number}", {f"{task.keys.name}.json" for task in tasks}, results)
         inputs = tuple(
             Keys(part, buckets, None)
             for result in results
@@ -56,6 +75,14 @@ def resolve(context: Context, node: Node) -> Verdicts:
         )
     numbers = {shard.name: number for number, (_, shard) in enumerate(incoming)}
     return Verdicts(inputs, rests_on, numbers)
+
+
+def _sweep(context: Context, folder: str, named: set[str], results: list[Resolved]) -> None:
+    """Remove the files of a round that its ranges of keys do not have today."""
+    named |= {part.path.rpartition("/")[2] for result in results for part in result.parts}
+    for name in context.store.names(folder):
+        if name not in named and not name.startswith("."):
+            context.store.remove(f"{folder}/{name}")
 
 
 def _within(inputs: tuple[Keys, ...], cut: BucketRange) -> tuple[tuple[Slice, int | None], ...]:
@@ -71,9 +98,3 @@ def _totals(inputs: tuple[Keys, ...]) -> Any:
         starts: Any = np.array(keys.buckets, np.int64)
         total += starts[1:] - starts[:-1]
     return total
-
-
-def _in_order(tasks: list[ResolveTask], results: list[Resolved]) -> list[Resolved]:
-    """Results come in any order; files are taken in order of keys."""
-    by_fingerprint = {result.fingerprint: result for result in results}
-    return [by_fingerprint[task.fingerprint] for task in tasks]

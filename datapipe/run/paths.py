@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from datapipe.corpus.fingerprint import config_by_role, fingerprint, library_versions
+from datapipe.corpus.fingerprint import config_by_role, fingerprint, library_versions, versions
 from datapipe.engine.step import FAILURE
 from datapipe.engine.task import Call
 from datapipe.recipe import Node, Recipe
 from datapipe.schema import PLACE, qualified
-from datapipe.stage import Expand, Map, Source
+from datapipe.stage import Deciding, Expand, Map, Source
 
 __all__ = ["Path", "Paths"]
 
@@ -131,7 +131,8 @@ class Paths:
         node = path.last
         reads = set(node.stage.reads_for(node.config)) | set(node.where.columns if node.where else ())
         reads |= set(getattr(node.stage, "applies", ()))
-        reads |= set(getattr(node.stage, "decides", None) or ()) - set(node.stage.adds_for(node.config).names)
+        if isinstance(node.stage, Deciding):
+            reads |= set(node.stage.decides_for(node.config)) - set(node.stage.adds_for(node.config).names)
         return {
             "stage": node.name,
             "use": node.use,
@@ -153,5 +154,8 @@ class Paths:
         return found
 
     def decision(self, node: Node) -> str:
-        """Fingerprint of the config that turns columns into reasons."""
-        return fingerprint(config_by_role(node.config, "decide"))
+        """Fingerprint of the config, and of the data beside it, that turn columns into reasons."""
+        payload: dict[str, Any] = config_by_role(node.config, "decide")
+        if isinstance(node.stage, Deciding) and (entries := node.stage.decide_libraries_for(node.config)):
+            payload = {"config": payload, "libraries": versions(entries)}
+        return fingerprint(payload)

@@ -21,21 +21,15 @@ from datapipe.errors import InputError, RunError
 from datapipe.recipe import Node
 from datapipe.run.context import Context
 
-__all__ = ["prepare_resource"]
+__all__ = ["prepare_resource", "take_resource"]
 
 
 def prepare_resource(context: Context, node: Node) -> None:
     """Build a stage's resource unless it stands, and tell the fingerprints its digest."""
-    if node.stage.prepare is None:
+    if take_resource(context, node):
         return
-    if not context.store.local:
-        raise RunError(f"stage {node.name!r} prepares files and needs a local run folder", remedy="choose one")
     folder = Folder(context.store.path(f"{node.name}/resource"))
     mark = folder.parent / "resource.json"
-    wanted = _wanted(context, node)
-    if mark.exists() and json.loads(mark.read_text())["fingerprint"] == wanted:
-        context.paths.resources[node.name] = json.loads(mark.read_text())["digest"]
-        return
     context.progress.note(f"preparing {node.name}")
     with tempfile.TemporaryDirectory(prefix=".resource-", dir=_made(folder.parent)) as new:
         _fill(context, node, Folder(new) / "files")
@@ -43,8 +37,23 @@ def prepare_resource(context: Context, node: Node) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         (Folder(new) / "files").rename(folder)
     digest = _digest(folder)
-    context.store.write(f"{node.name}/resource.json", json.dumps({"fingerprint": wanted, "digest": digest}).encode())
+    about = {"fingerprint": _wanted(context, node), "digest": digest}
+    context.store.write(f"{node.name}/resource.json", json.dumps(about).encode())
     context.paths.resources[node.name] = digest
+
+
+def take_resource(context: Context, node: Node) -> bool:
+    """Tell the fingerprints the digest of a resource that stands, or that none is needed; else False."""
+    if node.stage.prepare is None or node.name in context.paths.resources:
+        return True
+    if not context.store.local:
+        raise RunError(f"stage {node.name!r} prepares files and needs a local run folder", remedy="choose one")
+    mark = Folder(context.store.path(f"{node.name}/resource.json"))
+    about = json.loads(mark.read_text()) if mark.exists() else {}
+    if about.get("fingerprint") != _wanted(context, node):
+        return False
+    context.paths.resources[node.name] = about["digest"]
+    return True
 
 
 def _made(folder: Folder) -> Folder:

@@ -41,7 +41,7 @@ __all__ = ["Surplus", "prune", "surplus"]
 
 Positions: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
-SHARD_FILE = re.compile(r"([0-9a-f]{10}-\d{4,})\.")
+SHARD_FILE = re.compile(r"([0-9a-f]{16}-\d{4,})\.")
 MARKS = ("stage.json", FOLDED, "resource.json", "lease.json")
 IDLE_SECONDS = 60.0  # a temporary file that nobody has written to for so long belongs to a process that is gone
 
@@ -149,7 +149,7 @@ def _listed(context: Context, node: Node) -> set[str]:
 
 
 def _own_parts(record: Record) -> list[Part]:
-    return [part for part in (*record.layer, *([record.reasons] if record.reasons else [])) if not part.run]
+    return [part for part in record.parts if not part.run]
 
 
 def _base(part: Part) -> str:

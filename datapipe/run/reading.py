@@ -9,7 +9,7 @@ from typing import Any
 from datapipe.corpus.record import Record
 from datapipe.engine.resample import run_resample
 from datapipe.engine.source import run_source
-from datapipe.engine.task import SourceTask, Step
+from datapipe.engine.task import ResampleTask, SourceTask, Step
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard
 from datapipe.run.lines import Line
@@ -67,7 +67,11 @@ def _in_one_pass(context: Context, stock: Inventory, node: Node) -> bool:
     config: Any = node.config
     biggest = max(unread.split.size for unread in stock.unread)
     many = len(stock.unread) >= 2 * context.engine.workers
-    return context.engine.workers == 1 or many or biggest * 4 < config.shard_bytes
+    source: Any = node.stage
+    again = not all(
+        source.can_seek(unread.split) for unread in stock.unread
+    )  # a pass over each shard reads from the start
+    return context.engine.workers == 1 or many or again or biggest * 4 < config.shard_bytes
 
 
 def _task(context: Context, node: Node, unread: Unread, steps: tuple[Step, ...]) -> SourceTask:
@@ -104,9 +108,9 @@ def _results(
 
 def _resample(context: Context, node: Node, stock: Inventory) -> None:
     """Decide anew, from the stored ids, which documents belong to the sample."""
-    decision = context.paths.decision(node)
-    for name, record in stock.done.items():
-        if record.decision != decision:
-            changed = run_resample(context.store, node.config, record, decision)
-            context.state.put(changed)
-            stock.done[name] = changed
+    decision, source = context.paths.decision(node), context.paths.call(node)
+    stale = [record for record in stock.done.values() if record.decision != decision]
+    tasks = [ResampleTask(context.store.url, source, record, decision) for record in stale]
+    for changed in context.engine.map(run_resample, tasks) if tasks else ():
+        context.state.put(changed)
+        stock.done[changed.shard] = changed

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from datapipe.corpus.record import Record, SplitSeen
+from datapipe.corpus.record import FileSeen, Record, SplitSeen
 from datapipe.engine.source import content_digest
 from datapipe.errors import InputError
 from datapipe.recipe import Node
@@ -46,16 +46,16 @@ def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inv
     config: Any = node.config
     stock = Inventory(splits={split.name: split for split in stage.splits(config)})
     known = _by_split(list(state.of(node.name).values()))
-    lent = _by_split(state.lent_by_values(node.name, values))
+    lent = _by_split(list(state.lent_by_values(node.name, values)))
     for name, split in stock.splits.items():
         records = known.get(name, [])
-        current = [record for record in records if record.values == values]
+        current = [record for record in records if record.values == values and state.intact(record)]
         own = _unbroken(current)
         if not _complete(own) and _complete(_unbroken(lent.get(name, []))):
             own = _unbroken(lent[name])
             for record in own:
                 state.adopt(record)
-        _sort_in(stock, split, own, progress)
+        _sort_in(stock, split, _same_input(split, own, state, progress))
     _missing(node, stock, known)
     limit = config.limit
     if limit is not None and sum(record.incoming.documents for record in stock.done.values()) >= limit:
@@ -89,27 +89,30 @@ def _complete(records: list[Record]) -> bool:
     return bool(records) and _seen(records[-1]).next_cursor is None
 
 
-def _sort_in(stock: Inventory, split: Split, own: list[Record], progress: Progress) -> None:
-    if own and not _same(split, _seen(own[0])):
-        progress.note(f"{split.name} has changed since it was read: it is read anew")
-        own = []
-    if _complete(own):
-        stock.done.update({record.shard: record for record in own})
-        return
-    if own:
-        stock.done.update({record.shard: record for record in own})
+def _sort_in(stock: Inventory, split: Split, own: list[Record]) -> None:
+    stock.done.update({record.shard: record for record in own})
+    if not own:
+        stock.unread.append(Unread(split))
+    elif not _complete(own):
         last = _seen(own[-1])
         stock.unread.append(Unread(split, last.digest, len(own), last.next_cursor or 0))
-    else:
-        stock.unread.append(Unread(split))
 
 
-def _same(split: Split, seen: SplitSeen) -> bool:
-    if {(f.name, f.size) for f in split.files} != {(f.name, f.size) for f in seen.files}:
-        return False
-    if {(f.name, f.modified) for f in split.files} == {(f.name, f.modified) for f in seen.files}:
-        return True
-    return content_digest(split) == seen.digest
+def _same_input(split: Split, own: list[Record], state: State, progress: Progress) -> list[Record]:
+    """The records of a split if its files are as they were, else none; the new times of touched files are noted."""
+    now = {(f.name, f.size, f.modified) for f in split.files}
+    before = {(f.name, f.size, f.modified) for f in _seen(own[0]).files} if own else now
+    if now == before:
+        return own
+    same_sizes = {(name, size) for name, size, _ in now} == {(name, size) for name, size, _ in before}
+    if not same_sizes or content_digest(split) != _seen(own[0]).digest:
+        progress.note(f"{split.name} has changed since it was read: it is read anew")
+        return []
+    files = tuple(FileSeen(name=f.name, size=f.size, modified=f.modified) for f in split.files)
+    for number, record in enumerate(own):  # else each command would read the bytes again, to find them equal
+        own[number] = record.model_copy(update={"split": _seen(record).model_copy(update={"files": files})})
+        state.adopt(own[number])
+    return own
 
 
 def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from datapipe.corpus.fingerprint import config_by_role, difference
 from datapipe.corpus.lease import holder
-from datapipe.corpus.record import Part, Record
+from datapipe.corpus.record import Record
 from datapipe.recipe import Node, Recipe
 from datapipe.run.context import Context, Shard
 from datapipe.run.expanding import parents_of
@@ -89,7 +89,7 @@ def _state(context: Context, node: Node, sound: set[tuple[str, str, str]]) -> St
         tuple(causes),
         holder(context.store, node.name),
         totals([record for record in stands if record.stage == node.name]),
-        sum(part.bytes for record in stands for part in _parts(record) if not part.run),
+        sum(part.bytes for record in stands for part in record.parts if not part.run),
         sum(record.work.seconds for record in stands),
     )
 
@@ -120,10 +120,6 @@ def _records(context: Context, node: Node) -> list[Record]:
     return [record for folder in folders for record in context.state.of(folder).values()]
 
 
-def _parts(record: Record) -> tuple[Part, ...]:
-    return (*record.layer, *([record.reasons] if record.reasons else []))
-
-
 def _own(context: Context, path: Path, shard: Shard) -> Record | None:
     if isinstance(path.last.stage, Expand):
         record = context.state.of(parents_of(path.last)).get(shard.name)
@@ -149,8 +145,7 @@ def _stale(context: Context, path: Path, shard: Shard, record: Record) -> Iterat
 
 def _values(context: Context, path: Path) -> str:
     if isinstance(path.last.stage, Sink):
-        columns = path.last.stage.select(tuple(path.owners), path.last.config)
-        return sink_values(context, path, columns)
+        return sink_values(context, path)
     return context.values(path)
 
 
@@ -172,7 +167,7 @@ def _redecided(context: Context, node: Node) -> Iterator[str]:
     new = config_by_role(node.config, "decide")
     stored = _about(context, node).get("config", {})
     lines = difference({key: stored.get(key) for key in new}, new) if stored else []
-    yield from lines or ["decided with other settings"]
+    yield from lines or ["decided with other settings or data files"]
 
 
 def _about(context: Context, node: Node) -> dict[str, Any]:

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Iterator
 from typing import Any
 
 from datapipe.corpus.ids import Tally
-from datapipe.corpus.record import FOLDED, Record, fold, is_record, read_records, record_name, write_json, write_record
+from datapipe.corpus.record import (
+    FOLDED,
+    Part,
+    Record,
+    fold,
+    is_record,
+    read_records,
+    record_name,
+    write_json,
+    write_record,
+)
 from datapipe.corpus.store import Store
 from datapipe.errors import ConservationError, InputError
 
@@ -24,13 +35,11 @@ class State:
     def __init__(self, store: Store, reuse: tuple[str, ...] = ()) -> None:
         self.store = store
         self._records: dict[str, dict[str, Record]] = {}
-        self._lenders = [(self._relative(url), Store(url)) for url in reuse]
+        self._lenders = [self._relative(url) for url in reuse]
         self._lent: dict[tuple[str, str], dict[str, Record]] = {}
-        for _, lender in self._lenders:
-            if not lender.exists("recipe.yaml"):
-                raise InputError(
-                    f"reuse: {lender.url} is no run", remedy="name the folder of a finished run, or take it out"
-                )
+        for url in reuse:
+            if not Store(url).exists("recipe.yaml"):
+                raise InputError(f"reuse: {url} is no run", remedy="name the folder of a finished run, or take it out")
 
     def _relative(self, url: str) -> str:
         there = Store(url)
@@ -47,26 +56,35 @@ class State:
     def get(self, stage: str, shard: str, values: str) -> Record | None:
         """The record of a shard; failing one with these values, that of a run to reuse, or the stale one."""
         own = self.of(stage).get(shard)
+        if own is not None and not self.intact(own):
+            own = None
         if own is not None and own.values == values:
             return own
-        for relative, lender in self._lenders:
-            key = (relative, stage)
-            if key not in self._lent:
-                self._lent[key] = read_records(lender, stage)
-            found = self._lent[key].get(shard)
-            if found is not None and found.values == values:
-                return lent(found, relative)
-        return own
+        return next((record for record in self.lent_by_values(stage, values, shard)), own)
 
-    def lent_by_values(self, stage: str, values: str) -> list[Record]:
-        """All records of a stage, with these values, that other runs lend."""
-        found = []
-        for relative, lender in self._lenders:
-            key = (relative, stage)
-            if key not in self._lent:
-                self._lent[key] = read_records(lender, stage)
-            found += [lent(record, relative) for record in self._lent[key].values() if record.values == values]
-        return found
+    def _of_other(self, run: str, stage: str) -> dict[str, Record]:
+        """Records of a stage in another run, which is named from here."""
+        key = (run, stage)
+        if key not in self._lent:
+            self._lent[key] = read_records(self.store.at(run), stage)
+        return self._lent[key]
+
+    def intact(self, record: Record) -> bool:
+        """Whether the files that other runs lend to a record are still what those runs say they hold."""
+        return all(self._lends(part, record) for part in record.parts if part.run)
+
+    def _lends(self, part: Part, record: Record) -> bool:
+        theirs = self._of_other(part.run, record.stage).get(record.shard)
+        return theirs is not None and part.model_copy(update={"run": ""}) in theirs.parts
+
+    def lent_by_values(self, stage: str, values: str, shard: str | None = None) -> Iterator[Record]:
+        """The records of a stage, or of one of its shards, that other runs lend and that hold these values."""
+        for relative in self._lenders:
+            theirs = self._of_other(relative, stage)
+            for record in theirs.values() if shard is None else [theirs[shard]] if shard in theirs else []:
+                found = lent(record, relative)
+                if record.values == values and self.intact(found):
+                    yield found
 
     def put(self, record: Record) -> None:
         """Note a record that a task has written."""

@@ -12,7 +12,7 @@ from datapipe.run.lines import Line
 from datapipe.run.paths import Path
 from datapipe.stage import Group
 
-__all__ = ["current", "exchange", "line_steps", "shard_tasks", "stale_shards"]
+__all__ = ["current", "exchange", "keys_current", "line_steps", "shard_tasks", "stale_shards"]
 
 SET_ASIDE = ("crashed", "timed_out", "too_big")
 
@@ -90,15 +90,19 @@ def _first_stale(context: Context, line: Line, before: Path, shard: Shard) -> in
         if record.shard not in context.state.of(node.name) or context.state.of(node.name)[record.shard] != record:
             context.state.adopt(record)
         last = record
-    if line.emits is None:
-        return None
-    values = context.paths.keys(path.then(line.emits))
-    keys = context.state.get(exchange(line.emits), shard.name, values)
+    return None if line.emits is None or keys_current(context, path.then(line.emits), shard) else len(line.nodes)
+
+
+def keys_current(context: Context, path: Path, shard: Shard) -> bool:
+    """Whether the keys that a Group takes from a shard stand, in this run or one that it may reuse."""
+    last = context.record(path.before(), shard)
+    values = context.paths.keys(path)
+    keys = context.state.get(exchange(path.last), shard.name, values)
     if keys is None or keys.values != values or keys.rows_in != last.rows_kept or keys.base != last.base:
-        return len(line.nodes)
-    if context.state.of(exchange(line.emits)).get(shard.name) != keys:
+        return False
+    if context.state.of(exchange(path.last)).get(shard.name) != keys:
         context.state.adopt(keys)
-    return None
+    return True
 
 
 def current(context: Context, record: Record, before: Record, path: Path) -> bool:

@@ -17,11 +17,10 @@ __all__ = ["write_out"]
 
 def write_out(context: Context, node: Node) -> None:
     """Write the documents that come into a sink."""
-    stage: Any = node.stage
-    columns = stage.select(tuple(context.recipe.available(node.name)), node.config)
+    columns = sink_columns(context, node)
     tasks = []
     for path, shard in context.incoming(node):
-        values = sink_values(context, path, columns)
+        values = sink_values(context, path)
         old = context.state.of(node.name).get(shard.name)
         stands = old is not None and old.values == values and sink_stands(context.store, old)
         before = context.record(path.before(), shard)
@@ -31,7 +30,15 @@ def write_out(context: Context, node: Node) -> None:
     context.carry_out((node.name,), run_sink, tasks, count=len(tasks))
 
 
-def sink_values(context: Context, path: Path, columns: tuple[str, ...]) -> str:
+def sink_columns(context: Context, node: Node) -> tuple[str, ...]:
+    """What a sink writes, of the columns that any of its parents brings."""
+    stage: Any = node.stage
+    columns: tuple[str, ...] = stage.select(tuple(context.recipe.available(node.name)), node.config)
+    return columns
+
+
+def sink_values(context: Context, path: Path) -> str:
     """Fingerprint of a sink's files: its config, and the values of the columns it writes."""
+    columns = sink_columns(context, path.last)
     ends = {column: [context.values(path.upto(owner)) for owner in path.owners.get(column, ())] for column in columns}
     return fingerprint({"sink": context.paths.values(path), "columns": ends})

@@ -8,12 +8,16 @@ Source: Rae et al. 2021 (Gopher), Table A1.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from datapipe.stage import TEXT, Map, StageConfig, above, below, columns, decide, first_of, schema
+from datapipe.stage import TEXT, Map, StageConfig, above, below, columns, first_of, place, schema
 from datapipe.text import segment
+from datapipe.text.thresholds import Count, by_language, is_by_language, thresholds, thresholds_library
+
+NAME = "filter.length"
 
 TOO_FEW_WORDS = "too_few_words"
 TOO_MANY_WORDS = "too_many_words"
@@ -22,8 +26,11 @@ TOO_MANY_WORDS = "too_many_words"
 class Config(StageConfig):
     """Bounds on the number of words, both inclusive."""
 
-    min_words: int | None = decide(50, "words; fewer leave as too_few_words", ge=0)
-    max_words: int | None = decide(100_000, "words; more leave as too_many_words", ge=0)
+    min_words: Count = by_language(50, "words; fewer leave as too_few_words", default=50, fit=False)
+    max_words: Count = by_language(100_000, "words; more leave as too_many_words", default=100_000, fit=False)
+    languages: str | None = place(
+        None, "folder of language files of your own; each replaces one of datapipe's, or adds one"
+    )
 
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
@@ -34,11 +41,23 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     """Which documents are too short or too long."""
     words = measured["words"]
-    return first_of((below(words, config.min_words), TOO_FEW_WORDS), (above(words, config.max_words), TOO_MANY_WORDS))
+    limit = thresholds(config, NAME, measured["language"]) if is_by_language(config) else partial(getattr, config)
+    few, many = below(words, limit("min_words")), above(words, limit("max_words"))
+    return first_of((few, TOO_FEW_WORDS), (many, TOO_MANY_WORDS))
+
+
+def decides(config: Config) -> tuple[str, ...]:
+    """The language is asked for only where it matters."""
+    return ("words", "language") if is_by_language(config) else ("words",)
+
+
+def decide_libraries(config: Config) -> tuple[str, ...]:
+    """The thresholds in the language files."""
+    return thresholds_library(config, NAME)
 
 
 STAGE = Map(
-    name="filter.length",
+    name=NAME,
     version=1,
     config=Config,
     reads=TEXT,
@@ -47,4 +66,6 @@ STAGE = Map(
     libraries=("datapipe.text",),
     process=process,
     decide=decide_reasons,
+    decides=decides,
+    decide_libraries=decide_libraries,
 )

@@ -81,4 +81,5 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("text",),
+    seeks=("csv", "tsv", "tab"),
 )

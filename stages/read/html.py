@@ -47,4 +47,5 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("html",),
+    seeks=_SUFFIXES,
 )

@@ -58,4 +58,5 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("text",),
+    seeks=("json",),
 )

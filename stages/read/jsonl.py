@@ -57,4 +57,5 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("text",),
+    seeks=("jsonl", "ndjson"),
 )

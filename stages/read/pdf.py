@@ -49,4 +49,5 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("html",),
+    seeks=_SUFFIXES,
 )

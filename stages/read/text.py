@@ -163,4 +163,5 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("text",),
+    seeks=("txt", "text", "md"),
 )

@@ -35,6 +35,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "read.arrow": {"source": "tables"},
     "read.hub": {"source": "sets"},
     "filter.language": {"keep": ["en", "zh"]},
+    "filter.metadata": {"keep": "metadata.number >= 3"},
 }
 
 

@@ -124,12 +124,6 @@ def test_every_recipe_passes_check(recipe: Path) -> None:
 IMPORT_ALL = """
 import os, pkgutil, importlib, socket, sys
 
-class WithoutPandas:  # Arrow loads it where it is installed, and goes without; whoever else asks for it fails
-    def find_spec(name, path=None, target=None):
-        if name == "pandas":
-            raise ModuleNotFoundError("pandas", name="pandas")
-
-sys.meta_path.insert(0, WithoutPandas)
 written = []
 
 def listen(event, arguments):
@@ -141,7 +135,9 @@ def listen(event, arguments):
     elif event in {"os.mkdir", "os.remove", "os.rename", "shutil.rmtree"}:
         written.append(str(arguments[0]))
 
-import numba, trafilatura, distributed  # what third parties do when imported is theirs
+import numba, pyarrow, trafilatura, distributed  # what third parties do when imported is theirs
+pyarrow.array([])  # imports pandas where it is installed
+before = set(sys.modules)
 sys.addaudithook(listen)
 
 import datapipe
@@ -157,7 +153,7 @@ for name in Registry().names():
         pass
 allowed = (os.environ["DATAPIPE_CACHE"], "/dev/", "/proc/")
 print("written", [path for path in written if "__pycache__" not in path and not path.startswith(allowed)])
-print("loaded", sorted({"torch", "transformers", "tensorflow", "datasets"} & set(sys.modules)))
+print("loaded", sorted({"torch", "pandas", "transformers", "tensorflow", "datasets"} & (set(sys.modules) - before)))
 """
 
 

@@ -56,6 +56,14 @@ def test_a_where_that_does_not_hold_passes_the_document_by(tmp_path: Path) -> No
     assert trial.chapters[-1].outcome == "passed"
 
 
+def test_lists_that_need_no_documents_are_prepared(tmp_path: Path) -> None:
+    (tmp_path / "blocked.txt").write_text("bad.example\n", encoding="utf-8")
+    made = {"docs": stages()["docs"], "sites": {"use": "filter.url", "domains": [str(tmp_path / "blocked.txt")]}}
+    bench = Workbench(tmp_path).fill(files=1, lines=1)
+    trial = try_out(bench.recipe("run", made), Document("https://www.bad.example/", b"one two"), str(TOYS))
+    assert [(each.stage, each.reason) for each in trial.chapters] == [("sites", "blocked_domain")]
+
+
 def test_html_is_told_by_name_type_or_content() -> None:
     assert Document("a.html", b"").is_html
     assert Document("http://x/a", b"", "text/html; charset=utf-8").is_html
@@ -68,11 +76,13 @@ def test_a_file_that_is_not_there_is_one_line() -> None:
         read_document("/nowhere/page.html")
 
 
-def test_a_page_is_fetched_with_its_content_type() -> None:
+def test_a_page_is_fetched_with_its_content_type_and_what_is_said_of_its_use() -> None:
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("X-Robots-Tag", "noindex")
+            self.send_header("TDM-Reservation", "1")
             self.end_headers()
             self.wfile.write(b"<p>hello")
 
@@ -83,6 +93,7 @@ def test_a_page_is_fetched_with_its_content_type() -> None:
         threading.Thread(target=server.handle_request, daemon=True).start()
         page = read_document(f"http://127.0.0.1:{server.server_port}/a")
     assert (page.data, page.is_html) == (b"<p>hello", True)
+    assert page.robots == "x-robots-tag: noindex\ntdm-reservation: 1"
 
 
 def test_an_address_that_does_not_answer_is_one_line() -> None:

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-DOCUMENTS = ("response", "conversion", "resource")
+DOCUMENTS = ("response", "conversion", "resource", "revisit")
 # Where warcio gives up, or counts a record that is cut off as whole; found by reading on behind the damage.
 WHOLE = {
-    "example-bad-non-chunked.warc.gz": 1,
-    "example-bad.warc.gz.bad": 2,
+    "example-bad-non-chunked.warc.gz": 2,
+    "example-bad.warc.gz.bad": 3,
     "warcfile.warc.lz4": 16,
     "clipped.warc.gz": 0,
     "example-space-in-url.arc": 0,
     "bad.arc": 1,
+    "whirlwind.warc.wat.gz": 1,  # its documents are records of metadata
 }
 DAMAGED = {
     "clipped.warc.gz": 1,  # cut off

@@ -31,7 +31,7 @@ def test_a_sink_that_stops_early_ends_the_run_and_leaves_no_record(tmp_path: Pat
     bench.write("a.txt", [f"line {n}" for n in range(MAX_BATCH_ROWS + 50)])
     chain = {"docs": DOCS, "out": {"use": "toy.hasty"}}
     for _ in range(2):  # the second run must not take the first's leavings for done
-        _fails(bench, chain, r"^stage 'out' stopped writing before the end of shard [0-9a-f]{10}-0000; ")
+        _fails(bench, chain, r"^stage 'out' stopped writing before the end of shard [0-9a-f]{16}-0000; ")
         assert _left(bench, "out") == []
 
 

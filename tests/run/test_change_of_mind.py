@@ -256,3 +256,33 @@ def test_a_run_that_reuses_a_run_that_reuses_reads_back_the_same(bench: Workbenc
     assert again.told.tasks == 0
     back = bench.run("third", stages(count={"min_words": 2}), reuse=["second"])
     _same_documents(back, bench.run("fresh2", stages(count={"min_words": 2})))
+
+
+def test_a_borrower_changes_its_mind_again_and_again(bench: Workbench) -> None:
+    """New rows join those that it added before, beside the layers that it borrows."""
+    bench.run("first", stages(count={"min_words": 5}))
+    for words in (4, 3, 2, 1):
+        changed = bench.run("second", stages(count={"min_words": words}), reuse=["first"])
+        _same_documents(changed, bench.run(f"fresh{words}", stages(count={"min_words": words})))
+
+
+@pytest.mark.parametrize("mark", ["", "!"], ids=["loosened", "with other texts"])
+def test_a_borrower_outlives_what_its_lender_does(bench: Workbench, mark: str) -> None:
+    """The lender writes its layers anew; the borrower takes the new ones where they fit, or measures for itself."""
+    bench.run("first")
+    bench.run("second", stages(again={"min_words": 5}), reuse=["first"])
+    bench.run("first", stages(count={"min_words": 1}, upper={"mark": mark}))
+    loose = stages(count={"min_words": 2}, again={"min_words": 5})
+    _same_documents(bench.run("second", loose, reuse=["first"]), bench.run("fresh", loose))
+    assert bench.run("second", loose, reuse=["first"]).told.tasks == 0
+
+
+def test_a_borrower_reads_for_itself_what_its_lender_has_read_anew(bench: Workbench) -> None:
+    bench.run("first")
+    bench.run("second", stages(count={"min_words": 2}), reuse=["first"])
+    old = (bench.input / "f1.txt").read_text(encoding="utf-8")
+    bench.write("f1.txt", ["f1n0 another text altogether", "f1n1 and one more of them"])
+    bench.run("first")
+    (bench.input / "f1.txt").write_text(old, encoding="utf-8")
+    changed = bench.run("second", stages(count={"min_words": 1}), reuse=["first"])
+    _same_documents(changed, bench.run("fresh", stages(count={"min_words": 1})))

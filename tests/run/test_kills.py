@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,10 +27,11 @@ from datapipe.corpus.record import read_records
 from datapipe.corpus.store import Store
 from datapipe.engine.cluster import DaskEngine
 from datapipe.errors import RunError
-from tests.run.workbench import Done, Workbench, differences, shards_by_file, stages
+from tests.run.workbench import Done, Workbench, corpus, differences, shards_by_file, stages
 
 PAUSE = 0.002  # seconds a document, so that most kills fall into the work
 SLOW = stages(count={"pause": PAUSE}, again={"pause": PAUSE})
+CHANGED = stages(docs={"sample": 0.8}, count={"pause": PAUSE, "unit": 2, "min_words": 1}, again={"pause": PAUSE})
 FEW, MANY = range(4), range(4, 40)
 LONG = pytest.mark.timeout(1800)  # for many kills in one test
 SEEDS = [
@@ -79,9 +82,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 
 @contextlib.contextmanager
-def _driver(bench: Workbench, run: str, workers: int) -> Iterator[subprocess.Popen[bytes]]:
+def _driver(
+    bench: Workbench, run: str, workers: int, made: dict[str, dict[str, Any]] = SLOW
+) -> Iterator[subprocess.Popen[bytes]]:
     """A driver that has only the run left to do."""
-    recipe = bench.recipe_file(run, SLOW)
+    recipe = bench.recipe_file(run, made)
     command = [sys.executable, "-m", "tests.run.kill_driver", str(recipe), str(workers)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as driver:
         assert driver.stdout is not None
@@ -89,9 +94,11 @@ def _driver(bench: Workbench, run: str, workers: int) -> Iterator[subprocess.Pop
         yield driver
 
 
-def _kill_driver(bench: Workbench, run: str, workers: int, moment: float) -> bool:
+def _kill_driver(
+    bench: Workbench, run: str, workers: int, moment: float, made: dict[str, dict[str, Any]] = SLOW
+) -> bool:
     """Start a driver and kill it; says whether it still ran."""
-    with _driver(bench, run, workers) as driver:
+    with _driver(bench, run, workers, made) as driver:
         time.sleep(moment)
         alive = driver.poll() is None
         driver.kill()
@@ -114,6 +121,31 @@ def _after_a_kill_of_the_driver(undisturbed: Undisturbed, seed: int, workers: in
 @pytest.mark.parametrize(("seeds", "least"), SEEDS)
 def test_a_killed_driver_goes_on_where_it_was(undisturbed: Undisturbed, seeds: range, least: int) -> None:
     assert sum(_after_a_kill_of_the_driver(undisturbed, seed, workers=0) for seed in seeds) >= least
+
+
+def _bases(run: Path) -> dict[str, int]:
+    """When each base shard was written."""
+    found = (path for path in (run / "docs").glob("*-*.parquet") if "reasons" not in path.name)
+    return {path.name: path.stat().st_mtime_ns for path in found}
+
+
+@pytest.mark.parametrize(("seeds", "least"), SEEDS)
+def test_a_driver_killed_while_it_changes_a_finished_run_goes_on_where_it_was(
+    undisturbed: Undisturbed, seeds: range, least: int
+) -> None:
+    """Another sample, another measure and another decision over layers that stand."""
+    bench = undisturbed.bench
+    fresh = bench.run(f"changed-{least}", CHANGED)
+    in_time = 0
+    for seed in seeds:
+        run = bench.folder / f"change-{seed}"
+        shutil.copytree(undisturbed.whole.folder, run)
+        in_time += _kill_driver(bench, run.name, 0, random.Random(seed).uniform(0.0, undisturbed.seconds), CHANGED)
+        again = bench.run(run.name, CHANGED)
+        assert all(corpus(again, name) == corpus(fresh, name) for name in CHANGED), f"seed {seed}"
+        assert _bases(run) == _bases(undisturbed.whole.folder), f"seed {seed}: base shards are written once"
+        assert bench.run(run.name, CHANGED).told.tasks == 0, f"seed {seed}"
+    assert in_time >= least
 
 
 @pytest.mark.full

@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 
+from datapipe.corpus.record import Record, write_record
 from datapipe.corpus.store import Store
-from datapipe.errors import InputError
+from datapipe.engine import resample
+from datapipe.engine.source import content_digest
+from datapipe.errors import CorruptData, InputError
+from datapipe.run import sources
+from datapipe.stage import Split
 from tests.run.workbench import Done, Workbench, assert_like, corpus, differences, shards_by_file, stages, text_of
 
 ROW_WISE = ("docs", "count", "upper")  # stages whose layers hang on a document alone
@@ -77,12 +82,61 @@ def test_a_new_month_after_the_input_moved_reads_the_new_files_alone(bench: Work
     assert _bytes_of(grown, names) == old
 
 
-def test_a_file_that_is_only_touched_is_not_read(bench: Workbench) -> None:
-    bench.run()
+def test_a_file_that_is_only_touched_is_looked_at_once_and_not_read(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.run()
+    looked_at: list[str] = []
+
+    def digest(split: Split) -> str:
+        looked_at.append(split.name)
+        return content_digest(split)
+
+    monkeypatch.setattr(sources, "content_digest", digest)
     os.utime(bench.input / "f1.txt", ns=(10**18, 10**18))
-    again = bench.run()
-    assert again.told.notes == []
-    assert again.read == []
+    for _ in range(2):
+        again = bench.run()
+        assert again.told.notes == []
+        assert again.read == []
+        assert again.told.tasks == 0
+    assert looked_at == ["f1.txt"]
+    assert corpus(again, "again") == corpus(first, "again")
+
+
+@pytest.mark.parametrize("shares", [(None, 0.5), (0.2, 0.8)], ids=["less", "more"])
+def test_a_kill_while_the_sample_changes_costs_nothing_read(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, shares: tuple[float | None, float]
+) -> None:
+    """The reasons of the new sample stand beside the record of the old one; two shards of four are done."""
+    before, after = (stages(docs={"sample": share}) for share in shares)
+    bench.run("run", before)
+    written: list[str] = []
+
+    def killed(store: Store, record: Record) -> None:
+        written.append(record.shard)
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        write_record(store, record)
+
+    monkeypatch.setattr(resample, "write_record", killed)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run("run", after)
+    monkeypatch.undo()
+    done, fresh = bench.run("run", after), bench.run("fresh", after)
+    assert set(_files_read(done)) <= {row["file"] for row in corpus(fresh, "docs").values()}
+    assert all(corpus(done, name) == corpus(fresh, name) for name in stages())
+    assert done.records("docs").keys() == fresh.records("docs").keys()
+    assert [r.dropped for r in done.records("docs").values()] == [r.dropped for r in fresh.records("docs").values()]
+
+
+def test_exchanged_reasons_are_noticed_when_the_sample_changes(bench: Workbench) -> None:
+    done = bench.run()
+    one, other = (record.reasons for record in list(done.records("docs").values())[:2])
+    assert one is not None
+    assert other is not None
+    shutil.copyfile(done.folder / other.path, done.folder / one.path)
+    with pytest.raises(CorruptData, match="does not hold the reasons that its record describes"):
+        bench.run("run", stages(docs={"sample": 0.5}))
 
 
 def test_an_empty_file_is_a_shard_without_documents(bench: Workbench) -> None:
@@ -134,7 +188,7 @@ def test_reading_a_changed_file_anew_can_be_interrupted(
     left = [finished]
 
     def interrupted(store: Store, name: str, data: bytes) -> None:
-        if re.fullmatch(r"docs/[0-9a-f]{10}-\d{4}\.json", name):
+        if re.fullmatch(r"docs/[0-9a-f]{16}-\d{4}\.json", name):
             if not left[0]:
                 raise KeyboardInterrupt
             left[0] -= 1
@@ -180,7 +234,7 @@ def test_a_vanished_file_is_an_error_that_names_it(bench: Workbench) -> None:
 def test_a_vanished_file_whose_text_is_needed_again_is_an_error_that_says_so(bench: Workbench) -> None:
     bench.run()
     (bench.input / "f2.txt").unlink()
-    with pytest.raises(InputError, match=r"the input of shard [0-9a-f]{10}-0000 is gone; bring it back"):
+    with pytest.raises(InputError, match=r"the input of shard [0-9a-f]{16}-0000 is gone; bring it back"):
         bench.run("run", stages(docs={"allow_missing": True}, count={"min_words": 1}))
 
 

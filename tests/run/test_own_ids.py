@@ -86,7 +86,7 @@ def test_reading_that_was_interrupted_ends_with_the_same_records(
     left = [1]
 
     def interrupted(store: Store, name: str, data: bytes) -> None:
-        if re.fullmatch(r"docs/[0-9a-f]{10}-\d{4}\.json", name):
+        if re.fullmatch(r"docs/[0-9a-f]{16}-\d{4}\.json", name):
             if not left[0]:
                 raise KeyboardInterrupt
             left[0] -= 1

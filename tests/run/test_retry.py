@@ -27,7 +27,7 @@ class DiesOnce(LocalEngine):
     workers = 1
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stage: str, shard: int) -> None:
-        self._patch, self._record = monkeypatch, re.compile(rf"{stage}/[0-9a-f]{{10}}-{shard:04}\.json")
+        self._patch, self._record = monkeypatch, re.compile(rf"{stage}/[0-9a-f]{{16}}-{shard:04}\.json")
         self.deaths = 0
 
     def map(self, function: Callable[[Any], T], tasks: Iterable[Any]) -> Iterator[T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,19 @@ def test_running_again_does_nothing(bench: Workbench) -> None:
     assert again.read == []
     assert again.measured == {}
     assert before == {path: path.stat().st_mtime_ns for path in again.folder.rglob("*.parquet")}
+
+
+def test_each_task_leaves_a_line_in_the_log(bench: Workbench) -> None:
+    def log() -> list[tuple[str, str]]:
+        lines = (bench.folder / "run" / "logs" / "tasks.jsonl").read_text(encoding="utf-8").splitlines()
+        return sorted((line["stage"], line["shard"]) for line in map(json.loads, lines))
+
+    done = bench.run()
+    folders = [*stages(), "unique/exchange"]
+    assert log() == sorted((stage, shard) for stage in folders for shard in done.records(stage))
+    before = log()
+    bench.run("run", stages(again={"min_words": 5}))
+    assert log() == sorted([*before, *(("again", shard) for shard in done.records("again"))])
 
 
 def test_the_toy_run_has_something_to_lose(bench: Workbench) -> None:

@@ -78,6 +78,19 @@ def test_documents_that_came_in_since_make_later_stages_stale(bench: Workbench) 
     assert "other documents come in" in found["upper"].causes
 
 
+def test_a_sink_below_branches_of_unlike_columns_is_done(bench: Workbench, tmp_path: Path) -> None:
+    """Columns that one of its parents lacks are written as nulls, and looked for in the same way."""
+    (tmp_path / "x.jsonl").write_text('{"text": "some words of a table", "author": "A. N. Other"}\n')
+    made: dict[str, dict[str, Any]] = {
+        "docs": {"use": "toy.lines", "source": "lines"},
+        "rows": {"use": "read.jsonl", "from": [], "paths": [str(tmp_path / "x.jsonl")], "source": "rows"},
+        "out": {"use": "write.jsonl", "from": ["docs", "rows"]},
+    }
+    bench.run("run", made)
+    assert {state.text for state in states(bench, made).values()} == {"done"}
+    assert bench.run("run", made).told.tasks == 0
+
+
 def test_who_works_on_a_stage_is_named(bench: Workbench) -> None:
     run = bench.run("run")
     with lease.held(Store(str(run.folder)), "upper"):

@@ -24,8 +24,7 @@ def batch(*bodies: bytes | None) -> pa.RecordBatch:
 def outcome(body: bytes | None, **options: Any) -> tuple[dict[str, Any], str | None]:
     measured = STAGE.process(batch(body), Config(**options), None)
     assert STAGE.decide is not None
-    assert STAGE.decides is not None
-    reasons = STAGE.decide(measured.select(list(STAGE.decides)), Config(**options))
+    reasons = STAGE.decide(measured.select(list(STAGE.decides_for(Config()))), Config(**options))
     return measured.to_pylist()[0], reasons[0].as_py()
 
 

@@ -63,8 +63,7 @@ def one(body: str | bytes, kind: str | None = "text/html", **options: Any) -> di
 
 def reasons(batch: pa.RecordBatch, **options: Any) -> list[str | None]:
     assert STAGE.decide is not None
-    assert STAGE.decides is not None
-    return STAGE.decide(batch.select(STAGE.decides), Config(**options)).to_pylist()
+    return STAGE.decide(batch.select(STAGE.decides_for(Config())), Config(**options)).to_pylist()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,16 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.filter.gopher import MEASURES, STAGE, Config
-from stages.filter.gopher._stop_words import STOP_WORDS
 
 OFF = dict.fromkeys(Config.model_fields)  # every rule off
+FINNISH = """
+name: Finnish
+scripts: Latn
+segmenter: spaces
+stop_words: ja on ei
+thresholds: {filter.gopher: {max_mean_word_length: 12, max_bullet_lines: off}}
+record: {stop_words: made up, thresholds: made up}
+"""
+
+
+def documents(texts: list[str | None], languages: list[str | None]) -> pa.RecordBatch:
+    return pa.record_batch(
+        {"text": pa.array(texts, pa.large_string()), "language": pa.array(languages, pa.string())},
+    )
 
 
 def measure(texts: list[str | None], languages: list[str | None]) -> pa.RecordBatch:
-    batch = pa.record_batch(
-        {"text": pa.array(texts, pa.large_string()), "language": pa.array(languages, pa.string())},
-    )
-    return STAGE.process(batch, Config(), None)
+    return STAGE.process(documents(texts, languages), Config(), None)
 
 
 def measures(text: str | None, language: str | None = "en") -> dict[str, Any]:
@@ -27,9 +38,15 @@ def measures(text: str | None, language: str | None = "en") -> dict[str, Any]:
 
 
 def reason(text: str, language: str | None = "en", **thresholds: float | None) -> str | None:
-    config = Config.model_validate(OFF | thresholds)
+    return decided([text], [language], Config.model_validate(OFF | thresholds))[0]
+
+
+def decided(texts: list[str | None], languages: list[str | None], config: Config) -> list[str | None]:
+    measured = STAGE.process(documents(texts, languages), config, None)
+    told = documents(texts, languages).column("language")
+    batch = pa.RecordBatch.from_arrays([*measured.columns, told], names=[*measured.schema.names, "language"])
     assert STAGE.decide is not None
-    return STAGE.decide(measure([text], [language]), config).to_pylist()[0]
+    return STAGE.decide(batch, config).to_pylist()
 
 
 def distinct(count: int) -> str:
@@ -146,9 +163,64 @@ def test_repeated_ngrams_are_of_words_in_english_and_of_twice_as_many_characters
 
 def test_good_prose_passes_and_spam_does_not() -> None:
     prose = "The house that stands at the end of " + distinct(60) + " and will have to be sold with all of it."
-    assert STAGE.decide is not None
-    measured = measure([prose, "Buy now! Best price! " * 40], ["en", "en"])
-    assert STAGE.decide(measured, Config()).to_pylist() == [None, "too_few_stop_words"]
+    assert decided([prose, "Buy now! Best price! " * 40], ["en", "en"], Config()) == [None, "too_few_stop_words"]
+
+
+def test_a_language_file_gives_thresholds_and_what_a_recipe_sets_goes_before_it(tmp_path: Path) -> None:
+    (tmp_path / "fi.yaml").write_text(FINNISH, encoding="utf-8")
+    texts: list[str | None] = ["ja on " + "pitkäsanaonon " * 60] * 4  # 13 letters
+    codes = ["fi", "sv", None, "fi-FI"]
+    base = {"max_top_2_gram": None, "max_top_3_gram": None, "max_top_4_gram": None, "min_stop_words": None}
+    off = base | {f"max_duplicate_{n}_grams": None for n in range(5, 11)} | {"languages": str(tmp_path)}
+
+    def reasons(**options: Any) -> list[str | None]:
+        return decided(texts, codes, Config.model_validate(off | options))
+
+    assert reasons() == ["word_length", "word_length", None, "word_length"]
+    (tmp_path / "fi.yaml").write_text(FINNISH.replace("12", "13.5"), encoding="utf-8")
+    assert reasons() == [None, "word_length", None, None]
+    assert reasons(max_mean_word_length=10) == ["word_length", "word_length", None, "word_length"]
+    assert reasons(max_mean_word_length=None) == [None] * 4
+
+
+def test_a_rule_that_a_language_file_switches_off_holds_for_other_languages(tmp_path: Path) -> None:
+    (tmp_path / "fi.yaml").write_text(FINNISH, encoding="utf-8")
+    config = Config.model_validate(OFF | {"max_bullet_lines": "by_language", "languages": str(tmp_path)})
+    assert decided(["- a\n- b", "- a\n- b"], ["fi", "en"], config) == [None, "too_many_bullets"]
+
+
+def test_a_language_of_the_users_own_is_judged_by_its_stop_words(tmp_path: Path) -> None:
+    (tmp_path / "be.yaml").write_text(FINNISH.replace("ja on ei", "і не на").replace("Finnish", "Belarusian"))
+    config = Config(languages=str(tmp_path))
+    found = STAGE.process(documents(["гэта не на тэкст"], ["be"]), config, None).to_pylist()[0]
+    assert (found["stop_words"], found["judged"]) == (2, True)
+    assert "be" in STAGE.languages(config)  # type: ignore[misc]
+    assert "be" not in STAGE.languages(Config())  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("change", "values", "decisions"),
+    [
+        (("ja on ei", "ja on ei se"), True, False),
+        (("12", "11"), False, True),
+        (("off", "0.5"), False, True),
+        (("made up", "guessed"), False, False),
+    ],
+)
+def test_what_a_language_file_says_of_words_enters_the_values_and_thresholds_the_decisions_alone(
+    tmp_path: Path, change: tuple[str, str], *, values: bool, decisions: bool
+) -> None:
+    file, config = tmp_path / "fi.yaml", Config(languages=str(tmp_path))
+    file.write_text(FINNISH, encoding="utf-8")
+    before = STAGE.libraries_for(config), STAGE.decide_libraries_for(config)
+    file.write_text(FINNISH.replace(*change), encoding="utf-8")
+    after = STAGE.libraries_for(config), STAGE.decide_libraries_for(config)
+    assert [one != other for one, other in zip(before, after, strict=True)] == [values, decisions]
+
+
+def test_no_language_file_enters_the_decisions_where_every_threshold_is_set() -> None:
+    assert STAGE.decide_libraries_for(Config.model_validate(OFF)) == ()
+    assert STAGE.decide_libraries_for(Config()) != ()
 
 
 def test_an_unknown_language_meets_only_the_rules_that_ask_for_none() -> None:
@@ -171,11 +243,6 @@ def test_a_language_without_a_list_of_stop_words_is_not_judged_but_measured() ->
 def test_nothing_is_measured_as_nothing(text: str | None) -> None:
     found = measures(text)
     assert all(found[name] == 0 for name in MEASURES)
-
-
-def test_lists_of_stop_words_are_lower_case_and_long_enough_to_find_two() -> None:
-    assert all(len(set(words)) >= 8 for words in STOP_WORDS.values())
-    assert all(word == word.lower() for words in STOP_WORDS.values() for word in words)
 
 
 DOCUMENTS = st.lists(

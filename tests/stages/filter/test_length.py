@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
@@ -32,3 +34,16 @@ def test_bounds_are_inclusive(word: str) -> None:
 def test_none_is_off_and_nought_is_nought() -> None:
     assert reasons(["", "a b"], Config(min_words=None, max_words=None)) == [None, None]
     assert reasons(["", "a b"], Config(min_words=None, max_words=0)) == [None, "too_many_words"]
+
+
+def test_bounds_by_language_ask_for_the_language_and_only_then(tmp_path: Path) -> None:
+    (tmp_path / "zh.yaml").write_text(
+        "{name: Chinese, scripts: Hani, segmenter: characters,"
+        " thresholds: {filter.length: {min_words: 5}}, record: {thresholds: made up}}"
+    )
+    config = Config(min_words="by_language", max_words=8, languages=str(tmp_path))
+    assert STAGE.decides_for(config) == ("words", "language")
+    assert STAGE.decides_for(Config()) == ("words",)
+    measured = pa.record_batch({"words": pa.array([4, 5, 5, 9], pa.int32()), "language": ["zh", "zh", "en", "zh"]})
+    assert STAGE.decide is not None
+    assert STAGE.decide(measured, config).to_pylist() == ["too_few_words", None, "too_few_words", "too_many_words"]

@@ -1,11 +1,14 @@
-"""`where:` as a typed expression over columns, such as `kind != 'code' and quality.words > 100`.
+"""Typed expressions over columns, such as `kind != 'code' and quality.words > 100`: what `where:` and filters take.
 
 Known are `and`, `or`, `not`, comparisons (also chained: `10 < quality.words <= 500`), `in` and `not in` with a
-list of values, `== None` for "has no value", bool columns by themselves, and parentheses. A comparison with a
-missing value is unknown, as in SQL: it stays unknown under `not`, and a row whose whole expression is unknown is
-not chosen. So `kind != 'code'` leaves out rows without a kind; add `or kind == None` to choose them.
+list of values, `== None` for "has no value", bool columns by themselves, and parentheses. There are two truth values,
+not three: a missing value equals nothing, so `kind != 'code'` holds for rows without a kind, `words > 3` does not for
+rows without words, and `not` turns each around.
+`metadata.karma` is a field of the JSON objects in column `metadata` (unless a column has that very name), and
+`metadata.author.name` or `metadata['a-b'].c` one of nested objects. What it is compared with says its type: a number, a
+text or a bool of JSON; a value of another type is missing. Numbers of JSON compare as 64-bit floats.
 The text is parsed by Python's own parser and then read node by node; nothing is ever evaluated as Python.
-Costs a few Arrow kernels a batch.
+Costs a few Arrow kernels a batch; with fields of `metadata` also a microsecond a document of 110 bytes, to parse it.
 """
 
 from __future__ import annotations
@@ -19,10 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datapipe.recipe.predicate import Node
-from datapipe.recipe.where_reader import Reader
+from datapipe.algo.predicate import Field, Node, with_fields
+from datapipe.algo.where_reader import Reader, names_in
 
-__all__ = ["Mask", "Where", "WhereError", "parse_syntax", "parse_where"]
+__all__ = ["Mask", "Where", "WhereError", "columns_in", "parse_syntax", "parse_where"]
 
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
@@ -39,16 +42,17 @@ class WhereError(ValueError):
 
 @dataclass(frozen=True)
 class Where:
-    """A checked expression: its text and the columns that it needs. Can be pickled."""
+    """A checked expression: its text, and the columns and fields of `metadata` that it needs. Can be pickled."""
 
     text: str
     columns: tuple[str, ...]
     root: Node
+    fields: tuple[Field, ...] = ()
 
     def mask(self, batch: pa.RecordBatch) -> Mask:
         """Which rows of the batch are chosen; `batch` holds at least `columns`."""
-        values: Any = self.root.evaluate(batch)
-        chosen: Any = pc.fill_null(values, False)
+        values: Any = self.root.evaluate(with_fields(batch, self.fields))
+        chosen: Any = pc.fill_null(pc.cast(values, pa.bool_()), False)
         mask: Mask = chosen.to_numpy(zero_copy_only=False)
         return mask
 
@@ -60,7 +64,12 @@ def parse_where(text: str, available: Mapping[str, pa.DataType]) -> Where:
     root = reader.condition(tree.body, 0)
     if reader.problems:
         raise WhereError(*dict.fromkeys(reader.problems))
-    return Where(text, tuple(dict.fromkeys(reader.seen)), root)
+    return Where(text, tuple(dict.fromkeys(reader.seen)), root, tuple(dict.fromkeys(reader.fields)))
+
+
+def columns_in(text: str) -> tuple[str, ...]:
+    """The columns that an expression names, where it is not known which there are. Raises WhereError."""
+    return tuple(dict.fromkeys(names_in(parse_syntax(text).body)))
 
 
 def parse_syntax(text: str) -> ast.Expression:

@@ -1,4 +1,4 @@
-"""Reads the syntax tree of a `where:` expression into nodes that can be evaluated, and checks its types.
+"""Reads the syntax tree of an expression into nodes that can be evaluated, and checks its types.
 
 Every kind of Python syntax that is not named here is a problem, never evaluated; all problems of an expression
 are collected. Costs nothing worth naming: an expression has a few dozen nodes.
@@ -7,17 +7,19 @@ are collected. Costs nothing worth naming: an expression has a few dozen nodes.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 
-from datapipe.recipe.predicate import Column, Compare, Constant, In, Join, Missing, Node, Not
+from datapipe.algo.predicate import METADATA, Column, Compare, Constant, Field, FieldKind, In, Join, Missing, Node, Not
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "names_in"]
 
-Class: TypeAlias = Literal["text", "number", "bool", "other"]
+Class: TypeAlias = Literal["text", "number", "bool", "other", "any"]  # any: a field of JSON, a column of no known type
+Named: TypeAlias = ast.Name | ast.Attribute | ast.Subscript
 
 MAX_DEPTH = 50
 
@@ -43,6 +45,7 @@ class Reader:
         self.text = text
         self.available = available
         self.seen: list[str] = []
+        self.fields: list[Field] = []
         self.problems: list[tuple[str, str]] = []
 
     def condition(self, node: ast.expr, depth: int) -> Node:
@@ -56,13 +59,13 @@ class Reader:
             return Not(self.condition(node.operand, depth + 1))
         if isinstance(node, ast.Compare):
             return self._comparison(node)
-        if isinstance(node, ast.Name | ast.Attribute):
+        if isinstance(node, Named):
             return self._flag(node)
         return self._unknown(node)
 
-    def _flag(self, node: ast.Name | ast.Attribute) -> Node:
-        column = self._column(node)
-        if column is not NOTHING and self._class_of(column) != "bool":
+    def _flag(self, node: Named) -> Node:
+        column: Column = self._typed(self._column(node), "bool")
+        if column is not NOTHING and self._class_of(column) not in {"bool", "any"}:
             kind = self.available[column.name]
             return self._problem(
                 f"column `{column.name}` holds {kind}, which is no condition", "compare it with a value"
@@ -91,14 +94,17 @@ class Reader:
             return self._problem(
                 f"`{self._source(left)} {sign} {self._source(right)}` compares no column", "name a column"
             )
-        return Compare(one, sign, other) if self._comparable(one, sign, other) else NOTHING
+        if not self._comparable(one, sign, other):
+            return NOTHING
+        kinds = self._class_of(one), self._class_of(other)
+        return Compare(self._typed(one, kinds[1]), sign, self._typed(other, kinds[0]))
 
     def _missing(self, node: ast.expr, sign: str) -> Node:
         if sign not in {"==", "!="}:
             return self._problem(f"None cannot be compared by `{sign}`", "use == None or != None")
-        if not isinstance(node, ast.Name | ast.Attribute):
+        if not isinstance(node, Named):
             return self._problem("only a column can be compared with None", "name a column")
-        column = self._column(node)
+        column = self._typed(self._column(node), "any")
         return Missing(column) if sign == "==" else Not(Missing(column))
 
     def _membership(self, node: ast.expr, sign: str, values: ast.expr) -> Node:
@@ -115,12 +121,14 @@ class Reader:
         plain = tuple(value for value in constants if not isinstance(value, Column))
         if not all(self._comparable(column, "==", value) for value in plain):
             return NOTHING
-        found = In(column, plain)
+        if len({class_of_constant(value) for value in plain}) > 1:
+            return self._problem(f"the list for `{sign}` mixes texts, numbers and bools", "use values of one type")
+        found = In(self._typed(column, class_of_constant(plain[0])), plain)
         return found if sign == "in" else Not(found)
 
     def _side(self, node: ast.expr) -> Column | Constant:
         """A column or a constant; `NOTHING` after a problem."""
-        if isinstance(node, ast.Name | ast.Attribute):
+        if isinstance(node, Named):
             return self._column(node)
         sign = 1
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
@@ -134,23 +142,33 @@ class Reader:
             return self._problem(f"{sign * value} is outside the range of 64-bit numbers", "use a smaller number")
         return sign * value
 
-    def _column(self, node: ast.Name | ast.Attribute) -> Column:
-        parts: list[str] = []
-        inner: ast.expr = node
-        while isinstance(inner, ast.Attribute):
-            parts.append(inner.attr)
-            inner = inner.value
-        if not isinstance(inner, ast.Name):
+    def _column(self, node: Named) -> Column:
+        path = _path(node)
+        if path is None:
             return self._unknown(node)
-        name = ".".join((inner.id, *reversed(parts)))
-        if name not in self.available:
-            near = get_close_matches(name, self.available, n=3, cutoff=0.5)
-            known = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(self.available))}"
-            return self._problem(f"there is no column `{name}` here", known)
-        self.seen.append(name)
-        return Column(name)
+        name = ".".join(path)
+        if name in self.available and not isinstance(node, ast.Subscript):
+            self.seen.append(name)
+            return Column(name)
+        if path[0] == METADATA and len(path) > 1 and METADATA in self.available:
+            return Field("", tuple(path[1:]))
+        near = get_close_matches(name, self.available, n=3, cutoff=0.5)
+        known = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(self.available))}"
+        return self._problem(f"there is no column `{name}` here", known)
+
+    def _typed(self, side: Any, kind: Class) -> Any:
+        """The side itself, or a field of the metadata as a column of the kind asked for."""
+        if not isinstance(side, Field):
+            return side
+        wanted: FieldKind = "any" if kind == "other" else kind
+        field = replace(side, name="\0".join((METADATA, *side.path, wanted)), kind=wanted)
+        self.seen.append(METADATA)
+        self.fields.append(field)
+        return field
 
     def _class_of(self, side: Column | Constant) -> Class:
+        if isinstance(side, Field):
+            return "any"
         return class_of(self.available[side.name]) if isinstance(side, Column) else class_of_constant(side)
 
     def _comparable(self, left: Column | Constant, sign: str, right: Column | Constant) -> bool:
@@ -159,15 +177,22 @@ class Reader:
             column = left if one == "other" else right
             self._problem(f"column `{self._show(column)}` cannot be compared", "only with == None")
             return False
-        if one != other:
+        if (isinstance(left, Field) and other == "any") or (isinstance(right, Field) and one == "any"):
+            self._problem(
+                f"nothing says of which type `{self._show(left)}` and `{self._show(right)}` are", "use a value"
+            )
+            return False
+        if one != other and "any" not in {one, other}:
             self._problem(f"`{self._show(left)}` ({one}) cannot be compared with `{self._show(right)}` ({other})", "")
             return False
-        if one == "bool" and sign not in {"==", "!="}:
+        if "bool" in {one, other} and sign not in {"==", "!="}:
             self._problem(f"`{self._show(left)}` is true or false and cannot be compared by `{sign}`", "use == or !=")
             return False
         return True
 
     def _show(self, side: Column | Constant) -> str:
+        if isinstance(side, Field):
+            return ".".join((METADATA, *side.path))
         return side.name if isinstance(side, Column) else repr(side)
 
     def _unknown(self, node: ast.expr) -> Column:
@@ -192,13 +217,43 @@ def class_of(kind: pa.DataType) -> Class:
         return "text"
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return "number"
-    return "bool" if pa.types.is_boolean(kind) else "other"
+    if pa.types.is_boolean(kind):
+        return "bool"
+    return "any" if pa.types.is_null(kind) else "other"
 
 
 def class_of_constant(value: Constant) -> Class:
     if isinstance(value, str):
         return "text"
     return "bool" if isinstance(value, bool) else "number"
+
+
+def names_in(node: ast.AST) -> Iterator[str]:
+    """The columns that a syntax tree names; a field of the metadata reads column `metadata`."""
+    path = _path(node) if isinstance(node, Named) else None
+    if path is None:
+        for inner in ast.iter_child_nodes(node):
+            yield from names_in(inner)
+    else:
+        yield METADATA if path[0] == METADATA else ".".join(path)
+
+
+def _path(node: ast.expr) -> list[str] | None:
+    """`a.b['c']` as [a, b, c]; None for what is no name. Only fields of the metadata are named in brackets."""
+    parts: list[str] = []
+    brackets = False
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+        elif isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            parts.append(node.slice.value)
+            brackets = True
+        else:
+            return None
+        node = node.value
+    if not isinstance(node, ast.Name) or (brackets and node.id != METADATA):
+        return None
+    return [node.id, *reversed(parts)]
 
 
 def _is_none(node: ast.expr) -> bool:

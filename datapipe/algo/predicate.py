@@ -1,7 +1,8 @@
-"""What a checked `where:` expression is made of: frozen nodes that turn a batch into true or false.
+"""What a checked expression is made of: frozen nodes that turn a batch into true or false.
 
 A missing value equals nothing: `kind != 'code'` holds where there is no kind, `words > 3` does not where there are
-no words. Nodes can be pickled. Costs a few Arrow kernels a batch.
+no words. Nodes can be pickled.
+Costs a few Arrow kernels a batch; fields of `metadata` also the parsing of its JSON, once a batch.
 """
 
 from __future__ import annotations
@@ -14,9 +15,14 @@ from typing import Any, Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Column", "Compare", "Constant", "In", "Join", "Missing", "Node", "Not"]
+from datapipe.algo.fields import parse
+
+__all__ = ["METADATA", "Column", "Compare", "Constant", "Field", "In", "Join", "Missing", "Node", "Not", "with_fields"]
+
+METADATA = "metadata"  # the column that holds one JSON object a document
 
 Constant: TypeAlias = str | int | float | bool
+FieldKind: TypeAlias = Literal["number", "text", "bool", "any"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,45 @@ class Column:
         """The values, row by row."""
         values = batch.column(self.name)
         return pc.cast(values, values.type.value_type) if isinstance(values.type, pa.DictionaryType) else values
+
+
+@dataclass(frozen=True)
+class Field(Column):
+    """A field of the JSON objects in `metadata`, as a column of one kind; `with_fields` puts it into the batch.
+
+    A value of another kind is missing. Numbers are 64-bit floats, so that what else stands in a batch changes
+    nothing; `any` asks only whether there is a value, and is true or missing.
+    """
+
+    path: tuple[str, ...] = ()
+    kind: FieldKind = "any"
+
+    def column_for(self, documents: list[dict[str, Any] | None]) -> pa.Array[Any]:
+        """The field of each document."""
+        return pa.array([self._of(document) for document in documents], _KINDS[self.kind])
+
+    def _of(self, value: Any) -> Any:
+        for key in self.path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None or self.kind == "any":
+            return None if value is None else True
+        if isinstance(value, bool) != (self.kind == "bool"):
+            return None
+        if self.kind == "number":
+            return _as_float(value) if isinstance(value, int | float) else None
+        return value if isinstance(value, str | bool) else None
+
+
+def with_fields(batch: pa.RecordBatch, fields: tuple[Field, ...]) -> pa.RecordBatch:
+    """The batch, and a column for each field; `metadata` is parsed once, and not at all without fields."""
+    if not fields:
+        return batch
+    texts = batch.column(METADATA).to_pylist()
+    documents = [None if text is None else parse(text.encode()) for text in texts]
+    arrays = [field.column_for(documents) for field in fields]
+    return pa.RecordBatch.from_arrays(
+        [*batch.columns, *arrays], names=[*batch.schema.names, *(field.name for field in fields)]
+    )
 
 
 @dataclass(frozen=True)
@@ -99,6 +144,12 @@ class Join:
 
 Node: TypeAlias = Column | Missing | Compare | In | Not | Join
 
+_KINDS: dict[FieldKind, pa.DataType] = {
+    "number": pa.float64(),
+    "text": pa.large_string(),
+    "bool": pa.bool_(),
+    "any": pa.bool_(),
+}
 _SIGNS: dict[str, Callable[..., Any]] = {
     "==": pc.equal,
     "!=": pc.not_equal,
@@ -117,7 +168,14 @@ def _truth(node: Node, batch: pa.RecordBatch) -> Any:
 
 def _filled(values: Any, *, missing: bool) -> Any:
     fill: Any = pa.scalar(missing, pa.bool_())
-    return pc.fill_null(values, fill)
+    return pc.fill_null(pc.cast(values, pa.bool_()), fill)
+
+
+def _as_float(value: float) -> float | None:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number that no float comes near
+        return None
 
 
 def _value(side: Column | Constant, batch: pa.RecordBatch) -> Any:
@@ -128,8 +186,10 @@ def _alike(left: Any, right: Any) -> tuple[Any, Any]:
     """Both sides in one type: text as large_string, whole numbers as int64, mixed or unsigned 64-bit as float64."""
     if left.type == right.type:
         return left, right
-    if pa.types.is_string(left.type) or pa.types.is_large_string(left.type):
-        kind: pa.DataType = pa.large_string()
+    if pa.types.is_null(left.type) or pa.types.is_null(right.type):
+        kind: pa.DataType = right.type if pa.types.is_null(left.type) else left.type
+    elif pa.types.is_string(left.type) or pa.types.is_large_string(left.type):
+        kind = pa.large_string()
     elif any(pa.types.is_floating(side.type) or side.type == pa.uint64() for side in (left, right)):
         kind = pa.float64()
     else:

@@ -1,15 +1,16 @@
-"""`where:` expressions: what they choose, what they refuse, and that no input breaks the reader."""
+"""Expressions over columns: what they choose, what they refuse, and that no input breaks the reader."""
 
 from __future__ import annotations
 
 import pickle
+import re
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datapipe.recipe import WhereError, parse_where
+from datapipe.algo.where import WhereError, columns_in, parse_where
 
 TYPES: dict[str, pa.DataType] = {
     "kind": pa.string(),
@@ -125,6 +126,103 @@ def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(WhereError) as caught:
         parse_where("a == 1 and b == 2 or kind > 3 and a == 1", TYPES)
     assert len(caught.value.problems) == 3
+
+
+# Fields of `metadata`: one document a digit.
+DOCUMENTS = [
+    '{"karma": 5, "score": 2.5, "flag": true, "by": {"name": "ann", "a-b": {"c": 1}}}',
+    '{"karma": "5", "score": -1, "flag": "true", "by": "ann"}',
+    '{"karma": null, "flag": false, "by": {"name": 7}}',
+    '{"karma": true, "score": NaN}',
+    "[5]",
+    '{"karma": 3',
+    None,
+    '{"karma": 18446744073709551616123, "big": 1e999}',
+]
+FIELDS = [
+    ("metadata.karma >= 3", "10000001"),
+    ("3 <= metadata.karma < 6", "10000000"),
+    ("not metadata.karma >= 3", "01111110"),
+    ("metadata.karma != 5", "01111111"),
+    ("metadata.karma == '5'", "01000000"),
+    ("metadata.karma in [4, 5]", "10000000"),
+    ("metadata.karma not in ['5']", "10111111"),
+    ("metadata.karma == None", "00101110"),
+    ("metadata.karma is not None", "11010001"),
+    ("metadata.karma == True", "00010000"),
+    ("metadata.flag", "10000000"),
+    ("not metadata.flag", "01111111"),
+    ("metadata.flag == False", "00100000"),
+    ("metadata.score > -2 and metadata.score < 3", "11000000"),
+    ("metadata.score != 2.5", "01111111"),
+    ("metadata.by.name == 'ann'", "10000000"),
+    ("metadata.by.name == 7", "00100000"),
+    ("metadata['by']['a-b'].c == 1", "10000000"),
+    ("metadata.by == None", "00011111"),
+    ("metadata.karma > words", "10000001"),
+    ("metadata.big > 1", "00000001"),
+    ("metadata == None", "00000010"),
+    ("metadata.nobody == 'a' or words == 4", "11111111"),
+    ("metadata.exact == 9", "11111111"),
+]
+
+
+def documents() -> pa.RecordBatch:
+    return pa.record_batch(
+        {
+            "metadata": pa.array(DOCUMENTS, pa.large_string()),
+            "words": pa.array([4] * len(DOCUMENTS), pa.int32()),
+            "metadata.exact": pa.array([9] * len(DOCUMENTS), pa.int32()),
+        }
+    )
+
+
+@pytest.mark.parametrize(("text", "expected"), FIELDS, ids=[case[0] for case in FIELDS])
+def test_fields_of_the_metadata_are_typed_by_what_they_are_compared_with(text: str, expected: str) -> None:
+    batch = documents()
+    types = dict(zip(batch.schema.names, batch.schema.types, strict=True))
+    where = pickle.loads(pickle.dumps(parse_where(text, types)))
+    read = batch.select(list(where.columns))
+    assert "".join(str(int(chosen)) for chosen in where.mask(read)) == expected
+    assert [int(where.mask(read.slice(row, 1))[0]) for row in range(len(read))] == [int(digit) for digit in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("metadata.a == metadata.b", "nothing says of which type"),
+        ("metadata.a > True", "true or false"),
+        ("metadata.a > None", "None cannot be compared"),
+        ("metadata.a in [1, 'a']", "mixes"),
+        ("metadata.a in [words]", "plain values"),
+        ("metadata > 3", "(text) cannot be compared"),
+        ("metadata[0] == 1", "not allowed"),
+        ("words['a'] == 1", "not allowed"),
+        ("metadata.get('a') == 1", "not allowed"),
+        ("wordz.a == 1", "no column `wordz.a`"),
+    ],
+)
+def test_what_no_field_can_be_asked(text: str, message: str) -> None:
+    with pytest.raises(WhereError, match=re.escape(message)):
+        parse_where(text, {"metadata": pa.large_string(), "words": pa.int32()})
+
+
+def test_without_a_metadata_column_there_are_no_fields() -> None:
+    with pytest.raises(WhereError, match=r"no column `metadata\.karma`"):
+        parse_where("metadata.karma > 3", {"words": pa.int32()})
+
+
+def test_the_columns_are_known_from_the_text_alone() -> None:
+    text = "metadata.karma > 3 and (q.words > 2 or not q.ok) and kind in ['a'] and metadata['x y'].z == None"
+    assert columns_in(text) == ("metadata", "q.words", "q.ok", "kind")
+
+
+def test_a_column_of_no_known_type_compares_with_anything() -> None:
+    batch = pa.record_batch({"x": pa.nulls(2)})
+    chosen = {
+        text: parse_where(text, {"x": pa.null()}).mask(batch).tolist() for text in ("x > 3", "x != 'a'", "not x", "x")
+    }
+    assert chosen == {"x > 3": [False, False], "x != 'a'": [True, True], "not x": [True, True], "x": [False, False]}
 
 
 COLUMNS = st.sampled_from(list(TYPES))

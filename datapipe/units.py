@@ -1,0 +1,38 @@
+"""Sizes and shares as people write them in recipes: `512MiB`, `1%`.
+
+Costs nothing: plain types.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator
+
+__all__ = ["Share", "Size"]
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def _bytes(value: object) -> object:
+    """`8MiB`, `1.5 GB` or a plain number, in bytes."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*([\d_.]+)\s*([A-Za-z]*)\s*", value)
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None:
+        raise ValueError("write a size as a number of bytes or with a unit, such as 512MiB")
+    size = float(match[1]) * unit
+    if size >= 2**63:
+        raise ValueError("that is more bytes than there are anywhere")
+    return int(size)
+
+
+def _share(value: object) -> object:
+    """`1%` or `0.01`."""
+    return float(value[:-1]) / 100 if isinstance(value, str) and value.endswith("%") else value
+
+
+Size: TypeAlias = Annotated[int, BeforeValidator(_bytes)]
+Share: TypeAlias = Annotated[float, BeforeValidator(_share)]
