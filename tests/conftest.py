@@ -34,5 +34,5 @@ def real_data() -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--update-golden` writes the golden run of the samples anew."""
-    parser.addoption("--update-golden", action="store_true", help="write tests/quickstart/golden.json anew")
+    """`--update-golden` writes anew what tests compare with: the golden run of the samples, scores of real pages."""
+    parser.addoption("--update-golden", action="store_true", help="write golden.json and readability.json anew")

@@ -14,10 +14,11 @@ import trafilatura
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it logs every page without content
 
 
-def main_text(page: str, *, mode: str, comments: bool) -> str:
-    """The main content of a page as plain text."""
+def main_text(page: str, *, mode: str, comments: bool, markdown: bool) -> str:
+    """The main content of a page as plain text or Markdown."""
     text = trafilatura.extract(
         page,
+        output_format="markdown" if markdown else "txt",
         fast=mode == "fast",
         favor_precision=mode == "precision",
         favor_recall=mode == "recall",

@@ -1,80 +1,47 @@
-"""Quality and speed of the engines of `extract` on real pages with known text.
+"""Quality and speed of the engines of `extract` on real pages with known text, and what reading costs beside them.
 
-    python -m tests.benchmarks.extract_f1 FOLDER [PAGES]
+    python -m tests.benchmarks.extract_f1 [PAGES [ENGINE ...]]
 
-FOLDER is the WCXB set (`extract-wcxb` of the real data), PAGES how many are drawn from it by hash (default 300).
-Prints, for each engine, F1 of the bag of words averaged over the pages, the same over pages of each type, pages a
-second of CPU time, and that speed as a ratio to the bare loop of `trafilatura.extract`, run side by side.
+Needs DATAPIPE_REAL_DATA; PAGES of its WCXB set are drawn by hash (default 300). Prints, for each ENGINE
+of the table below or all, F1 of the bag of words averaged over the pages, over pages of each type, the shares of
+snippets kept and leaked, and CPU time as a ratio to a bare loop of `trafilatura.extract` over the same slices of pages,
+in turn. Then CPU time of reading the pages from a WARC file and decoding them, against that loop.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
 import logging
-import re
-import statistics
+import os
 import sys
+import tempfile
 import time
-import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
-import trafilatura
 
+from datapipe.text import decode_html
 from stages.extract import STAGE, Config
+from stages.read import warc
+from tests.benchmarks.pages import record
+from tests.real.scoring import BARE, score, wcxb
 
-WORD = re.compile(r"\w+")
 CONFIGS = {
     "trafilatura": Config(),
-    "trafilatura without comments": Config(comments=False),
-    "trafilatura fast": Config(mode="fast"),
-    "trafilatura recall": Config(mode="recall"),
-    "trafilatura precision": Config(mode="precision"),
+    "trafilatura, no comments": Config(comments=False),
+    "trafilatura, fast": Config(mode="fast"),
+    "trafilatura, recall": Config(mode="recall"),
+    "trafilatura, precision": Config(mode="precision"),
+    "trafilatura, Markdown": Config(format="markdown"),
     "justext": Config(engine="justext"),
+    "justext, Markdown": Config(engine="justext", format="markdown"),
     "resiliparse": Config(engine="resiliparse"),
+    "resiliparse, Markdown": Config(engine="resiliparse", format="markdown"),
+    "resiliparse, ftfy": Config(engine="resiliparse", ftfy=True),
 }
-BATCH = 16
-
-
-class Sample(NamedTuple):
-    """Pages and what should be found in them."""
-
-    pages: list[bytes]
-    gold: list[str]
-    kinds: list[str]
-
-
-def f1(found: str, gold: str) -> float:
-    """F1 of two bags of words, lower case."""
-    a, b = Counter(WORD.findall(found.lower())), Counter(WORD.findall(gold.lower()))
-    if not a or not b:
-        return float(a == b)
-    return 2 * (a & b).total() / (a.total() + b.total())
-
-
-def read(folder: Path, count: int) -> Sample:
-    """The pages whose ids hash lowest."""
-    with gzip.open(folder / "gold.jsonl.gz", "rt", encoding="utf-8") as lines:
-        rows = sorted(map(json.loads, lines), key=lambda row: zlib.crc32(row["id"].encode()))[:count]
-    pages = [gzip.decompress((folder / "html" / f"{row['id']}.html.gz").read_bytes()) for row in rows]
-    return Sample(pages, [row["main_content"] for row in rows], [row["page_type"] for row in rows])
-
-
-def batches(pages: list[bytes]) -> Iterator[pa.RecordBatch]:
-    """The pages as the guard hands them over."""
-    for start in range(0, len(pages), BATCH):
-        some = pages[start : start + BATCH]
-        html, kinds = pa.array(some, pa.large_binary()), pa.array(["text/html"] * len(some), pa.string())
-        yield pa.RecordBatch.from_arrays([html, kinds], names=["html", "content_type"])
-
-
-def texts(pages: list[bytes], config: Config) -> list[str]:
-    """What the stage finds."""
-    return [text or "" for batch in batches(pages) for text in STAGE.process(batch, config, None)["text"].to_pylist()]
+SLICE = 16  # pages, as the guard hands them over
 
 
 def timed(call: Any, *arguments: Any) -> tuple[float, Any]:
@@ -84,25 +51,64 @@ def timed(call: Any, *arguments: Any) -> tuple[float, Any]:
     return time.process_time() - start, answer
 
 
+def texts(pages: list[bytes], config: Config) -> list[str]:
+    """What the stage finds."""
+    html, kinds = pa.array(pages, pa.large_binary()), pa.array(["text/html"] * len(pages), pa.string())
+    batch = pa.RecordBatch.from_arrays([html, kinds], names=["html", "content_type"])
+    return [text or "" for text in STAGE.process(batch, config, None)["text"].to_pylist()]
+
+
+def read_and_decode(archive: Path) -> int:
+    """Characters of all pages of a WARC file."""
+    config = warc.Config(paths=(str(archive),), source="real")
+    characters = 0
+    for split in warc.splits(config):
+        for batch in warc.read(split, config, 0):
+            characters += sum(len(decode_html(value.as_buffer().to_pybytes())[0]) for value in batch["html"])
+    return characters
+
+
+def slices(pages: list[bytes]) -> Iterator[list[bytes]]:
+    """The pages in order, some at a time."""
+    for start in range(0, len(pages), SLICE):
+        yield pages[start : start + SLICE]
+
+
 def main() -> None:
     """Print the table."""
-    folder, count = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 300
-    sample = read(folder, count)
+    data, count = Path(os.environ["DATAPIPE_REAL_DATA"]), int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    configs = {name: CONFIGS[name] for name in sys.argv[2:] or CONFIGS}
+    pages = wcxb(data, count)
+    bodies = [page.html() for page in pages]
     logging.disable(logging.CRITICAL)
-    for config in CONFIGS.values():
-        texts(sample.pages[:2], config)
-    kinds = sorted(set(sample.kinds))
-    print(f"{len(sample.pages)} pages, {sum(map(len, sample.pages)) / len(sample.pages) / 1e3:.0f} KB each")
-    for name, config in CONFIGS.items():
-        bare, _ = timed(lambda: [trafilatura.extract(page) for page in sample.pages])
-        seconds, found = timed(texts, sample.pages, config)
-        scores: dict[str, list[float]] = defaultdict(list)
-        for text, gold, kind in zip(found, sample.gold, sample.kinds, strict=True):
-            scores[kind].append(f1(text, gold))
-        mean = statistics.fmean(score for some in scores.values() for score in some)
-        by_kind = "  ".join(f"{kind} {statistics.fmean(scores[kind]):.3f}" for kind in kinds)
-        speed = f"{len(sample.pages) / seconds:6.1f} pages/s  {bare / seconds:5.2f} x bare trafilatura"
-        print(f"{name:30} F1 {mean:.3f}  {speed}  | {by_kind}", flush=True)
+    for config in configs.values():
+        texts(bodies[:2], config)
+    seconds: dict[str, float] = defaultdict(float)
+    found: dict[str, list[str]] = defaultdict(list)
+    for some in slices(bodies):
+        seconds["bare"] += timed(lambda bodies: [BARE["trafilatura"](body, "") for body in bodies], some)[0]
+        for name, config in configs.items():
+            took, answer = timed(texts, some, config)
+            seconds[name] += took
+            found[name] += answer
+    print(f"{len(pages)} pages, {sum(map(len, bodies)) / len(pages) / 1e3:.0f} KB each; {dict(_kinds(pages))}")
+    for name in configs:
+        scores = score(pages, dict(zip((page.file for page in pages), found[name], strict=True)))
+        by_kind = "  ".join(f"{kind} {value:.3f}" for kind, value in scores.by_kind.items())
+        speed = f"{len(pages) / seconds[name]:6.1f} pages/s, {seconds[name] / seconds['bare']:5.2f} x the time of bare"
+        snippets = f"kept {scores.kept:.3f} leaked {scores.leaked:.3f}"
+        print(f"{name:26} F1 {scores.f1:.3f}  {speed}  {snippets}  | {by_kind}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "pages.warc.gz"
+        archive.write_bytes(b"".join(record(f"http://pages.example/{n}", body) for n, body in enumerate(bodies)))
+        read_and_decode(archive)
+        took, _ = timed(read_and_decode, archive)
+    print(f"reading and decoding: {took:.2f} s of CPU time, {took / seconds['bare']:.1%} of trafilatura's own")
+
+
+def _kinds(pages: Any) -> Iterator[tuple[str, int]]:
+    kinds = [page.kind for page in pages]
+    yield from ((kind, kinds.count(kind)) for kind in sorted(set(kinds)))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from datapipe.text import clean
-from stages.extract import METADATA, STAGE, Config, title_of
-from tests.benchmarks.extract_f1 import f1
+from stages.extract import METADATA, STAGE, Config
+from tests.real.scoring import f1
 
 ENGINES = ["trafilatura", "justext", "resiliparse"]
 PARAGRAPHS = [
@@ -149,7 +150,7 @@ def test_text_is_composed_and_free_of_controls() -> None:
     ],
 )
 def test_the_title_is_one_line_of_text(markup: str, title: str | None) -> None:
-    assert title_of(markup) == title
+    assert one(markup)["title"] == title
 
 
 def test_metadata_are_found_on_request_and_do_not_depend_on_the_day() -> None:
@@ -160,6 +161,55 @@ def test_metadata_are_found_on_request_and_do_not_depend_on_the_day() -> None:
     found = one(page("\n".join(PARAGRAPHS), head), metadata="full")
     assert (found["author"], found["date"]) == ("Ada Smith", "2091-03-05")
     assert found["title"]
+
+
+def test_metadata_are_composed_on_one_line_and_free_of_controls() -> None:
+    head = '<title>t</title><meta property="og:title" content="Cafe\u0301\x01 of\n the  bridge">'
+    assert one(page("\n".join(PARAGRAPHS), head), metadata="full")["title"] == "Café of the bridge"
+    assert one("<title>Cafe\u0301\x85\x01 b</title>")["title"] == "Café b"
+
+
+@pytest.mark.parametrize(
+    ("written", "mended"),
+    [
+        ("The townâ€™s bridge â€“ itâ€™s shut", "The town’s bridge – it’s shut"),
+        ("The townâ\x80\x99s bridge", "The town’s bridge"),
+        ("cafÃ© and naÃ¯ve", "café and naïve"),
+        ("“curly” ﬁne &amp; Ｆｕｌｌ，宽", "“curly” ﬁne &amp; Ｆｕｌｌ，宽"),
+        ("Ça coûte 5 €, à Noël", "Ça coûte 5 €, à Noël"),
+    ],
+)
+def test_text_decoded_wrongly_is_mended_on_request_and_nothing_else(written: str, mended: str) -> None:
+    found = one(written, "text/plain; charset=utf-8", ftfy=True)
+    assert (found["text"], found["characters"]) == (mended, len(mended))
+    assert one(f"<title>{written.replace('&', '&amp;')}</title>", ftfy=True)["title"] == mended
+    assert one(written, "text/plain; charset=utf-8")["text"] == clean(written)
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "message"),
+    [
+        ({"engine": "justext", "mode": "fast"}, "mode", "justext has no modes"),
+        ({"engine": "resiliparse", "mode": "recall"}, "mode", "resiliparse has no modes"),
+        ({"engine": "justext", "comments": False}, "comments", "cannot tell comments apart"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused(options: dict[str, Any], key: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message) as caught:
+        Config(**options)
+    assert [error["loc"] for error in caught.value.errors()] == [(key,)]
+
+
+def test_what_every_engine_can_do_is_accepted_with_all_defaults_written_out() -> None:
+    for engine in ENGINES:
+        config = Config.model_validate({"engine": engine, "format": "markdown"})
+        assert Config(**config.model_dump()) == config
+    assert Config(mode="precision", comments=False, engine="trafilatura")
+    assert Config(engine="resiliparse", comments=False)
+
+
+def test_plain_text_is_not_made_into_markdown() -> None:
+    assert one("# a_b_\n* c", "text/plain", format="markdown")["text"] == "# a_b_\n* c"
 
 
 @pytest.mark.parametrize("metadata", METADATA)
