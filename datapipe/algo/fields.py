@@ -1,4 +1,4 @@
-"""Which fields of a user's record become which columns; shared by the sources that read tables.
+"""Which fields of a user's record become which columns; shared by the sources that read records and tables.
 
 A field that has no column is kept in `metadata`, so that nothing the user gave is lost without a word.
 """
@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
 from pydantic import field_validator
 
-from datapipe.algo.inputs import nearest_name
+from datapipe.algo.inputs import batches, nearest_name
+from datapipe.errors import InputError
 from datapipe.schema import COLUMNS
-from datapipe.stage import SourceConfig, measure, schema
+from datapipe.stage import File, Size, SourceConfig, measure, schema
 
 NO_TEXT = "no_text"
 NO_TEXT_SAYS = "the record has no text, or text that is not a string"
+RECORD_TOO_LARGE = "record_too_large"
+RECORD_TOO_LARGE_SAYS = "the record has more bytes than max_record_bytes"
 DAMAGED_INPUT = "damaged_input"
 FIELDS = ("text", "url", "title", "author", "date", "language", "kind")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -40,6 +44,25 @@ class TableConfig(SourceConfig):
                 near = nearest_name(name, (*FIELDS, "id"))
                 raise ValueError(f"{name!r} is none of id, {', '.join(FIELDS)}" + (f"; {near}?" if near else ""))
         return value
+
+
+class RecordConfig(TableConfig):
+    """The same for records that are read one by one."""
+
+    max_record_bytes: Size = measure(64 << 20, "bytes of a record; more: record_too_large", gt=0)
+
+
+class Entry(NamedTuple):
+    """A record as read: its place, its bytes' size and digest, and its fields; None where it could not be read.
+
+    A damaged place has a size of 0; `too_large` is said of a record over the limit.
+    """
+
+    offset: int
+    size: int
+    digest: bytes
+    data: dict[str, Any] | None
+    too_large: bool = False
 
 
 def field_of(config: TableConfig) -> dict[str, str]:
@@ -66,6 +89,49 @@ def batch_schema(config: TableConfig) -> pa.Schema:
 def substitute_id(file: str, record: int) -> str:
     """Id of a record whose own cannot be had, where the other documents bring theirs."""
     return f"{file}@{record}"
+
+
+def check_fields(given: list[str], file: File, config: TableConfig) -> None:
+    """Raise InputError if a table lacks the field of `text`, or one that the user names."""
+    fields = field_of(config)
+    named = {"text": fields["text"], **{name: fields[name] for name in config.columns}}
+    for name, field in named.items():
+        if field not in given:
+            near = nearest_name(field, given)
+            raise InputError(
+                f"{file.path}: no column {field!r} for {name}; it has {', '.join(given)}",
+                remedy=f"set columns: {{{name}: {near or '...'}}}",
+            )
+
+
+def documents(entries: Iterable[Entry], file: File, config: TableConfig) -> Iterator[pa.RecordBatch]:
+    """Batches of documents, with the place of each record as `record` and `cursor`."""
+    constants = {"source": config.source, "snapshot": config.snapshot}
+    yield from batches(_rows(entries, file, config), batch_schema(config), constants)
+
+
+def _rows(entries: Iterable[Entry], file: File, config: TableConfig) -> Iterator[tuple[Any, ...]]:
+    fields = field_of(config)
+    known = frozenset(fields.values())
+    empty = (None,) * (len(fields) - ("id" in fields) + config.metadata)
+    for entry in entries:
+        data, offset = entry.data, entry.offset
+        own = as_string(data.get(fields["id"])) if data and "id" in fields else None
+        identity: str | bytes = entry.digest
+        if "id" in fields:
+            identity = own or substitute_id(file.name, offset)
+        if data is None or ("id" in fields and not own):
+            reason = RECORD_TOO_LARGE if entry.too_large else DAMAGED_INPUT
+            yield offset, offset, entry.size, file.name, reason, identity, *empty
+            continue
+        text = data.get(fields["text"])
+        values = [as_string(data.get(field)) for name, field in fields.items() if name not in ("id", "text")]
+        if config.metadata:
+            rest = {name: value for name, value in data.items() if name not in known}
+            values.append(as_json(rest) if rest else None)
+        fine = isinstance(text, str)
+        place = (offset, offset, entry.size, file.name, None if fine else NO_TEXT, identity)
+        yield *place, text if fine else None, *values
 
 
 def as_string(value: Any) -> str | None:

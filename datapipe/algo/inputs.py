@@ -23,7 +23,20 @@ import xxhash
 from datapipe.errors import InputError
 from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, File, Split
 
-__all__ = ["batches", "bundle", "constant", "digest16", "find_files", "nearest_name", "one_split_per_file"]
+__all__ = [
+    "PACKED",
+    "batches",
+    "bundle",
+    "constant",
+    "digest16",
+    "find_files",
+    "named_once",
+    "nearest_name",
+    "one_split_per_file",
+    "packed_suffixes",
+]
+
+PACKED = (".gz", ".zst", ".lz4", ".bz2", ".xz")  # what `datapipe.algo.frames` unpacks
 
 _WILDCARD = re.compile(r"[*?\[]")
 _BUNDLE_FILES = 512
@@ -46,15 +59,25 @@ def find_files(paths: Iterable[str], *, suffixes: Sequence[str]) -> list[File]:
             raise InputError(f"{pattern}: cannot be read ({error})", remedy="check the path and its rights") from error
         for file in found:
             by_path.setdefault(os.path.realpath(file.path) if "://" not in file.path else file.path, file)
+    return named_once(by_path.values())
+
+
+def packed_suffixes(*kinds: str) -> tuple[str, ...]:
+    """Endings of files of some kinds, plain and packed."""
+    return tuple(f".{kind}{packed}" for kind in kinds for packed in ("", *PACKED))
+
+
+def named_once(files: Iterable[File]) -> list[File]:
+    """The files, sorted by name; raises InputError for one name from two input roots."""
     by_name: dict[str, File] = {}
-    for file in by_path.values():
+    for file in files:
         other = by_name.setdefault(file.name, file)
         if other is not file:
             raise InputError(
                 f"{other.path} and {file.path} are both named {file.name}",
                 remedy="read them by two stages with different `source` names",
             )
-    return sorted(by_path.values(), key=lambda file: file.name)
+    return sorted(by_name.values(), key=lambda file: file.name)
 
 
 def _readable(name: str) -> bool:

@@ -20,8 +20,8 @@ def init(inputs: tuple[str, ...], output: Path, run_folder: str | None, *, force
 
     An INPUT is a file, a folder or a glob.
 
-    WARC, WET and ARC archives, HTML pages, JSON lines and Parquet are told apart by name and first bytes; in the
-    last two the column that holds the text is found by looking at some records.
+    WARC, WET and ARC archives, HTML pages, PDF, text, JSON, CSV, Parquet, Arrow and what `datasets` saved are told
+    apart by name and first bytes; in tables the column that holds the text is found by looking at some records.
 
     \b
     Examples:

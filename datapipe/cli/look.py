@@ -24,7 +24,20 @@ __all__ = ["Found", "look"]
 
 LOOKED_AT = 50  # records of which the columns are guessed
 _SNIFFED = 512  # bytes
-_LABELS = {"read.warc": "web archive", "read.html": "HTML", "read.jsonl": "JSON lines", "read.parquet": "Parquet"}
+_MOST_BYTES = 1 << 24  # of one of them
+_LABELS = {
+    "read.warc": "web archive",
+    "read.html": "HTML",
+    "read.pdf": "PDF",
+    "read.text": "text",
+    "read.jsonl": "JSON lines",
+    "read.json": "JSON array",
+    "read.csv": "CSV",
+    "read.parquet": "Parquet",
+    "read.arrow": "Arrow",
+    "read.hub": "saved data set",
+}
+_SAVED = ("dataset_dict.json", "state.json")  # in folders that the library `datasets` wrote
 _SUFFIXES = {
     ".warc": "read.warc",
     ".wet": "read.warc",
@@ -36,6 +49,15 @@ _SUFFIXES = {
     ".jsonl": "read.jsonl",
     ".ndjson": "read.jsonl",
     ".parquet": "read.parquet",
+    ".csv": "read.csv",
+    ".tsv": "read.csv",
+    ".tab": "read.csv",
+    ".arrow": "read.arrow",
+    ".arrows": "read.arrow",
+    ".ipc": "read.arrow",
+    ".feather": "read.arrow",
+    ".pdf": "read.pdf",
+    ".txt": "read.text",
 }
 _PACKED = {".gz", ".zst", ".lz4", ".bz2", ".xz"}
 _TEXT_NAMES = ("text", "content", "body", "raw_content", "article", "document", "page", "markdown", "contents")
@@ -64,19 +86,25 @@ def look(inputs: Sequence[str]) -> tuple[tuple[Found, ...], int]:
     files: dict[str, list[Path]] = {}
     unknown = 0
     for given in inputs:
-        kinds = _kinds(_files(given))
+        kinds = _saved(Path(given)) or _kinds(_files(given))
         unknown += len(kinds.pop("", []))
         for reader, members in kinds.items():
             files.setdefault(reader, []).extend(members)
             paths.setdefault(reader, []).extend(_patterns(given, members, alone=len(kinds) == 1))
     if not files:
-        message = f"no web archive, HTML, JSON lines or Parquet in {', '.join(inputs)}"
+        message = f"no {', '.join(tuple(_LABELS.values())[:-1])} or {_LABELS['read.hub']} in {', '.join(inputs)}"
         raise InputError(message, remedy="see which readers there are: datapipe stages")
     found = []
     for reader in (reader for reader in _LABELS if reader in files):
-        columns = _columns(reader, files[reader][0]) if reader in {"read.jsonl", "read.parquet"} else {}
+        columns = _columns(reader, files[reader][0]) if reader in _RECORDS else {}
         found.append(Found(reader, tuple(dict.fromkeys(paths[reader])), len(files[reader]), columns))
     return tuple(found), unknown
+
+
+def _saved(folder: Path) -> dict[str, list[Path]]:
+    """The data files of a folder that `save_to_disk` wrote; nothing if it is none."""
+    marked = any((folder / name).is_file() for name in _SAVED)
+    return {"read.hub": sorted(folder.glob("**/data-*.arrow"))} if marked else {}
 
 
 def _files(given: str) -> list[Path]:
@@ -116,8 +144,11 @@ def _reader(file: Path) -> str:
 def _by_bytes(start: bytes) -> str:
     if start.startswith((b"WARC/", b"filedesc://")):
         return "read.warc"
-    if start.startswith(b"PAR1"):
-        return "read.parquet"
+    for magic, reader in ((b"PAR1", "read.parquet"), (b"ARROW1", "read.arrow"), (b"%PDF-", "read.pdf")):
+        if start.startswith(magic):
+            return reader
+    if start.startswith(b"[") and start[1:].lstrip().startswith(b"{"):
+        return "read.json"
     if start.startswith((b'{"', b"{ ")):
         return "read.jsonl"
     return "read.html" if start[:15].lower().startswith((b"<!doctype html", b"<html")) else ""
@@ -167,7 +198,7 @@ def _patterns(given: str, members: Sequence[Path], *, alone: bool) -> list[str]:
 
 def _columns(reader: str, file: Path) -> dict[str, str]:
     """Our names of columns → the user's, guessed from some records."""
-    records = list(_parquet(file) if reader == "read.parquet" else _json_lines(file))
+    records = list(_RECORDS[reader](file))
     texts = {key for record in records for key, value in record.items() if isinstance(value, str)}
     text = next((name for name in _TEXT_NAMES if name in texts), None) or _longest(records, texts)
     if text is None:
@@ -181,13 +212,50 @@ def _columns(reader: str, file: Path) -> dict[str, str]:
 
 def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
     with _opened(file) as stream:
-        for line in islice(iter(lambda: stream.readline(1 << 24), b""), LOOKED_AT):
+        for line in islice(iter(lambda: stream.readline(_MOST_BYTES), b""), LOOKED_AT):
             try:
                 record = json.loads(line)
             except ValueError:  # damaged lines are the reader's business
                 continue
             if isinstance(record, dict):
                 yield record
+
+
+def _json_array(file: Path) -> Iterator[dict[str, Any]]:
+    from datapipe.algo.json_records import value_records
+
+    entries = islice(value_records(_as_file(file), 0, _MOST_BYTES), LOOKED_AT)
+    return (entry.data for entry in entries if entry.data is not None)
+
+
+def _csv(file: Path) -> Iterator[dict[str, Any]]:
+    from datapipe.algo.csv_records import Dialect, Table, open_table
+
+    opened = open_table(_as_file(file), Dialect(), _MOST_BYTES)
+    if not isinstance(opened, Table):
+        raise InputError(f"{file} has no line that names its columns", remedy="leave it out")
+    entries = islice(opened.records(0, _MOST_BYTES), LOOKED_AT)
+    return (entry.data for entry in entries if entry.data is not None)
+
+
+def _as_file(file: Path) -> Any:
+    from datapipe.stage import File
+
+    return File(str(file), file.name, file.stat().st_size, "")
+
+
+def _arrow(file: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+
+    try:
+        with file.open("rb") as opened:
+            whole = opened.read(6) == b"ARROW1"
+            opened.seek(0)
+            reader: Any = pa.ipc.open_file(opened) if whole else pa.ipc.open_stream(opened)
+            batch = reader.get_batch(0) if whole else next(reader)
+            yield from batch.slice(0, LOOKED_AT).to_pylist()
+    except (pa.ArrowException, OSError, StopIteration) as error:
+        raise InputError(f"{file} cannot be read as Arrow: {error}", remedy="leave it out") from error
 
 
 def _parquet(file: Path) -> Iterator[dict[str, Any]]:
@@ -200,6 +268,16 @@ def _parquet(file: Path) -> Iterator[dict[str, Any]]:
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file} cannot be read as Parquet: {error}", remedy="leave it out") from error
     yield from batch.to_pylist() if batch is not None else []
+
+
+_RECORDS: dict[str, Callable[[Path], Iterator[dict[str, Any]]]] = {
+    "read.jsonl": _json_lines,
+    "read.json": _json_array,
+    "read.csv": _csv,
+    "read.parquet": _parquet,
+    "read.arrow": _arrow,
+    "read.hub": _arrow,
+}
 
 
 def _longest(records: Sequence[dict[str, Any]], names: set[str]) -> str | None:

@@ -11,8 +11,26 @@ from datapipe.cli.look import Found
 
 __all__ = ["starter"]
 
-_NAMES = {"read.warc": "pages", "read.html": "files", "read.jsonl": "records", "read.parquet": "tables"}
+_NAMES = {
+    "read.warc": "pages",
+    "read.html": "files",
+    "read.pdf": "papers",
+    "read.text": "texts",
+    "read.jsonl": "records",
+    "read.json": "objects",
+    "read.csv": "sheets",
+    "read.parquet": "tables",
+    "read.arrow": "arrows",
+    "read.hub": "sets",
+}
 _WEB = ("read.warc", "read.html")
+_PDF = "read.pdf"
+
+_EXTRACT_PDF = """
+  # Takes the text layer out of each PDF; scans leave as pdf_without_text.
+  layers:
+    use: extract_pdf
+"""
 
 _HEAD = """\
 # Written by `datapipe init`. Every stage and its options: datapipe stages NAME
@@ -55,12 +73,14 @@ def starter(found: Sequence[Found], run: str) -> str:
     parts = [_HEAD.format(run=json.dumps(run, ensure_ascii=False))]
     named = set[str]()
     web = [_NAMES[kind.reader] for kind in found if kind.reader in _WEB]
-    tables = [_NAMES[kind.reader] for kind in found if kind.reader not in _WEB]
+    others = ["layers" if kind.reader == _PDF else _NAMES[kind.reader] for kind in found if kind.reader not in _WEB]
+    joined = (["text"] if web else []) + others
     for kind in sorted(found, key=lambda kind: kind.reader not in _WEB):
         parts.append("\n".join(_source(kind, _source_name(kind, named))) + "\n")
         if web and _NAMES[kind.reader] == web[-1]:
             parts.append(_extract(web))
-    joined = (["text"] if web else []) + tables
+        elif kind.reader == _PDF:
+            parts.append(_EXTRACT_PDF)
     parts.append(_CLEAN.format(languages_from=f"\n    from: [{', '.join(joined)}]" if len(joined) > 1 else ""))
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 

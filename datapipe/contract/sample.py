@@ -70,6 +70,13 @@ _ODD_TEXTS: tuple[str, ...] = (
     "no newline at the end of a very long line " * 400,
 )
 
+_PDF = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 99]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>endobj\n"
+    b"4 0 obj<</Length 36>>stream\nBT /F 12 Tf 20 50 Td (A page) Tj ET \nendstream endobj\n"
+    b"5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj\ntrailer<</Root 1 0 R>>\n"
+)
+
 _ODD_HTML: tuple[bytes, ...] = (
     b"",
     b"no markup at all",
@@ -81,6 +88,7 @@ _ODD_HTML: tuple[bytes, ...] = (
     b"<html><body></body></html>",
     b"<?xml version='1.0' encoding='utf-8'?><!DOCTYPE x [<!ENTITY a 'b'>]><html>&a;&#0;&#xD800;&#99999999;</html>",
     b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj",
+    _PDF,
 )
 
 # Values of other columns that have been met in the wild.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datapipe.text.buffers import BytesView, readonly, view_bytes
     from datapipe.text.cache import SegmentationCache, carry, forget, segment
+    from datapipe.text.cleaning import clean
     from datapipe.text.decode import UndecodableText, decode_html
     from datapipe.text.hashing import hash128, hash_slices, xxh3_128_hex, xxh64
     from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
@@ -32,6 +33,7 @@ __all__ = [
     "UndecodableText",
     "Words",
     "carry",
+    "clean",
     "decode_html",
     "forget",
     "hash128",
@@ -54,6 +56,7 @@ __all__ = [
 _MODULES = {
     "buffers": ("BytesView", "readonly", "view_bytes"),
     "cache": ("SegmentationCache", "carry", "forget", "segment"),
+    "cleaning": ("clean",),
     "decode": ("UndecodableText", "decode_html"),
     "hashing": ("hash128", "hash_slices", "xxh3_128_hex", "xxh64"),
     "normalise": ("NormalForm", "normal_form", "normalised_hash"),

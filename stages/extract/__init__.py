@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -29,7 +28,7 @@ import pyarrow as pa
 from pydantic import ValidationInfo, field_validator
 
 from datapipe.stage import Map, StageConfig, below, decide, first_of, measure
-from datapipe.text import UndecodableText, decode_html
+from datapipe.text import UndecodableText, clean, decode_html
 
 UNDECODABLE = "undecodable"
 NO_TEXT = "no_text"
@@ -37,8 +36,6 @@ NO_TEXT = "no_text"
 CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
 TITLE = re.compile(r"<title\b[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 TITLE_WITHIN = 1 << 17  # characters from the page's start; some pages begin with long scripts
-LINE_BREAKS = re.compile("\r\n?|[\v\f\x1c-\x1e\x85\u2028]|\u2029")
-CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Config(StageConfig):
@@ -112,12 +109,6 @@ def libraries(config: Config) -> tuple[str, ...]:
 def _engine(name: str) -> Any:
     """The module that wraps an engine; the others are never imported."""
     return import_module(f"stages.extract._{name}")
-
-
-def clean(text: str) -> str:
-    """NFC, lines end in a line feed, and no control characters, lone surrogates or spaces around."""
-    text = CONTROLS.sub("", LINE_BREAKS.sub("\n", text)).strip()
-    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
 @cache

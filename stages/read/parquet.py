@@ -1,6 +1,7 @@
 """Read texts from Parquet files.
 
-One document a row; row groups stream through, only the columns needed are read. A file that cannot be
+One document a row; row groups stream through, only the columns needed are read: 0.3 GB of memory for a file of 3 GB
+(tests/run/test_readers.py). Of a file that is not local a row group is held as it is packed. A file that cannot be
 opened as Parquet is one row with `damaged_input`, and so is a row group from its first row that cannot be
 read; the next group goes on.
 
@@ -11,33 +12,14 @@ Costs decoding; fields that go to `metadata` cost some 20 microseconds a row, `m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from io import IOBase
-from itertools import pairwise
-from typing import Any, cast
+from collections.abc import Iterator
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from datapipe.algo.fields import (
-    DAMAGED_INPUT,
-    NO_TEXT,
-    NO_TEXT_SAYS,
-    TableConfig,
-    adds,
-    as_json,
-    as_string,
-    batch_schema,
-    field_of,
-    substitute_id,
-)
-from datapipe.algo.frames import open_file
-from datapipe.algo.inputs import constant, digest16, find_files, nearest_name, one_split_per_file
-from datapipe.errors import InputError
-from datapipe.schema import COLUMNS
-from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, File, Source, Split
+from datapipe.algo.columnar import parquet_documents
+from datapipe.algo.fields import NO_TEXT, NO_TEXT_SAYS, TableConfig, adds
+from datapipe.algo.inputs import find_files, one_split_per_file
+from datapipe.stage import Source, Split
 
 _SUFFIXES = (".parquet", ".pq")
 
@@ -53,142 +35,7 @@ def splits(config: Config) -> list[Split]:
 
 def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:
     """Documents from row `cursor` on; raises InputError if the file cannot be opened or has no text column."""
-    file = split.files[0]
-    with open_file(file) as opened:
-        try:
-            table = pq.ParquetFile(pa.PythonFile(cast(IOBase, opened), mode="r"))
-        except (pa.ArrowException, OSError) as error:
-            _unless_damage(error)
-            yield _damaged(0, file, config)
-            return
-        _check_columns(table.schema_arrow, file, config)
-        yield from _groups(table, file, config, cursor)
-
-
-def _unless_damage(error: BaseException) -> None:
-    """Arrow says OSError both of bad bytes and of a bad disk; only the latter has a number."""
-    if isinstance(error, OSError) and error.errno is not None:
-        raise error
-
-
-def _check_columns(given: pa.Schema, file: File, config: Config) -> None:
-    fields = field_of(config)
-    named = {"text": fields["text"], **{name: fields[name] for name in config.columns}}
-    for name, field in named.items():
-        if field not in given.names:
-            near = nearest_name(field, given.names)
-            raise InputError(
-                f"{file.path}: no column {field!r} for {name}; it has {', '.join(given.names)}",
-                remedy=f"set columns: {{{name}: {near or '...'}}}",
-            )
-    kind = given.field(fields["text"]).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise InputError(
-            f"{file.path}: column {fields['text']!r} holds {kind}, not strings", remedy="map another to text"
-        )
-
-
-def _groups(table: pq.ParquetFile, file: File, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:
-    wanted = None if config.metadata else sorted(set(field_of(config).values()) & set(table.schema_arrow.names))
-    start = 0
-    for group in range(table.num_row_groups):
-        end = start + table.metadata.row_group(group).num_rows
-        row = start
-        try:
-            for batch in table.iter_batches(MAX_BATCH_ROWS, [group], wanted, use_threads=False) if end > cursor else ():
-                skip = min(max(cursor - row, 0), batch.num_rows)
-                yield from _documents(batch.slice(skip), row + skip, file, config)
-                row += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            _unless_damage(error)
-            if row >= cursor:
-                yield _damaged(row, file, config)
-        start = end
-
-
-def _damaged(row: int, file: File, config: Config) -> pa.RecordBatch:
-    identity = substitute_id(file.name, row) if "id" in config.columns else digest16(b"")
-    layout = batch_schema(config)
-    values = [row, row, 0, file.name, DAMAGED_INPUT, identity]
-    known = dict(zip(layout.names, values, strict=False)) | {"source": config.source, "snapshot": config.snapshot}
-    return pa.RecordBatch.from_arrays([pa.array([known.get(one.name)], one.type) for one in layout], schema=layout)
-
-
-# ---------------------------------------------------------------------------------------------- columns
-
-
-def _documents(batch: pa.RecordBatch, first: int, file: File, config: Config) -> Iterator[pa.RecordBatch]:
-    if not batch.num_rows:
-        return
-    fields = field_of(config)
-    text: Any = pc.cast(_plain(batch[fields["text"]]), pa.large_string())
-    sizes = np.asarray(pc.fill_null(pc.binary_length(text), 0), np.int64)
-    rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
-    made: dict[str, Callable[[], Any]] = {
-        "record": lambda: pa.array(rows),
-        "cursor": lambda: pa.array(rows),
-        "bytes": lambda: pa.array(sizes),
-        "file": lambda: constant(file.name, pa.string(), batch.num_rows),
-        "digest": lambda: pa.array(_digests(text), pa.binary(16)),
-        "text": lambda: text,
-        "metadata": lambda: _metadata(batch, frozenset(fields.values())),
-        "source": lambda: constant(config.source, pa.string(), batch.num_rows),
-        "snapshot": lambda: constant(config.snapshot, pa.string(), batch.num_rows),
-    }
-    missing = pc.is_null(text)
-    reasons = pc.if_else(missing, NO_TEXT, pa.scalar(None, pa.string()))
-    if "id" in fields:
-        ids = _strings(batch[fields["id"]], pa.string())
-        none = pc.fill_null(pc.equal(ids, pa.scalar("", pa.string())), True)
-        reasons = pc.if_else(none, DAMAGED_INPUT, reasons)
-        substitutes = pa.array([substitute_id(file.name, int(row)) for row in rows], pa.string())
-        made["id"] = lambda: pc.if_else(none, substitutes, ids)
-    made["reason"] = lambda: reasons
-    layout = batch_schema(config)
-    arrays = [made[one.name]() if one.name in made else _column(batch, fields[one.name], one.type) for one in layout]
-    whole = pa.RecordBatch.from_arrays(arrays, schema=layout)
-    yield from _bounded(whole, sizes)
-
-
-def _bounded(batch: pa.RecordBatch, sizes: np.ndarray[Any, Any]) -> Iterator[pa.RecordBatch]:
-    """Slices of at most 8 MiB of text."""
-    start, total = 0, 0
-    for row, size in enumerate(sizes.tolist()):
-        if row > start and total + size > MAX_BATCH_BYTES:
-            yield batch.slice(start, row - start)
-            start, total = row, 0
-        total += size
-    yield batch.slice(start)
-
-
-def _plain(array: Any) -> Any:
-    return pc.cast(array, array.type.value_type) if pa.types.is_dictionary(array.type) else array
-
-
-def _column(batch: pa.RecordBatch, field: str, kind: pa.DataType) -> Any:
-    return _strings(batch[field], kind) if field in batch.schema.names else constant(None, kind, batch.num_rows)
-
-
-def _strings(array: Any, kind: pa.DataType) -> Any:
-    array = _plain(array)
-    if pa.types.is_nested(array.type) or pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
-        return pa.array([as_string(value) for value in array.to_pylist()], kind)
-    return pc.cast(array, kind)
-
-
-def _digests(text: Any) -> list[bytes]:
-    _, offsets, data = text.buffers()
-    ends = np.frombuffer(offsets, np.int64, len(text) + 1, text.offset * 8).tolist()
-    view = memoryview(data) if data is not None else memoryview(b"")
-    return [digest16(view[start:end]) for start, end in pairwise(ends)]
-
-
-def _metadata(batch: pa.RecordBatch, known: frozenset[str]) -> Any:
-    rest = [name for name in batch.schema.names if name not in known]
-    if not rest:
-        return constant(None, COLUMNS["metadata"], batch.num_rows)
-    return pa.array([as_json(row) for row in batch.select(rest).to_pylist()], COLUMNS["metadata"])
+    yield from parquet_documents(split.files[0], config, cursor)
 
 
 STAGE = Source(

@@ -236,6 +236,16 @@ def fill(folder: Path) -> None:
     (folder / "web/image.bin").write_bytes(b"\0\1")
     rows = [{"key": "x", "title": "t", "prose": TEXT, "doc_id": f"d{n}"} for n in range(3)]
     (folder / "d.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows) + "broken\n[1]\n")
+    (folder / "t.csv").write_text(f'n,body\n1,"{TEXT}"\n')
+    (folder / "a.json").write_text(json.dumps([{"id": f"d{n}", "article": TEXT} for n in range(3)], indent=1))
+    (folder / "notes.txt").write_text(TEXT)
+    (folder / "paper").write_bytes(b"%PDF-1.4")
+    (folder / "set/train").mkdir(parents=True)
+    (folder / "set/dataset_dict.json").write_text('{"splits": ["train"]}')
+    table = pa.table({"text": [TEXT]})
+    for place, start in (("b.feather", pa.ipc.new_file), ("set/train/data-00000-of-00001.arrow", pa.ipc.new_stream)):
+        with (folder / place).open("wb") as out, start(out, table.schema) as opened:
+            opened.write_table(table)
     pq.write_table(pa.table({"content": [TEXT], "uri": ["http://a"], "id": [1]}), folder / "p.parquet")
 
 
@@ -267,6 +277,13 @@ def test_init_writes_a_recipe_that_passes_check(
         (["web/b.html"], ["read.html", "extract"]),
         (["d.jsonl"], ["read.jsonl"]),
         (["*.parquet"], ["read.parquet"]),
+        (["t.csv"], ["read.csv"]),
+        (["a.json"], ["read.json"]),
+        (["notes.txt"], ["read.text"]),
+        (["b.feather"], ["read.arrow"]),
+        (["set"], ["read.hub"]),
+        (["paper"], ["read.pdf", "extract_pdf", "filter.language"]),
+        (["web/b.html", "paper", "t.csv"], ["read.html", "extract", "read.pdf", "extract_pdf", "read.csv"]),
         (["web/noname", "d.jsonl"], ["read.html", "extract", "read.jsonl"]),
     ],
 )
@@ -284,6 +301,9 @@ def test_init_for_each_kind_of_input(
     made = load_recipe(Path("made.yaml"), Registry())
     assert [node.use for node in made.nodes.values()][: len(uses)] == uses
     assert made.run == "runs/made"
+    tables = {node.use: node.config.model_dump().get("columns") for node in made.nodes.values()}
+    assert tables.get("read.csv", {"text": "body"}) == {"text": "body"}
+    assert tables.get("read.json", {"text": "article", "id": "id"}) == {"text": "article", "id": "id"}
 
 
 def test_init_overwrites_only_when_told(
@@ -303,9 +323,11 @@ def test_init_overwrites_only_when_told(
     ("inputs", "message"),
     [
         (["gone"], "there are no files at gone"),
-        (["web/image.bin"], "no web archive, HTML, JSON lines or Parquet in web/image.bin"),
+        (["web/image.bin"], "no web archive, HTML, PDF, text, JSON lines, JSON array, CSV, Parquet, Arrow or saved"),
         (["short.jsonl"], "short.jsonl has no column of text; its columns: a, b"),
         (["bad.parquet"], "bad.parquet cannot be read as Parquet"),
+        (["bad.arrow"], "bad.arrow cannot be read as Arrow"),
+        (["empty.csv"], "empty.csv has no line that names its columns"),
     ],
 )
 def test_init_says_what_is_wrong_with_inputs(
@@ -315,6 +337,8 @@ def test_init_says_what_is_wrong_with_inputs(
     fill(tmp_path)
     (tmp_path / "short.jsonl").write_text('{"a": "x", "b": 1}\n')
     (tmp_path / "bad.parquet").write_text("PAR1")
+    (tmp_path / "bad.arrow").write_text("ARROW1")
+    (tmp_path / "empty.csv").write_text("")
     code, _, err = call(capsys, "init", *inputs)
     assert code == 2
     assert message in err

@@ -6,11 +6,13 @@ tried with each, through the further entries of VARIANTS.
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,7 +27,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "read.warc": {"paths": [str(ROOT / "samples/web/*.warc.gz")], "source": "web"},
     "read.html": {"source": "pages"},
     "read.jsonl": {"source": "lines"},
+    "read.json": {"source": "arrays"},
+    "read.csv": {"source": "tables"},
+    "read.text": {"source": "texts"},
+    "read.pdf": {"source": "papers"},
     "read.parquet": {"source": "tables"},
+    "read.arrow": {"source": "tables"},
+    "read.hub": {"source": "sets"},
     "filter.language": {"keep": ["en", "zh"]},
     "filter.metadata": {"keep": "metadata.number >= 3"},
 }
@@ -43,19 +51,32 @@ def inputs(name: str, folder: Path) -> Path:
     """Small inputs for a source, made where there is no sample of its kind."""
     batch = sample_batches(("url", "text", "html", "date"))["typical"]
     rows = batch.to_pylist()
-    if name == "read.html":
+    if name in ("read.html", "read.text", "read.pdf"):
+        kind, key = name.removeprefix("read."), "text" if name == "read.text" else "html"
         for number, row in enumerate(rows):
-            path = folder / f"site{number % 3}" / f"page-{number}.html"
+            path = folder / f"site{number % 3}" / f"page-{number}.{'txt' if kind == 'text' else kind}"
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(row["html"])
+            path.write_bytes(row[key].encode() if key == "text" else row[key])
         return folder
+    records = [{key: row[key] for key in ("url", "text", "date")} for row in rows]
+    table = pa.Table.from_pylist(records)
+    path = folder / f"table.{name.removeprefix('read.')}"
     if name == "read.jsonl":
-        path = folder / "lines.jsonl"
-        lines = [json.dumps({"url": row["url"], "text": row["text"], "date": row["date"]}) for row in rows]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return path
-    path = folder / "table.parquet"
-    pq.write_table(pa.Table.from_batches([batch.select(["url", "text", "date"])]), path, row_group_size=5)
+        path.write_text("\n".join(map(json.dumps, records)) + "\n", encoding="utf-8")
+    elif name == "read.json":
+        path.write_text(json.dumps(records, indent=1), encoding="utf-8")
+    elif name == "read.csv":
+        with path.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, ["url", "text", "date"])
+            writer.writeheader()
+            writer.writerows(records)
+    elif name == "read.arrow":
+        pa.feather.write_feather(table, path, chunksize=5)
+    elif name == "read.hub":
+        path.mkdir()
+        pq.write_table(table, path / "train-00000.parquet", row_group_size=5)
+    else:
+        pq.write_table(table, path, row_group_size=5)
     return path
 
 

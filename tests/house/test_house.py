@@ -153,7 +153,7 @@ for name in Registry().names():
         pass
 allowed = (os.environ["DATAPIPE_CACHE"], "/dev/", "/proc/")
 print("written", [path for path in written if "__pycache__" not in path and not path.startswith(allowed)])
-print("loaded", sorted({"torch", "pandas", "transformers", "tensorflow"} & (set(sys.modules) - before)))
+print("loaded", sorted({"torch", "pandas", "transformers", "tensorflow", "datasets"} & (set(sys.modules) - before)))
 """
 
 

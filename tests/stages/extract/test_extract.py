@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from stages.extract import METADATA, STAGE, Config, clean
+from datapipe.text import clean
+from stages.extract import METADATA, STAGE, Config
 from tests.real.scoring import f1
 
 ENGINES = ["trafilatura", "justext", "resiliparse"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ PACKS: dict[str, Pack] = {
     "zst": zstandard.ZstdCompressor(write_checksum=True).compress,
     "lz4": lambda data: lz4.frame.compress(data, content_checksum=True),
 }
+ALL_PACKS = PACKS | {"bz2": bz2.compress, "xz": lzma.compress}
 
 
 def http(body: bytes, *fields: str, status: str = "200 OK", media: str | None = "text/html") -> bytes:

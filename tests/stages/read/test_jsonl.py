@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import bz2
 import json
-import lzma
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.read.jsonl import STAGE, Config
-from tests.stages.read.archives import PACKS, assert_resumes, rows
+from tests.stages.read.archives import ALL_PACKS, PACKS, assert_resumes, rows
 
 PLAIN = Config(paths=("x",), source="s")
-ALL_PACKS = PACKS | {"bz2": bz2.compress, "xz": lzma.compress}
 
 
 def read(folder: Path, data: bytes, **options: Any) -> list[dict[str, Any]]:

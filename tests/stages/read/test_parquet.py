@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datapipe.algo import columnar
 from datapipe.algo.inputs import digest16
 from datapipe.errors import InputError
 from stages.read.parquet import STAGE, Config
@@ -80,6 +82,29 @@ def test_batches_are_bounded(tmp_path: Path) -> None:
     path = write(tmp_path / "x.parquet", {"text": ["x" * (5 << 20)] * 2 + ["y"] * 1500})
     (split,) = STAGE.splits(Config(paths=(str(path),), source="s"))
     assert [batch.num_rows for batch in STAGE.read(split, PLAIN, 0)] == [1, 1023, 478]
+
+
+class Counted(io.FileIO):
+    """A file that knows how many of its bytes were read."""
+
+    total = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(-1 if size is None else size) or b""
+        self.total += len(data)
+        return data
+
+
+def test_a_row_group_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"{number:04}" * 1024 for number in range(6000)]
+    path = write(tmp_path / "x.parquet", {"text": texts}, compression=None, use_dictionary=False)
+    opened = Counted(path)
+    monkeypatch.setattr(columnar, "open_file", lambda _: opened)
+    (split,) = STAGE.splits(Config(paths=(str(path),), source="s"))
+    batches = STAGE.read(split, PLAIN, 0)
+    assert next(batches).num_rows == 1024
+    assert opened.total < path.stat().st_size / 3
+    assert sum(batch.num_rows for batch in batches) == 6000 - 1024
 
 
 def test_reads_from_a_url(tmp_path: Path) -> None:

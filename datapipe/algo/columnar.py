@@ -1,0 +1,208 @@
+"""Documents from tables in Arrow's memory: Parquet and Arrow files, read in pieces of bounded size.
+
+`record` equals `cursor`: the row's number in the file. Of a Parquet file reading resumes at the row group, of an Arrow
+file by passing over the batches before. What a row group or batch holds that cannot be read is one row with
+`damaged_input`.
+Costs decoding; fields that go to `metadata` cost a microsecond or more a row, for they become JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from io import IOBase
+from itertools import pairwise
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from datapipe.algo.fields import (
+    DAMAGED_INPUT,
+    NO_TEXT,
+    TableConfig,
+    as_json,
+    as_string,
+    batch_schema,
+    check_fields,
+    field_of,
+    substitute_id,
+)
+from datapipe.algo.frames import open_file
+from datapipe.algo.inputs import constant, digest16
+from datapipe.errors import InputError
+from datapipe.schema import COLUMNS
+from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, File
+
+__all__ = ["arrow_documents", "parquet_documents"]
+
+_FILE_MAGIC = b"ARROW1"
+_OLD_FEATHER = b"FEA1"
+_PAGES = 1 << 20  # bytes of a column of a local Parquet file read in one go; its row groups are not held
+
+
+def parquet_documents(file: File, config: TableConfig, cursor: int) -> Iterator[pa.RecordBatch]:
+    """Documents from row `cursor` on; raises InputError if the file cannot be opened or has no text column."""
+    with open_file(file) as opened:
+        try:
+            # Of a file far away, a row group is fetched at once: many small requests would cost more than its memory.
+            pages: dict[str, Any] = {} if "://" in file.path else {"buffer_size": _PAGES, "pre_buffer": False}
+            table = pq.ParquetFile(pa.PythonFile(cast(IOBase, opened), mode="r"), **pages)
+        except (pa.ArrowException, OSError) as error:
+            _unless_damage(error)
+            yield damaged_row(0, file, config)
+            return
+        _check_columns(table.schema_arrow, file, config)
+        yield from _groups(table, file, config, cursor)
+
+
+def arrow_documents(file: File, config: TableConfig, cursor: int) -> Iterator[pa.RecordBatch]:
+    """The same of an Arrow IPC file or stream, or Feather (version 2), one of its record batches at a time."""
+    with open_file(file) as opened:
+        head = opened.read(len(_FILE_MAGIC))
+        if head.startswith(_OLD_FEATHER):
+            raise InputError(f"{file.path}: Feather version 1 is not read", remedy="write it again with version 2")
+        opened.seek(0)
+        source = pa.PythonFile(cast(IOBase, opened), mode="r")
+        row = 0
+        try:
+            reader: Any = pa.ipc.open_file(source) if head == _FILE_MAGIC else pa.ipc.open_stream(source)
+            _check_columns(reader.schema, file, config)
+            for batch in _arrow_batches(reader):
+                if row + batch.num_rows > cursor:
+                    skip = max(cursor - row, 0)
+                    yield from _pieces(batch.slice(skip), row + skip, file, config)
+                row += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            _unless_damage(error)
+            if row >= cursor:
+                yield damaged_row(row, file, config)
+
+
+def _arrow_batches(reader: Any) -> Iterator[pa.RecordBatch]:
+    if isinstance(reader, pa.ipc.RecordBatchFileReader):
+        yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
+    else:
+        yield from reader
+
+
+def _pieces(batch: pa.RecordBatch, first: int, file: File, config: TableConfig) -> Iterator[pa.RecordBatch]:
+    for start in range(0, batch.num_rows, MAX_BATCH_ROWS):
+        yield from table_documents(batch.slice(start, MAX_BATCH_ROWS), first + start, file, config)
+
+
+def _unless_damage(error: BaseException) -> None:
+    """Arrow says OSError both of bad bytes and of a bad disk; only the latter has a number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+
+
+def _check_columns(given: pa.Schema, file: File, config: TableConfig) -> None:
+    check_fields(given.names, file, config)
+    name = field_of(config)["text"]
+    kind = given.field(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise InputError(f"{file.path}: column {name!r} holds {kind}, not strings", remedy="map another to text")
+
+
+def _groups(table: pq.ParquetFile, file: File, config: TableConfig, cursor: int) -> Iterator[pa.RecordBatch]:
+    wanted = None if config.metadata else sorted(set(field_of(config).values()) & set(table.schema_arrow.names))
+    start = 0
+    for group in range(table.num_row_groups):
+        end = start + table.metadata.row_group(group).num_rows
+        row = start
+        try:
+            for batch in table.iter_batches(MAX_BATCH_ROWS, [group], wanted, use_threads=False) if end > cursor else ():
+                skip = min(max(cursor - row, 0), batch.num_rows)
+                yield from table_documents(batch.slice(skip), row + skip, file, config)
+                row += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            _unless_damage(error)
+            if row >= cursor:
+                yield damaged_row(row, file, config)
+        start = end
+
+
+def damaged_row(row: int, file: File, config: TableConfig) -> pa.RecordBatch:
+    """A row for the place from which on a table could not be read."""
+    identity = substitute_id(file.name, row) if "id" in config.columns else digest16(b"")
+    layout = batch_schema(config)
+    values = [row, row, 0, file.name, DAMAGED_INPUT, identity]
+    known = dict(zip(layout.names, values, strict=False)) | {"source": config.source, "snapshot": config.snapshot}
+    return pa.RecordBatch.from_arrays([pa.array([known.get(one.name)], one.type) for one in layout], schema=layout)
+
+
+def table_documents(batch: pa.RecordBatch, first: int, file: File, config: TableConfig) -> Iterator[pa.RecordBatch]:
+    """Documents of a table's rows, the first of which is row `first` of the file; batches of at most 8 MiB of text."""
+    if not batch.num_rows:
+        return
+    fields = field_of(config)
+    text: Any = pc.cast(_plain(batch[fields["text"]]), pa.large_string())
+    sizes = np.asarray(pc.fill_null(pc.binary_length(text), 0), np.int64)
+    rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
+    made: dict[str, Callable[[], Any]] = {
+        "record": lambda: pa.array(rows),
+        "cursor": lambda: pa.array(rows),
+        "bytes": lambda: pa.array(sizes),
+        "file": lambda: constant(file.name, pa.string(), batch.num_rows),
+        "digest": lambda: pa.array(_digests(text), pa.binary(16)),
+        "text": lambda: text,
+        "metadata": lambda: _metadata(batch, frozenset(fields.values())),
+        "source": lambda: constant(config.source, pa.string(), batch.num_rows),
+        "snapshot": lambda: constant(config.snapshot, pa.string(), batch.num_rows),
+    }
+    missing = pc.is_null(text)
+    reasons = pc.if_else(missing, NO_TEXT, pa.scalar(None, pa.string()))
+    if "id" in fields:
+        ids = _strings(batch[fields["id"]], pa.string())
+        none = pc.fill_null(pc.equal(ids, pa.scalar("", pa.string())), True)
+        reasons = pc.if_else(none, DAMAGED_INPUT, reasons)
+        substitutes = pa.array([substitute_id(file.name, int(row)) for row in rows], pa.string())
+        made["id"] = lambda: pc.if_else(none, substitutes, ids)
+    made["reason"] = lambda: reasons
+    layout = batch_schema(config)
+    arrays = [made[one.name]() if one.name in made else _column(batch, fields[one.name], one.type) for one in layout]
+    whole = pa.RecordBatch.from_arrays(arrays, schema=layout)
+    yield from _bounded(whole, sizes)
+
+
+def _bounded(batch: pa.RecordBatch, sizes: np.ndarray[Any, Any]) -> Iterator[pa.RecordBatch]:
+    """Slices of at most 8 MiB of text."""
+    start, total = 0, 0
+    for row, size in enumerate(sizes.tolist()):
+        if row > start and total + size > MAX_BATCH_BYTES:
+            yield batch.slice(start, row - start)
+            start, total = row, 0
+        total += size
+    yield batch.slice(start)
+
+
+def _plain(array: Any) -> Any:
+    return pc.cast(array, array.type.value_type) if pa.types.is_dictionary(array.type) else array
+
+
+def _column(batch: pa.RecordBatch, field: str, kind: pa.DataType) -> Any:
+    return _strings(batch[field], kind) if field in batch.schema.names else constant(None, kind, batch.num_rows)
+
+
+def _strings(array: Any, kind: pa.DataType) -> Any:
+    array = _plain(array)
+    if pa.types.is_nested(array.type) or pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
+        return pa.array([as_string(value) for value in array.to_pylist()], kind)
+    return pc.cast(array, kind)
+
+
+def _digests(text: Any) -> list[bytes]:
+    _, offsets, data = text.buffers()
+    ends = np.frombuffer(offsets, np.int64, len(text) + 1, text.offset * 8).tolist()
+    view = memoryview(data) if data is not None else memoryview(b"")
+    return [digest16(view[start:end]) for start, end in pairwise(ends)]
+
+
+def _metadata(batch: pa.RecordBatch, known: frozenset[str]) -> Any:
+    rest = [name for name in batch.schema.names if name not in known]
+    if not rest:
+        return constant(None, COLUMNS["metadata"], batch.num_rows)
+    return pa.array([as_json(row) for row in batch.select(rest).to_pylist()], COLUMNS["metadata"])
