@@ -146,8 +146,15 @@ def as_json(value: Any) -> str:
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
     try:
         return orjson.dumps(value, default=_foreign, option=options).decode()
-    except TypeError:  # integers over 64 bits
+    except TypeError:  # integers over 64 bits, or nested deeper than orjson goes
+        return _deep_json(value)
+
+
+def _deep_json(value: Any) -> str:
+    try:
         return json.dumps(value, default=_foreign, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return '"nested too deeply"'  # of a field that no column asks for; the document stays
 
 
 def _foreign(value: Any) -> str:

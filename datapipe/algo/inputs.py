@@ -94,9 +94,7 @@ def _matches(pattern: str, suffixes: tuple[str, ...]) -> list[File]:
     if fs.isfile(path):
         found, root = {path: fs.info(path)}, path.rpartition("/")[0]
     elif fs.isdir(path):
-        if local and not os.access(path, os.R_OK | os.X_OK):
-            raise PermissionError("no right to list this folder")
-        everything = fs.find(path, detail=True, **({"on_error": "raise"} if local else {}))
+        everything = _below(fs, path) if local else fs.find(path, detail=True)
         found, root = {name: info for name, info in everything.items() if name.endswith(suffixes)}, path
     elif _WILDCARD.search(path):
         found, root = fs.glob(path, detail=True), _fixed_folder(path)
@@ -109,6 +107,23 @@ def _matches(pattern: str, suffixes: tuple[str, ...]) -> list[File]:
     if not files:
         raise _nothing(pattern, fs, path, suffixes)
     return files
+
+
+def _below(fs: Any, folder: str) -> dict[str, Any]:
+    """All files below a local folder; raises OSError for one that cannot be listed, where fsspec leaves it out."""
+    found = {}
+    for here, folders, files in os.walk(folder, onerror=_raise):
+        for name in folders:
+            if Path(here, name).is_symlink():
+                raise InputError(
+                    f"{here}/{name} is a link to a folder, which is not followed", remedy="name that folder in `paths`"
+                )
+        found.update({f"{here}/{name}": fs.info(f"{here}/{name}") for name in files})
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def init(inputs: tuple[str, ...], output: Path, run_folder: str | None, *, force
 
     \b
     Examples:
-      datapipe init crawl/*.warc.gz
+      datapipe init "crawl/*.warc.gz"
       datapipe init pages/ dump.jsonl.gz --output clean.yaml --run runs/clean
       datapipe init --samples && datapipe run configs/quickstart.yaml
     """

@@ -85,7 +85,7 @@ def look(inputs: Sequence[str]) -> tuple[tuple[Found, ...], int]:
     paths: dict[str, list[str]] = {}
     files: dict[str, list[Path]] = {}
     unknown = 0
-    for given in inputs:
+    for given in _folded(inputs):
         kinds = _saved(Path(given)) or _kinds(_files(given))
         unknown += len(kinds.pop("", []))
         for reader, members in kinds.items():
@@ -99,6 +99,20 @@ def look(inputs: Sequence[str]) -> tuple[tuple[Found, ...], int]:
         columns = _columns(reader, files[reader][0]) if reader in _RECORDS else {}
         found.append(Found(reader, tuple(dict.fromkeys(paths[reader])), len(files[reader]), columns))
     return tuple(found), unknown
+
+
+def _folded(inputs: Sequence[str]) -> list[str]:
+    """The inputs, with a glob where a shell has put all files of one ending: it names those to come, too."""
+    alike: dict[str, list[str]] = {}
+    for given in inputs:
+        path = Path(given)
+        ending = "".join(path.suffixes[-2:])
+        alike.setdefault(str(path.parent / f"*{ending}") if ending and path.is_file() else given, []).append(given)
+    folded = []
+    for pattern, members in alike.items():
+        there = {str(path) for path in Path(pattern).parent.glob(Path(pattern).name)} if len(members) > 1 else set()
+        folded += [pattern] if there == {str(Path(member)) for member in members} else members
+    return folded
 
 
 def _saved(folder: Path) -> dict[str, list[Path]]:

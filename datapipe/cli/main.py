@@ -67,7 +67,7 @@ def cli() -> None:
     """Turn raw web archives and conversations into packed token shards, and explain every document.
 
     \b
-    datapipe init crawl/*.warc.gz      look at files, write recipe.yaml
+    datapipe init "crawl/*.warc.gz"    look at files, write recipe.yaml
     datapipe check recipe.yaml         see what it would do
     datapipe stages filter.gopher      read what a stage does and can be told
     """

@@ -57,7 +57,8 @@ _CLEAN = """
   quality:
     use: filter.gopher
 
-  # Of documents with the same text one stays: the first in the order of the input.
+  # Of documents with the same text one stays: the first in the order of the input. Case, accents, punctuation and
+  # the values of digits do not count; normalise: false compares byte by byte.
   unique:
     use: dedup.exact
     survivor: first

@@ -182,7 +182,8 @@ class Columns:
         if self._transient is None:
             if base.split is None:
                 raise InputError(
-                    f"the input of shard {base.shard} is gone", remedy="bring it back: its pages are needed again"
+                    f"the input of shard {base.shard} is gone, or has changed",
+                    remedy="bring it back, or run again: its documents are read from it",
                 )
             self._transient = Transient(base.source, base.split, file)
         batch = self._transient.read(rows)

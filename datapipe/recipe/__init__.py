@@ -5,9 +5,10 @@ from __future__ import annotations
 from datapipe.recipe.document import write_document
 from datapipe.recipe.editor import recipe_schema
 from datapipe.recipe.load import load_recipe
-from datapipe.recipe.model import Cluster, Columns, Node, Recipe
+from datapipe.recipe.model import RESOLVED, Cluster, Columns, Node, Recipe
 
 __all__ = [
+    "RESOLVED",
     "Cluster",
     "Columns",
     "Node",

@@ -16,7 +16,9 @@ from datapipe.algo.where import Where
 from datapipe.recipe.document import write_document
 from datapipe.stage import Stage, StageConfig, place
 
-__all__ = ["Cluster", "Columns", "Head", "Node", "Recipe"]
+__all__ = ["RESOLVED", "Cluster", "Columns", "Head", "Node", "Recipe"]
+
+RESOLVED = "# The recipe of this run, written by datapipe with every default: not a file to edit.\n"
 
 
 class Cluster(StageConfig):
@@ -126,7 +128,7 @@ class Recipe:
         """The recipe with every default written out; reads back as the same recipe. Deterministic."""
         values: dict[str, Any] = self.head.model_dump(mode="json")
         values["stages"] = {node.name: _written(node) for node in self.nodes.values()}
-        return write_document(values)
+        return RESOLVED + write_document(values)
 
 
 def _written(node: Node) -> dict[str, Any]:

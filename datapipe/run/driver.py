@@ -14,7 +14,8 @@ from datapipe.corpus.store import Store
 from datapipe.engine.local import Engine
 from datapipe.engine.shards import run_shard
 from datapipe.engine.task import Limits
-from datapipe.recipe import Node, Recipe
+from datapipe.errors import RunError
+from datapipe.recipe import RESOLVED, Node, Recipe
 from datapipe.run.context import Context
 from datapipe.run.expanding import expand_shards, parents_of
 from datapipe.run.group import resolve
@@ -65,7 +66,13 @@ def run_recipe(context: Context, only: Sequence[str] = ()) -> Context:
 def _write_recipe(context: Context) -> None:
     """Keep the recipe as resolved; only a driver that holds a lease may say what the run is."""
     text = context.recipe.resolved_yaml().encode()
-    if not context.store.exists("recipe.yaml") or context.store.read("recipe.yaml") != text:
+    there = context.store.read("recipe.yaml") if context.store.exists("recipe.yaml") else b""
+    if there and not there.startswith(RESOLVED.encode()):
+        raise RunError(
+            f"{context.store.path('recipe.yaml')} is no recipe that a run has written",
+            remedy="let `run` name a folder of its own",
+        )
+    if there != text:
         context.store.write("recipe.yaml", text)
 
 

@@ -42,7 +42,8 @@ __all__ = ["Surplus", "prune", "surplus"]
 Positions: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 SHARD_FILE = re.compile(r"([0-9a-f]{16}-\d{4,})\.")
-MARKS = ("stage.json", FOLDED, "resource.json", "lease.json")
+MARKS = ("stage.json", FOLDED, "resource.json", "lease.json", ".lease.lock")
+TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp|\.resource-.*")
 IDLE_SECONDS = 60.0  # a temporary file that nobody has written to for so long belongs to a process that is gone
 
 
@@ -99,8 +100,9 @@ def _stages(context: Context) -> Iterator[Surplus]:
     for folder in sorted(File(context.store.path()).iterdir()):
         if not folder.is_dir() or folder.name in context.recipe.nodes:
             continue
-        names = [path.name for path in folder.iterdir()]
-        if any(name in MARKS or SHARD_FILE.match(name) for name in names):
+        names = [path.name for path in folder.iterdir() if path.is_file()]
+        ours = [name in MARKS or SHARD_FILE.match(name) or name.endswith(".tmp") for name in names]
+        if ours and all(ours):
             who = lease.holder(context.store, folder.name)
             if who is not None:
                 what = f"stage {folder.name!r} of {context.store.url} is being run by {who}"
@@ -111,7 +113,8 @@ def _stages(context: Context) -> Iterator[Surplus]:
 def _temporary(store: Store) -> Iterator[Surplus]:
     """What processes that were killed left half written."""
     root = File(store.path())
-    for path in sorted([*root.rglob(".*.tmp"), *root.rglob(".resource-*")]):
+    half = (path for path in root.rglob(".*") if TEMPORARY.fullmatch(path.name))
+    for path in sorted(half):
         if time.time() - path.stat().st_mtime > IDLE_SECONDS:
             yield Surplus("half-written file", path.relative_to(root).as_posix(), _size(path))
 

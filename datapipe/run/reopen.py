@@ -21,7 +21,7 @@ from datapipe.engine.columns import Columns
 from datapipe.engine.local import LocalEngine
 from datapipe.engine.task import BaseShard, Parent
 from datapipe.errors import CorruptData, DatapipeError, InputError
-from datapipe.recipe import Recipe, load_recipe
+from datapipe.recipe import RESOLVED, Recipe, load_recipe
 from datapipe.registry import Registry
 from datapipe.run.context import Context, Shard, Verdicts
 from datapipe.run.expanding import list_expanded
@@ -42,9 +42,9 @@ def reopen(url: str, registry: Registry, stages_dir: str | None = None, override
     Raises InputError where the folder is no run, RecipeError where its recipe no longer loads.
     """
     store = Store(url)
-    if not store.exists("recipe.yaml"):
+    if not store.exists("recipe.yaml") or not store.read("recipe.yaml").startswith(RESOLVED.encode()):
         remedy = "name the folder that the recipe calls `run`"
-        raise InputError(f"{url} is no run: it has no recipe.yaml", remedy=remedy)
+        raise InputError(f"{url} is no run: no run has written a recipe.yaml there", remedy=remedy)
     with tempfile.TemporaryDirectory(prefix="datapipe-") as folder:
         copy = File(folder, "recipe.yaml")
         copy.write_bytes(store.read("recipe.yaml"))
@@ -112,8 +112,9 @@ def with_input(shard: Shard) -> Shard:
         splits = list(stage.splits(shard.root.config))
     except (DatapipeError, OSError):
         return shard
-    found = [split for split in splits if split.name == shard.record.split.name]
-    return dataclasses.replace(shard, split=found[0]) if found else shard
+    seen = {(file.name, file.size, file.modified) for file in shard.record.split.files}
+    same = (split for split in splits if {(file.name, file.size, file.modified) for file in split.files} == seen)
+    return dataclasses.replace(shard, split=next(same, None))
 
 
 def _place(record: Record) -> tuple[str, int]:

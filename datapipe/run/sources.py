@@ -143,8 +143,8 @@ def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]], value
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise InputError(
             f"{gone[0]}{more}, read by an earlier run of {node.name!r}, is gone",
-            remedy=f"bring it back, or set {node.name}.allow_missing=true to keep its documents (one page of a bundle of "
-            "small files leaves), or start a new run folder",
+            remedy=f"bring it back, or set {node.name}.allow_missing=true to keep its documents (of a bundle of "
+            "small files it leaves), or start a new run folder",
         )
     for name, records in sorted(known.items()):
         lost = {file.name for record in records for file in _seen(record).files} - there

@@ -130,6 +130,9 @@ def _own(context: Context, path: Path, shard: Shard) -> Record | None:
 def _stale(context: Context, path: Path, shard: Shard, record: Record) -> Iterator[str]:
     """Why a record is not what a run would write today."""
     node = path.last
+    if not context.state.intact(record):
+        yield "what another run lent is gone, or made anew there"
+        return
     before = None if len(path.nodes) == 1 else standing(context, path.before(), shard)
     if record.values != _values(context, path):
         yield from _changed(context, path)

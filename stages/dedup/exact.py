@@ -40,7 +40,9 @@ class Config(StageConfig):
     """What counts as equal, and which of the equal ones stays."""
 
     column: str = measure("text", "column whose values are compared")
-    normalise: bool = measure(True, "compare the normal form of the text instead of its bytes")
+    normalise: bool = measure(
+        True, "compare texts without case, accents, punctuation and values of digits; false: byte by byte"
+    )
     within: tuple[str, ...] = measure(
         (), "columns such as [snapshot]: documents are compared only with those of the same values there"
     )
@@ -185,7 +187,9 @@ STAGE = Group(
     config=Config,
     reads=_reads,
     adds=ADDS,
-    reasons={DUPLICATE: "the same text stands in another document, which stays"},
+    reasons={
+        DUPLICATE: "a document that stays has the same text, or the same but for case, accents, digits and punctuation"
+    },
     rounds=(Round(emit=emit, resolve=resolve, sort=("low", "rank", "tie")),),
     apply=apply,
     libraries=("datapipe.text",),

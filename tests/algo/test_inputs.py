@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pyarrow as pa
@@ -134,3 +136,29 @@ def test_batches_are_bounded(sizes: list[int], rows: list[int]) -> None:
     assert [batch.num_rows for batch in made] == rows
     assert all(batch.schema == layout for batch in made)
     assert all(batch["source"].to_pylist() == ["web"] * batch.num_rows for batch in made)
+
+
+def test_links_to_files_are_files(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "real" / "b.jsonl").write_text("b")
+    (tmp_path / "in" / "a.jsonl").write_text("a")
+    (tmp_path / "in" / "b.jsonl").symlink_to("../real/b.jsonl")
+    for paths in (str(tmp_path / "in"), str(tmp_path / "in" / "*.jsonl")):
+        assert [file.name for file in find_files((paths,), suffixes=(".jsonl",))] == ["a.jsonl", "b.jsonl"]
+
+
+def test_a_folder_below_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For root every folder can be listed, so the listing of this one fails by hand."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.jsonl").write_text("a")
+    real = os.scandir
+
+    def scandir(path: Any = ".") -> Any:
+        if str(path).endswith("/sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match="Permission denied"):
+        find_files((str(tmp_path),), suffixes=(".jsonl",))

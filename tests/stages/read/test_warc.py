@@ -290,6 +290,14 @@ def test_a_damaged_member_costs_itself_alone(tmp_path: Path, pack: str) -> None:
     assert urls(assert_resumes(STAGE, path, ALL)) == ["0", "damaged", "1", "2", "3"]
 
 
+def test_false_members_behind_damage_are_passed_over(tmp_path: Path) -> None:
+    """64 KB of bytes each of which could open a member; minutes where each is unpacked byte by byte."""
+    good = [gzip.compress(response(number)) for number in range(2)]
+    path = tmp_path / "x.warc"
+    path.write_bytes(good[0] + b"\x1f\x8b\x08\x00BROKEN!!!!" * 3 + b"\x1f\x8b\x08\x08" * 16384 + good[1])
+    assert urls(rows(STAGE, path, ALL)) == ["0", "damaged", "1"]
+
+
 def test_a_wrong_length_does_not_swallow_the_next_member(tmp_path: Path) -> None:
     pages = [PAGES[0], warc("response", http(PAGE), length="5000"), *PAGES[1:]]
     path = tmp_path / "x.warc.gz"
