@@ -7,6 +7,7 @@ Costs one row group of each column of each layer of one shard.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from datapipe.corpus.fingerprint import config_by_role
 from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Record
 from datapipe.engine.columns import Columns
+from datapipe.engine.sink import by_column, folder_of
 from datapipe.engine.step import FAILURE
 from datapipe.errors import InputError
 from datapipe.lineage.find import Place, find
@@ -152,7 +154,17 @@ class _Teller:
         if record is None or before is None:
             return Chapter(node.name, node.use, "not done")
         outcome = "wrote" if record.rows_in == before.rows_kept else "stale"
-        return Chapter(node.name, node.use, outcome, meaning=record.layer[0].path)
+        return Chapter(node.name, node.use, outcome, meaning=self._file(path, record))
+
+    def _file(self, path: Path, record: Record) -> str:
+        """The file that a sink wrote the document into."""
+        by = by_column(path.last.config)
+        if by is None:
+            return record.layer[0].path
+        columns = open_columns(self._context, path, self._shard)
+        folder = folder_of(columns.get(by, self._row, path.owners.get(by, ()))[0].as_py())
+        mine = [part.path for part in record.layer if posixpath.dirname(part.path) == f"{path.last.name}/{folder}"]
+        return mine[0] if mine else ""
 
     def _told(self, path: Path, reason: str | None) -> Chapter:
         node = path.last
