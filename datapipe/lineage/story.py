@@ -48,8 +48,8 @@ class Measure:
 class Chapter:
     """What one stage did with the document.
 
-    `outcome`: `read`, `kept`, `left`, `passed` (its `where` did not hold), `expanded`, `wrote`; or `not done`, or
-    `stale` (the stage has not seen what the one before lets through today).
+    `outcome`: `read`, `made` (out of another document), `kept`, `left`, `passed` (its `where` did not hold),
+    `expanded`, `wrote`; or `not done`, or `stale` (the stage has not seen what the one before lets through today).
     """
 
     stage: str
@@ -105,8 +105,12 @@ class _Teller:
         reason = self._reason(self._shard.record)
         node = self._root.root
         outcome = "left" if reason else "read"
+        measures: tuple[Measure, ...] = ()
+        if isinstance(node.stage, Expand):
+            columns = open_columns(self._context, self._root, self._shard)
+            outcome, measures = "made", measures_of(columns, node, self._row)
         text = _text_read(self._context, self._root, self._shard, self._row)
-        told.append(Chapter(node.name, node.use, outcome, reason, _meaning(node, reason), text=text))
+        told.append(Chapter(node.name, node.use, outcome, reason, _meaning(node, reason), measures, text))
         if reason is None:
             self._in.add(node.name)
         for node in self._context.recipe.nodes.values():
@@ -169,7 +173,9 @@ class _Teller:
     def _told(self, path: Path, reason: str | None) -> Chapter:
         node = path.last
         if isinstance(node.stage, Expand):
-            return Chapter(node.name, node.use, "left" if reason else "expanded", reason, _meaning(node, reason))
+            if reason is not None:
+                return Chapter(node.name, node.use, "left", reason, _meaning(node, reason))
+            return Chapter(node.name, node.use, "expanded", meaning=self._children(node))
         columns = open_columns(self._context, path, self._shard)
         if not any(file.find(self._row)[0] >= 0 for file in columns.files(node.name)):
             return Chapter(node.name, node.use, "passed", meaning=node.where.text if node.where else "")
@@ -184,6 +190,18 @@ class _Teller:
             text=_change(columns, path, self._row),
             survivor=self._survivor(node, measures),
         )
+
+    def _children(self, node: Node) -> str:
+        """How many documents an Expand made of this one, and the ids of the first and last."""
+        record = self._context.state.of(node.name).get(self._shard.name)
+        if record is None:
+            return ""
+        file = TableFile(self._context.store, record.layer[0])
+        mine = np.flatnonzero(file.take("parent_row", np.arange(file.part.rows)).to_numpy() == self._row[0])
+        if not len(mine):
+            return ""
+        first, last = (file.take("id", mine[[at]])[0].as_py() for at in (0, -1))
+        return f"{len(mine)}: {first}" + (f" to {last.rpartition('#')[2]}" if len(mine) > 1 else "")
 
     def _survivor(self, node: Node, measures: tuple[Measure, ...]) -> Place | None:
         named = [measure.value for measure in measures if measure.name == SURVIVOR and measure.value]

@@ -117,13 +117,13 @@ def _close(context: Context, node: Node) -> None:
             before = None
         conserve(context.record(path, shard), before)
     names = [shard.name for _, shard in shards]
+    if isinstance(node.stage, Expand):
+        context.records[parents_of(node)] = context.state.close(parents_of(node), names)
     context.records[node.name] = context.state.close(node.name, names)
     if isinstance(node.stage, Sink):
         sweep_out(context, node)
     if isinstance(node.stage, Group):
         context.state.close(exchange(node), names)
-    if isinstance(node.stage, Expand):
-        context.records[parents_of(node)] = context.state.close(parents_of(node), names)
     about = {
         "stage": node.name,
         "use": node.use,
