@@ -19,9 +19,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from datapipe.corpus.store import Store
-from datapipe.engine import expand
+from datapipe.engine import expand, sink
 from datapipe.engine.cluster import DaskEngine
+from datapipe.errors import InputError
+from datapipe.lineage import find, sample, story
 from datapipe.registry import Registry
+from datapipe.run import writing
 from datapipe.run.prune import prune
 from datapipe.run.reopen import reopen
 from datapipe.run.what_if import what_if
@@ -214,6 +217,40 @@ def test_what_if_tells_how_many_documents_an_expand_has_not_seen(bench: Workbenc
     ).kept("again")
 
 
+def test_the_story_of_a_child_begins_with_its_parent_s(undisturbed: Undisturbed) -> None:
+    context = reopen(str(undisturbed.whole.folder), Registry(TOYS), str(TOYS))
+    folder, name = next((f, i) for f, texts in written(undisturbed.whole).items() for i in texts if i.endswith("#1"))
+    (place,) = find(context, name)
+    told = story(context, place)
+    made, *_, wrote = told.chapters
+    measured = {measure.name: measure.value for measure in made.measures}
+    assert (made.stage, made.outcome, measured["part"]) == ("split", "made", 1)
+    assert measured["parts"] > 1
+    assert wrote.meaning == f"lines/{folder}/{place.shard.name}.jsonl"
+    assert told.parent is not None
+    assert told.parent.place.id == name.removesuffix("#1")
+    expanded = told.parent.chapters[-1]
+    assert (expanded.outcome, expanded.meaning) == (
+        "expanded",
+        f"{measured['parts']}: {told.parent.place.id}#0 to {measured['parts'] - 1}",
+    )
+
+
+def test_documents_without_text_are_shown_by_their_reason(bench: Workbench) -> None:
+    (bench.input / "f1.jsonl").unlink()
+    made = {
+        "docs": chain(bench)["docs"],
+        "blank": {"use": "toy.blank"},
+        "split": {"use": "split.paragraphs", "max_tokens": 32, "min_tokens": 8},
+    }
+    done = bench.run(made=made)
+    (record,) = (record for record in done.records("split/parents").values() if record.dropped)
+    assert {reason: tally.documents for reason, tally in record.dropped.items()} == {"no_text": 1}
+    context = reopen(str(done.folder), Registry(TOYS), str(TOYS))
+    (shown,) = sample(context, None, "no_text")
+    assert (shown.stage, shown.reason, shown.place.id.count("#")) == ("split", "no_text", 0)
+
+
 # ---------------------------------------------------------------------------------------------- files of a sink
 
 
@@ -247,6 +284,16 @@ def test_a_value_that_no_document_has_any_more_leaves_no_file(bench: Workbench) 
     again = bench.run("run", chain(bench))
     assert {path.name for path in (done.folder / "out").iterdir() if path.is_dir()} == {"en"}
     assert differences(bench.run("fresh", chain(bench)).folder, again.folder) == []
+
+
+def test_a_column_of_many_values_is_one_line(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink, "MOST_VALUES", 3)
+    with pytest.raises(InputError, match=r"'out': column 'language' has more than 3 values in shard [0-9a-f-]+; `by`"):
+        bench.run("run", chain(bench))
+    monkeypatch.undo()
+    monkeypatch.setattr(writing, "MOST_VALUES", 3)
+    with pytest.raises(InputError, match="in the corpus"):
+        bench.run("run", chain(bench))
 
 
 def test_no_documents_give_no_files(bench: Workbench) -> None:

@@ -1,0 +1,31 @@
+"""Map for tests: takes away the text of every document whose record begins its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datapipe.schema import COLUMNS
+from datapipe.stage import Map, StageConfig, columns, schema
+
+
+class Config(StageConfig):
+    """No options."""
+
+
+def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
+    """Null for the first record of each file."""
+    nothing = pa.scalar(None, pa.large_string())
+    return columns(text=pc.if_else(pc.equal(batch.column("record"), 0), nothing, batch.column("text")))
+
+
+STAGE = Map(
+    name="toy.blank",
+    version=1,
+    config=Config,
+    reads=("record", "text"),
+    adds=schema(text=COLUMNS["text"]),
+    process=process,
+)
