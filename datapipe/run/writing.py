@@ -62,6 +62,6 @@ def sink_columns(context: Context, node: Node) -> tuple[str, ...]:
 def sink_values(context: Context, path: Path) -> str:
     """Fingerprint of a sink's files: its config, and the values of the columns it writes and parts them by."""
     by = by_column(path.last.config)
-    columns = {*sink_columns(context, path.last), *([by] if by is not None else [])}
+    columns = dict.fromkeys((*sink_columns(context, path.last), *([by] if by is not None else [])))
     ends = {column: [context.values(path.upto(owner)) for owner in path.owners.get(column, ())] for column in columns}
     return fingerprint({"sink": context.paths.values(path), "columns": ends})

@@ -18,8 +18,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from datapipe.corpus.record import write_record
 from datapipe.corpus.store import Store
-from datapipe.engine import expand, sink
+from datapipe.engine import sink
 from datapipe.engine.cluster import DaskEngine
 from datapipe.errors import InputError
 from datapipe.lineage import find, sample, story
@@ -343,14 +344,13 @@ def test_children_left_by_a_kill_are_never_taken_for_those_of_other_parents(
 ) -> None:
     """The children are new, the parents' record is not yet: going back to the old parents must make them anew."""
     bench.run("run", chain(bench))
-    write = expand.write_record
 
     def killed(store: Store, record: Any) -> None:
         if record.stage.endswith("/parents"):
             raise KeyboardInterrupt
-        write(store, record)
+        write_record(store, record)
 
-    monkeypatch.setattr(expand, "write_record", killed)
+    monkeypatch.setattr("datapipe.engine.expand.write_record", killed)
     with pytest.raises(KeyboardInterrupt):
         bench.run("run", chain(bench, count={"min_words": 12}))
     monkeypatch.undo()

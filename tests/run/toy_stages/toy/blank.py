@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,8 +18,9 @@ class Config(StageConfig):
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """Null for the first record of each file."""
-    nothing = pa.scalar(None, pa.large_string())
-    return columns(text=pc.if_else(pc.equal(batch.column("record"), 0), nothing, batch.column("text")))
+    nothing: Any = pa.scalar(None, pa.large_string())
+    first: Any = pc.equal(batch.column("record"), pa.scalar(0))
+    return columns(text=pc.if_else(first, nothing, batch.column("text")))
 
 
 STAGE = Map(
