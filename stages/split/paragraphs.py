@@ -6,10 +6,10 @@ may be and ends before a paragraph; where none begins in time before a line, sin
 breaks; else before a sentence, a word after a space, a word, any token; a token longer than a child is cut between
 characters. A child has at most max_tokens and, so that no short tail is left, at least min_tokens: the one before the
 last is made shorter where needed. Documents that fit stay one child.
-Tokens are estimated (`datapipe.text.estimate`): within 5% on English and Chinese prose, less well elsewhere; a cut
-inside a token counts its bytes in proportion.
-Costs: 70 MB/s of text with 40% of its bytes in documents of more than 8,192 tokens, 40 MB/s where max_tokens is 512 (20
-microseconds a cut); texts of fewer bytes than 90% of max_tokens are not looked at.
+Tokens are estimated (`datapipe.text.estimate`): within 5% on English and Chinese prose, but a language that tokenizers
+know little of may have twice as many. A cut inside a token counts its bytes in proportion.
+Costs: 78 MB/s of documentation with code at 8,192 tokens (half the speed of finding words), 40 MB/s at 512; texts of
+fewer bytes than 90% of max_tokens are not looked at (`tests/benchmarks/splitting.py`).
 Each child's text is stored once more, cut or not.
 Source: bounds in the order of the usual recursive splitters (blank line, line, space, character), with sentences among
 them and without the separators that those throw away.
