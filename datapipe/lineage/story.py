@@ -108,7 +108,7 @@ class _Teller:
         measures: tuple[Measure, ...] = ()
         if isinstance(node.stage, Expand):
             columns = open_columns(self._context, self._root, self._shard)
-            outcome, measures = "made", measures_of(columns, node, self._row)
+            outcome, measures = "made", measures_of(columns, self._root, self._row)
         text = _text_read(self._context, self._root, self._shard, self._row)
         told.append(Chapter(node.name, node.use, outcome, reason, _meaning(node, reason), measures, text))
         if reason is None:
