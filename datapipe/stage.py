@@ -41,6 +41,7 @@ __all__ = [
     "Round",
     "Scratch",
     "Sink",
+    "SinkConfig",
     "Size",
     "Source",
     "SourceConfig",
@@ -102,6 +103,16 @@ class SourceConfig(StageConfig):
     keep: tuple[str, ...] = measure((), "transient columns to store, such as html")
     shard_bytes: Size = measure(512 << 20, "bytes of documents in one shard", gt=0)
     allow_missing: bool = place(False, "a file that is gone since it was read is no error: its documents stay")
+
+
+class SinkConfig(StageConfig):
+    """What every sink can be told. The framework sees to `by`; a sink writes one file at a time."""
+
+    by: str | None = measure(
+        None,
+        "column of few values, such as language: each value gets a folder of files of its own; "
+        "documents without one go to `unknown`; none given: all in one",
+    )
 
 
 # ---------------------------------------------------------------------------------------------- the six kinds
@@ -325,10 +336,10 @@ class Plan(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class Sink(Stage):
-    """Writes the corpus for others: one file per shard.
+    """Writes the corpus for others: one file per shard, or per shard and value of the column that `by` names.
 
     `select(available, config)` → the columns to read. `write(stream, target, config)` writes the kept
-    documents of one shard into an open file; `suffix(config)` names the file type.
+    documents of one file into it, open; `suffix(config)` names the file type. Its config is a `SinkConfig`.
     """
 
     kind: ClassVar[str] = "Sink"

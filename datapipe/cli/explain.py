@@ -101,6 +101,8 @@ def _ending(chapters: tuple[Chapter, ...]) -> str:
         return f"What becomes of it is open: run {', '.join(open_)}."
     if left:
         return f"It left the run at {' and at '.join(left)}."
+    if any(chapter.outcome == "expanded" for chapter in chapters):
+        return "What was made of it went on in its place."
     return "It is in what the run gives."
 
 

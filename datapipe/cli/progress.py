@@ -51,6 +51,8 @@ class _Line:
     def text(self) -> str:
         seconds = max(time.perf_counter() - self.began, 1e-6)
         share = f"{self.kept / self.documents:.1%} kept" if self.documents else "nothing yet"
+        if self.kept > self.documents:  # an Expand's children
+            share = f"{self.kept:,} made of them"
         left = seconds / self.done * (self.tasks - self.done) if self.done else None
         ahead = f", {say_seconds(left)} left" if left else ""
         rates = f"{self.documents / seconds:,.0f} documents/s, {self.size / seconds / 1e6:.1f} MB/s"

@@ -20,6 +20,7 @@ VALUE = 80
 LEAD = 40  # characters shown before the first change of a text
 OUTCOMES = {
     "read": "read it",
+    "made": "made it",
     "kept": "kept it",
     "left": "dropped it",
     "passed": "did not apply to it",

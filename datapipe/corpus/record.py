@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import posixpath
 from typing import Any
 
 import pyarrow as pa
@@ -174,6 +175,8 @@ def read_records(store: Store, stage: str) -> dict[str, Record]:
         if is_record(file):
             found[file[:-5]] = _parse(store.read(f"{stage}/{file}"), store.path(f"{stage}/{file}"))
     there = {f"{stage}/{name}" for name in names}
+    inner = {posixpath.dirname(file) for record in found.values() for file in record.files} - {stage}
+    there |= {f"{folder}/{name}" for folder in inner for name in store.names(folder)}
     return {shard: record for shard, record in sorted(found.items()) if there.issuperset(record.files)}
 
 

@@ -80,6 +80,15 @@ class Store:
         files = (entry["name"] for entry in entries if entry["type"] == "file")
         return sorted(name for name in map(posixpath.basename, files) if not name.startswith("."))
 
+    def folders(self, folder: str = "") -> list[str]:
+        """Names of the folders right in a folder, sorted; none where the folder is missing."""
+        try:
+            entries = self.fs.ls(self.path(folder), detail=True)
+        except FileNotFoundError:
+            return []
+        found = (entry["name"] for entry in entries if entry["type"] == "directory")
+        return sorted(posixpath.basename(name.rstrip("/")) for name in found)
+
     def size(self, name: str) -> int:
         """Bytes of a file."""
         return int(self.fs.size(self.path(name)))

@@ -18,15 +18,17 @@ import xxhash
 from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.ids import Tally, hash_ids, tally
 from datapipe.corpus.layer import Rows, row_bytes
-from datapipe.corpus.record import Record, Work, write_record
+from datapipe.corpus.record import Record, Work, disown, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import nobody, write_reasons
 from datapipe.engine.shards import windows
+from datapipe.engine.step import Window
 from datapipe.engine.task import ExpandTask
 from datapipe.errors import StageError
 from datapipe.schema import COLUMNS, PLACE, qualified
+from datapipe.text import forget
 
 __all__ = ["PARENTS", "expanded_schema", "run_expand"]
 
@@ -48,7 +50,7 @@ def run_expand(task: ExpandTask) -> list[Record]:
     try:
         for window in windows(store, task.base, columns):
             columns.start_window()
-            made.add(columns, window.rows, window.hashes)
+            made.add(columns, window)
         return made.finish()
     except BaseException:
         made.discard()
@@ -69,10 +71,11 @@ class _Children:
         self._rows: list[Rows] = []
         self._childless: list[Any] = []
         self._parents, self._without = Tally(), Tally()
+        self._bytes_in = self._bytes_kept = 0
         self._began = time.perf_counter()
 
-    def add(self, columns: Columns, rows: Rows, hashes: Any) -> None:
-        task = self._task
+    def add(self, columns: Columns, window: Window) -> None:
+        task, rows, hashes = self._task, window.rows, window.hashes
         batch = columns.batch(self._stage.reads_for(self._config), rows, task.owners)
         resource = Path(task.resource) if task.resource else None
         out = self._stage.expand(batch, self._config, resource)
@@ -82,8 +85,11 @@ class _Children:
         self._childless.append(~has)
         self._parents += tally(hashes)
         self._without += tally(hashes[~has])
+        self._bytes_in += int(window.sizes.sum())
+        self._bytes_kept += int(window.sizes[has].sum())
         if len(out):
             self._write(columns, rows, at, out)
+        forget()
 
     def _checked(self, out: pa.RecordBatch, parents: int) -> Any:
         declared = {"parent_row", *self._stage.adds_for(self._config).names}
@@ -119,6 +125,7 @@ class _Children:
         rows = np.concatenate([np.zeros(0, np.uint32), *self._rows])
         without = np.concatenate([np.zeros(0, np.bool_), *self._childless])
         reasons = pa.array(np.full(len(rows), self._stage.childless, object), pa.string(), mask=~without)
+        disown(self._store, task.old)
         layer = self._base.commit()
         self._ids.update(json.dumps(layer.digests, sort_keys=True).encode())
         parents = Record(
@@ -132,6 +139,8 @@ class _Children:
             incoming=self._parents,
             kept=self._parents - self._without,
             dropped={self._stage.childless: self._without} if self._without.documents else {},
+            bytes_in=self._bytes_in,
+            bytes_kept=self._bytes_kept,
             reasons=write_reasons(self._store, f"{name}/{PARENTS}/{shard}", rows, reasons),
             work=Work(processed=len(rows), seconds=round(time.perf_counter() - self._began, 3)),
         )

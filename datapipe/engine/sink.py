@@ -1,9 +1,18 @@
-"""Writes the kept documents of one shard through a Sink: one output file a shard, one read of its columns."""
+"""Writes the kept documents of one shard through a Sink: one output file, or one for each value of a column (`by`).
+
+Costs one read of the columns. Where a shard has several values its documents are put in order of them first, in a
+scratch file of their size, which is written and read once; memory stays that of one batch and one open file. A shard
+of 460 MB and 60 values took 17% longer than as one file.
+"""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +26,46 @@ from datapipe.engine.columns import Columns
 from datapipe.engine.shards import windows
 from datapipe.engine.step import Window
 from datapipe.engine.task import SinkTask
-from datapipe.errors import StageError
+from datapipe.errors import InputError, StageError
+from datapipe.stage import SinkConfig, StageConfig
 
-__all__ = ["run_sink", "stands"]
+__all__ = ["MOST_VALUES", "by_column", "folder_of", "run_sink", "stands", "too_many_values"]
+
+UNKNOWN = "unknown"
+MOST_VALUES = 500
+LONGEST = 100  # bytes of a folder's name
+PLAIN = "-._~"  # kept in names of folders, as letters and digits are
+
+Stream: TypeAlias = Iterator[tuple[pa.RecordBatch, Tally]]
+Codes: TypeAlias = "tuple[np.ndarray[Any, Any], list[str]]"  # of each row, and the folder that each code stands for
+
+
+def by_column(config: StageConfig) -> str | None:
+    """The column whose values a sink's documents are parted by."""
+    return config.by if isinstance(config, SinkConfig) else None
+
+
+def folder_of(value: str | None) -> str:
+    """Name of a value's folder: the value with all but letters, digits and `-._~` as %XX; no two share one.
+
+    Only null shares `unknown` with the value of that name. A long one is cut, with a hash of the whole.
+    """
+    if value is None:
+        return UNKNOWN
+    name = quote(value, safe=PLAIN) or "%"
+    if name.startswith(".") or name.endswith((".json", ".parquet")):  # hidden, or a name of the framework's
+        name = name.replace(".", "%2E")
+    if len(name) > LONGEST:
+        return f"{name[: LONGEST - 34]}--{xxhash.xxh3_128_hexdigest(value.encode())}"
+    return name
+
+
+def too_many_values(stage: str, column: str, where: str) -> InputError:
+    """One line for a column that has a value for nearly every document."""
+    return InputError(
+        f"stage {stage!r}: column {column!r} has more than {MOST_VALUES} values in {where}",
+        remedy="`by` takes a column of few values, such as language",
+    )
 
 
 def run_sink(task: SinkTask) -> list[Record]:
@@ -27,29 +73,17 @@ def run_sink(task: SinkTask) -> list[Record]:
     store = Store(task.run)
     base = task.base
     columns = Columns(store, base.source.name, base)
-    name = f"{task.call.name}/{base.shard}{task.call.stage.suffix(task.call.settings)}"
     began = time.perf_counter()
     seen = list(windows(store, base, columns))
-    rows = [window.rows for window in seen]
-    digest = digest_rows(np.concatenate([np.zeros(0, np.uint32), *rows]))
+    digest = digest_rows(np.concatenate([np.zeros(0, np.uint32), *(window.rows for window in seen)]))
     old = task.old
-    if (
-        old
-        and old.values == task.values
-        and old.rows_in == digest
-        and old.base == base.record.base
-        and stands(store, old)
-    ):
+    same = old and old.values == task.values and old.rows_in == digest and old.base == base.record.base
+    if old and same and stands(store, old):
         return [old]
-    documents = sum((tally(window.hashes) for window in seen), Tally())
-    taken: list[Tally] = []
-    with store.commit(name) as target:
-        task.call.stage.write(_stream(task, columns, seen, taken), target, task.call.settings)
-        if sum(taken, Tally()) != documents:
-            raise StageError(
-                f"stage {task.call.name!r} stopped writing before the end of shard {base.shard}",
-                remedy="`write` takes its whole stream",
-            )
+    documents = _all(seen)
+    parts = tuple(_files(store, task, columns, seen))
+    if sum(part.rows for part in parts) != documents.documents:
+        raise StageError(f"the files of shard {base.shard} do not hold its documents", remedy="this is a bug")
     size = sum(int(window.sizes.sum()) for window in seen)
     record = Record(
         shard=base.shard,
@@ -63,37 +97,114 @@ def run_sink(task: SinkTask) -> list[Record]:
         kept=documents,
         bytes_in=size,
         bytes_kept=size,
-        layer=(
-            Part(
-                path=name,
-                rows=documents.documents,
-                bytes=store.size(name),
-                digests={"file": [_file_digest(store, name)]},
-            ),
-        ),
+        layer=parts,
         work=Work(processed=documents.documents, reread=columns.reread, seconds=round(time.perf_counter() - began, 3)),
     )
     write_record(store, record)
-    for part in old.layer if old else ():
-        if part.path != name and not part.run:  # another file type: a reader of the folder must not see both
-            store.remove(part.path)
+    for name in set(old.files if old else ()) - set(record.files):  # a reader of the folder must not see both
+        store.remove(name)
     return [record]
 
 
 def stands(store: Store, record: Record) -> bool:
-    """Whether a sink's file is there, with the size that it had."""
-    part = record.layer[0]
-    return store.exists(part.path) and store.size(part.path) == part.bytes
+    """Whether a sink's files are there, with the sizes that they had."""
+    return all(store.exists(part.path) and store.size(part.path) == part.bytes for part in record.layer)
 
 
-def _stream(task: SinkTask, columns: Columns, seen: list[Window], taken: list[Tally]) -> Iterator[pa.RecordBatch]:
-    """The documents, batch by batch; `taken` gets the tally of each batch that the sink asks to go beyond."""
+def _all(seen: list[Window]) -> Tally:
+    return sum((tally(window.hashes) for window in seen), Tally())
+
+
+def _files(store: Store, task: SinkTask, columns: Columns, seen: list[Window]) -> Iterator[Part]:
+    """Write every file of the shard."""
+    by = by_column(task.call.settings)
+    if by is None:
+        yield _file(store, task, "", _straight(task, columns, seen), documents=_all(seen))
+        return
+    codes = [_codes(task, columns, window, by) for window in seen]
+    folders = sorted({folder for _, found in codes for folder in found})
+    if len(folders) > MOST_VALUES:
+        raise too_many_values(task.call.name, by, f"shard {task.base.shard}")
+    if len(folders) == 1:
+        yield _file(store, task, folders[0], _straight(task, columns, seen), documents=_all(seen))
+    elif folders:
+        yield from _parted(store, task, columns, (seen, codes, folders))
+
+
+def _codes(task: SinkTask, columns: Columns, window: Window, by: str) -> Codes:
+    """In which folder each document of a window belongs."""
+    columns.start_window()
+    values: Any = columns.batch((by,), window.rows, task.owners).column(0)
+    coded = values.cast(pa.string()).dictionary_encode(null_encoding="encode")
+    if len(coded.dictionary) > MOST_VALUES:
+        raise too_many_values(task.call.name, by, f"shard {task.base.shard}")
+    names = [folder_of(value) for value in coded.dictionary.to_pylist()]
+    folders = list(dict.fromkeys(names))
+    return np.array([folders.index(name) for name in names])[coded.indices.to_numpy()], folders
+
+
+def _parted(
+    store: Store, task: SinkTask, columns: Columns, parts: tuple[list[Window], list[Codes], list[str]]
+) -> Iterator[Part]:
+    """Put the documents of each folder together in a scratch file, then write one folder's file after the other."""
+    seen, codes, folders = parts
+    with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
+        path = str(Path(scratch, "documents.arrow"))
+        pieces = _scatter(path, _straight(task, columns, seen), (seen, codes))
+        with pa.OSFile(path, "rb") as file:
+            reader = pa.ipc.open_file(file)
+            for folder in folders:
+                mine = pieces[folder]
+                stream = ((reader.get_batch(number), documents) for number, documents in mine)
+                yield _file(store, task, folder, stream, documents=sum((each for _, each in mine), Tally()))
+
+
+def _scatter(path: str, stream: Stream, parts: tuple[list[Window], list[Codes]]) -> dict[str, list[tuple[int, Tally]]]:
+    """Write each window's documents folder by folder; returns each folder's batches by number."""
+    pieces: dict[str, list[tuple[int, Tally]]] = {}
+    number = 0
+    writer: Any = None
+    with pa.OSFile(path, "wb") as file:
+        for (batch, _), window, (code, names) in zip(stream, *parts, strict=True):
+            writer = writer or pa.ipc.new_file(file, batch.schema)
+            for at, name in enumerate(names):
+                rows = np.flatnonzero(code == at)
+                writer.write_batch(batch.take(rows))
+                pieces.setdefault(name, []).append((number, tally(window.hashes[rows])))
+                number += 1
+        writer.close()
+    return pieces
+
+
+def _straight(task: SinkTask, columns: Columns, seen: list[Window]) -> Stream:
+    """The documents of a shard, window by window."""
     if not seen:  # a file without documents has columns all the same
-        yield columns.batch(task.columns, np.zeros(0, np.uint32), task.owners)
+        yield columns.batch(task.columns, np.zeros(0, np.uint32), task.owners), Tally()
     for window in seen:
         columns.start_window()
-        yield columns.batch(task.columns, window.rows, task.owners)
-        taken.append(tally(window.hashes))
+        yield columns.batch(task.columns, window.rows, task.owners), tally(window.hashes)
+
+
+def _file(store: Store, task: SinkTask, folder: str, stream: Stream, *, documents: Tally) -> Part:
+    """Write one file, and see that every document that belongs there went into it."""
+    call, taken = task.call, list[Tally]()
+    name = "/".join(filter(None, (call.name, folder, f"{task.base.shard}{call.stage.suffix(call.settings)}")))
+    with store.commit(name) as target:
+        call.stage.write(_counted(stream, taken), target, call.settings)
+        if sum(taken, Tally()) != documents:
+            raise StageError(
+                f"stage {call.name!r} stopped writing before the end of shard {task.base.shard}",
+                remedy="`write` takes its whole stream",
+            )
+    digests = {"file": [_file_digest(store, name)]}
+    return Part(path=name, rows=documents.documents, bytes=store.size(name), digests=digests)
+
+
+def _counted(stream: Stream, taken: list[Tally]) -> Iterator[pa.RecordBatch]:
+    """The batches; `taken` gets the tally of each that the sink asks to go beyond."""
+    for batch, documents in stream:
+        yield batch
+        taken.append(documents)
 
 
 def _file_digest(store: Store, name: str) -> str:

@@ -201,7 +201,7 @@ class SinkTask:
 
 @dataclass(frozen=True)
 class ExpandTask:
-    """Make new documents out of those of one shard. `old`: records of the parents and of the children."""
+    """Make new documents out of those of one shard. `old`: what an earlier run left of the parents."""
 
     run: str
     base: BaseShard
@@ -209,3 +209,4 @@ class ExpandTask:
     owners: dict[str, tuple[str, ...]]
     values: str
     resource: str | None = None
+    old: Record | None = None

@@ -23,6 +23,7 @@ from datapipe.lineage.story import Measure, measures_of
 from datapipe.recipe import Node
 from datapipe.recipe.wording import did_you_mean
 from datapipe.run.context import Context
+from datapipe.run.expanding import parents_of
 from datapipe.run.paths import Path, added
 from datapipe.run.reopen import open_columns, roots, standing, with_input
 from datapipe.stage import Expand, Sink, Source
@@ -78,17 +79,19 @@ def _nodes(context: Context, stage: str | None, reason: str | None) -> list[Node
 def _reasons(context: Context, node: Node) -> set[str]:
     if isinstance(node.stage, Sink):
         return set()
-    return {reason for record in context.state.of(node.name).values() for reason in record.dropped}
+    folder = parents_of(node) if isinstance(node.stage, Expand) else node.name
+    return {reason for record in context.state.of(folder).values() for reason in record.dropped}
 
 
 def _candidates(context: Context, node: Node, reason: str | None, seed: int) -> Iterator[tuple[int, str, Path, Place]]:
     """Every document to choose from, with what ranks it."""
     starts = {root.root_key: root for root in roots(context)}
-    paths = context.paths.onward(node.name) if isinstance(node.stage, Expand) else context.paths.to(node.name)
+    childless = isinstance(node.stage, Expand) and reason is not None
+    paths = context.paths.to(node.name) if childless else _paths_from(context, node)
     salt = f"{seed}\0".encode()
     for path in paths:
         for shard in context.shards[path.root_key]:
-            record = standing(context, path, shard)
+            record = context.state.of(parents_of(node)).get(shard.name) if childless else standing(context, path, shard)
             if record is None or record.reasons is None:
                 continue
             file = TableFile(context.store, record.reasons)
@@ -99,6 +102,11 @@ def _candidates(context: Context, node: Node, reason: str | None, seed: int) -> 
             for row, name in zip(rows.tolist(), base.take("id", rows.astype(np.int64)).to_pylist(), strict=True):
                 rank = xxhash.xxh3_64_intdigest(salt + name.encode())
                 yield rank, node.name, path, Place(starts[path.root_key], shard, row, name, None)
+
+
+def _paths_from(context: Context, node: Node) -> list[Path]:
+    """The paths of the documents that a stage lets on; an Expand lets on its children."""
+    return context.paths.onward(node.name) if isinstance(node.stage, Expand) else context.paths.to(node.name)
 
 
 def _sampled(context: Context, path: Path, place: Place, reason: str | None) -> Sampled:

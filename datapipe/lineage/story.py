@@ -7,6 +7,7 @@ Costs one row group of each column of each layer of one shard.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from datapipe.corpus.fingerprint import config_by_role
 from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Record
 from datapipe.engine.columns import Columns
+from datapipe.engine.sink import by_column, folder_of
 from datapipe.engine.step import FAILURE
 from datapipe.errors import InputError
 from datapipe.lineage.find import Place, find
@@ -46,8 +48,8 @@ class Measure:
 class Chapter:
     """What one stage did with the document.
 
-    `outcome`: `read`, `kept`, `left`, `passed` (its `where` did not hold), `expanded`, `wrote`; or `not done`, or
-    `stale` (the stage has not seen what the one before lets through today).
+    `outcome`: `read`, `made` (out of another document), `kept`, `left`, `passed` (its `where` did not hold),
+    `expanded`, `wrote`; or `not done`, or `stale` (the stage has not seen what the one before lets through today).
     """
 
     stage: str
@@ -103,8 +105,12 @@ class _Teller:
         reason = self._reason(self._shard.record)
         node = self._root.root
         outcome = "left" if reason else "read"
+        measures: tuple[Measure, ...] = ()
+        if isinstance(node.stage, Expand):
+            columns = open_columns(self._context, self._root, self._shard)
+            outcome, measures = "made", measures_of(columns, self._root, self._row)
         text = _text_read(self._context, self._root, self._shard, self._row)
-        told.append(Chapter(node.name, node.use, outcome, reason, _meaning(node, reason), text=text))
+        told.append(Chapter(node.name, node.use, outcome, reason, _meaning(node, reason), measures, text))
         if reason is None:
             self._in.add(node.name)
         for node in self._context.recipe.nodes.values():
@@ -152,12 +158,24 @@ class _Teller:
         if record is None or before is None:
             return Chapter(node.name, node.use, "not done")
         outcome = "wrote" if record.rows_in == before.rows_kept else "stale"
-        return Chapter(node.name, node.use, outcome, meaning=record.layer[0].path)
+        return Chapter(node.name, node.use, outcome, meaning=self._file(path, record))
+
+    def _file(self, path: Path, record: Record) -> str:
+        """The file that a sink wrote the document into."""
+        by = by_column(path.last.config)
+        if by is None:
+            return record.layer[0].path
+        columns = open_columns(self._context, path, self._shard)
+        folder = folder_of(columns.get(by, self._row, path.owners.get(by, ()))[0].as_py())
+        mine = [part.path for part in record.layer if posixpath.dirname(part.path) == f"{path.last.name}/{folder}"]
+        return mine[0] if mine else ""
 
     def _told(self, path: Path, reason: str | None) -> Chapter:
         node = path.last
         if isinstance(node.stage, Expand):
-            return Chapter(node.name, node.use, "left" if reason else "expanded", reason, _meaning(node, reason))
+            if reason is not None:
+                return Chapter(node.name, node.use, "left", reason, _meaning(node, reason))
+            return Chapter(node.name, node.use, "expanded", meaning=self._children(node))
         columns = open_columns(self._context, path, self._shard)
         if not any(file.find(self._row)[0] >= 0 for file in columns.files(node.name)):
             return Chapter(node.name, node.use, "passed", meaning=node.where.text if node.where else "")
@@ -172,6 +190,18 @@ class _Teller:
             text=_change(columns, path, self._row),
             survivor=self._survivor(node, measures),
         )
+
+    def _children(self, node: Node) -> str:
+        """How many documents an Expand made of this one, and the ids of the first and last."""
+        record = self._context.state.of(node.name).get(self._shard.name)
+        if record is None:
+            return ""
+        file = TableFile(self._context.store, record.layer[0])
+        mine = np.flatnonzero(file.take("parent_row", np.arange(file.part.rows)).to_numpy() == self._row[0])
+        if not len(mine):
+            return ""
+        first, last = (file.take("id", mine[[at]])[0].as_py() for at in (0, -1))
+        return f"{len(mine)}: {first}" + (f" to {last.rpartition('#')[2]}" if len(mine) > 1 else "")
 
     def _survivor(self, node: Node, measures: tuple[Measure, ...]) -> Place | None:
         named = [measure.value for measure in measures if measure.name == SURVIVOR and measure.value]

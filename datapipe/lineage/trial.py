@@ -27,7 +27,7 @@ from datapipe.engine.step import StepRun, Window
 from datapipe.engine.task import Limits, Step
 from datapipe.errors import DatapipeError, InputError
 from datapipe.lineage.story import Chapter, measures_of
-from datapipe.recipe import Recipe
+from datapipe.recipe import Node, Recipe
 from datapipe.run.paths import Path, Paths
 from datapipe.schema import COLUMNS, CONTENT, FRAMEWORK_REASONS
 from datapipe.stage import Map, Source
@@ -114,6 +114,8 @@ def try_out(recipe: Recipe, document: Document, stages_dir: str | None = None) -
     for node in recipe.nodes.values():
         found = [path for path in paths.to(node.name) if path.root_key == root.root_key and len(path.nodes) > 1]
         if not found:
+            for above in _expands(paths, node, root):
+                trial.skipped[node.name] = f"sees what {above!r} makes of documents"
             continue
         why = _skipped(found[0], have)
         if why:
@@ -124,6 +126,11 @@ def try_out(recipe: Recipe, document: Document, stages_dir: str | None = None) -
             have |= set(node.stage.adds_for(node.config).names)
     forget()
     return trial
+
+
+def _expands(paths: Paths, node: Node, root: Path) -> list[str]:
+    """The Expands whose children come to a stage, from documents of the root."""
+    return [path.root.name for path in paths.to(node.name) if path.root_key.startswith(f"{root.root_key}>")]
 
 
 def _root(recipe: Recipe, document: Document) -> Path:

@@ -19,7 +19,7 @@ from datapipe.recipe.model import Columns
 from datapipe.recipe.wording import did_you_mean
 from datapipe.registry import Registry
 from datapipe.schema import COLUMNS, PLACE, qualified
-from datapipe.stage import Expand, Group, Map, Sink, Source, SourceConfig, Stage, StageConfig
+from datapipe.stage import Expand, Group, Map, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig
 
 __all__ = ["Follower"]
 
@@ -53,6 +53,8 @@ class Follower:
             self._check_column(draft, column, before, parents)
         if isinstance(stage, Source):
             self._check_keep(draft, stage)
+        if isinstance(config, SinkConfig):
+            self._check_by(draft, config, before)
         return _after(draft.name, stage, config, before), where
 
     def check_syntax(self, draft: Draft) -> None:
@@ -91,6 +93,12 @@ class Follower:
                 remedy = did_you_mean(column, stage.transient) or "leave `keep` out"
                 self.document.problem(path, f"`{column}` is no transient column of `{draft.use}`", remedy)
 
+    def _check_by(self, draft: Draft, config: SinkConfig, before: Columns) -> None:
+        kind = before.types.get(config.by or "", pa.string())
+        if kind != pa.string():
+            message, remedy = f"`{config.by}` is a column of {kind}", "`by` takes one of strings, such as language"
+            self.document.problem(("stages", draft.name, "by"), message, remedy)
+
     def _reads(self, draft: Draft, stage: Stage, config: StageConfig, before: Columns) -> Iterator[str]:
         yield from stage.reads_for(config)
         if stage.prepare is not None:
@@ -102,6 +110,8 @@ class Follower:
         if isinstance(stage, Group):
             yield from stage.applies
         if isinstance(stage, Sink):
+            if isinstance(config, SinkConfig) and config.by is not None:
+                yield config.by
             try:
                 yield from stage.select(tuple(before.types), config)
             except DatapipeError as error:

@@ -27,7 +27,7 @@ from datapipe.run.reading import read_source
 from datapipe.run.required import require_above
 from datapipe.run.state import State, conserve
 from datapipe.run.tasks import exchange, shard_tasks, stale_shards
-from datapipe.run.writing import write_out
+from datapipe.run.writing import sweep_out, write_out
 from datapipe.stage import Expand, Group, Sink, Source
 
 __all__ = ["open_run", "run_recipe"]
@@ -124,11 +124,13 @@ def _close(context: Context, node: Node) -> None:
             before = None
         conserve(context.record(path, shard), before)
     names = [shard.name for _, shard in shards]
-    context.records[node.name] = context.state.close(node.name, names)
-    if isinstance(node.stage, Group):
-        context.state.close(exchange(node), names)
     if isinstance(node.stage, Expand):
         context.records[parents_of(node)] = context.state.close(parents_of(node), names)
+    context.records[node.name] = context.state.close(node.name, names)
+    if isinstance(node.stage, Sink):
+        sweep_out(context, node)
+    if isinstance(node.stage, Group):
+        context.state.close(exchange(node), names)
     about = {
         "stage": node.name,
         "use": node.use,

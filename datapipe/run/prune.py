@@ -23,6 +23,7 @@ import psutil
 import pyarrow as pa
 
 from datapipe.corpus import lease
+from datapipe.corpus.ids import SHARD_FILE
 from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import FOLDED, Part, Record, fold, read_records, write_json, write_record
 from datapipe.corpus.store import Store
@@ -35,13 +36,12 @@ from datapipe.run.expanding import parents_of
 from datapipe.run.reopen import standing, view
 from datapipe.run.state import totals
 from datapipe.run.tasks import exchange
-from datapipe.stage import Expand, Group, Map
+from datapipe.stage import Expand, Group, Map, Sink
 
 __all__ = ["Surplus", "prune", "surplus"]
 
 Positions: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
-SHARD_FILE = re.compile(r"([0-9a-f]{16}-\d{4,})\.")
 MARKS = ("stage.json", FOLDED, "resource.json", "lease.json", ".lease.lock")
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp|\.resource-.*")
 IDLE_SECONDS = 60.0  # a temporary file that nobody has written to for so long belongs to a process that is gone
@@ -101,7 +101,7 @@ def _stages(context: Context) -> Iterator[Surplus]:
         if not folder.is_dir() or folder.name in context.recipe.nodes:
             continue
         names = [path.name for path in folder.iterdir() if path.is_file()]
-        ours = [name in MARKS or SHARD_FILE.match(name) or name.endswith(".tmp") for name in names]
+        ours = [name in MARKS or SHARD_FILE.match(name) or TEMPORARY.fullmatch(name) for name in names]
         if ours and all(ours):
             who = lease.holder(context.store, folder.name)
             if who is not None:
@@ -132,13 +132,20 @@ def _files(context: Context) -> Iterator[Surplus]:
         listed = _listed(context, node)
         for folder in _folders(node):
             records = {name: record for name, record in context.state.of(folder).items() if name in listed}
-            named = {_base(part) for record in records.values() for part in _own_parts(record)}
-            named |= {f"{shard}.json" for shard in records}
-            for name in context.store.names(folder):
-                match = SHARD_FILE.match(name)
+            named = {part.path for record in records.values() for part in _own_parts(record)}
+            named |= {f"{folder}/{shard}.json" for shard in records}
+            for name in _within(context.store, node, folder):
+                match = SHARD_FILE.match(name.rpartition("/")[2])
                 if match and name not in named:
                     what = "file that no record names" if match[1] in listed else "shard that is no longer there"
-                    yield Surplus(what, f"{folder}/{name}", context.store.size(f"{folder}/{name}"))
+                    yield Surplus(what, name, context.store.size(name))
+
+
+def _within(store: Store, node: Node, folder: str) -> Iterator[str]:
+    """The files of a folder of records; a sink may have put its own into folders below."""
+    inner = [f"{folder}/{name}" for name in store.folders(folder)] if isinstance(node.stage, Sink) else []
+    for each in (folder, *inner):
+        yield from (f"{each}/{name}" for name in store.names(each))
 
 
 def _folders(node: Node) -> tuple[str, ...]:
@@ -153,10 +160,6 @@ def _listed(context: Context, node: Node) -> set[str]:
 
 def _own_parts(record: Record) -> list[Part]:
     return [part for part in record.parts if not part.run]
-
-
-def _base(part: Part) -> str:
-    return part.path.rpartition("/")[2]
 
 
 def _size(path: File) -> int:

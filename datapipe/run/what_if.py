@@ -28,9 +28,10 @@ from datapipe.recipe.wording import did_you_mean
 from datapipe.registry import Registry
 from datapipe.run.again import SLICE_ROWS, Decision
 from datapipe.run.context import Context, Shard
+from datapipe.run.expanding import parents_of
 from datapipe.run.paths import Path
 from datapipe.run.reopen import reopen, standing
-from datapipe.stage import Group, Map, Source
+from datapipe.stage import Expand, Group, Map, Source
 
 __all__ = ["Effect", "what_if"]
 
@@ -150,7 +151,7 @@ class _Shard:
         """How many of the rows each later stage has not measured."""
         found = {}
         for name, node in self.context.recipe.nodes.items():
-            if not isinstance(node.stage, Map | Group):
+            if not isinstance(node.stage, Map | Group | Expand):
                 continue
             for path in self.context.paths.to(name):
                 if path.root_key == self.path.root_key and self.path.last in path.nodes[:-1]:
@@ -158,6 +159,10 @@ class _Shard:
         return found
 
     def _measured(self, path: Path) -> Rows:
+        if isinstance(path.last.stage, Expand):
+            parents = self.context.state.of(parents_of(path.last)).get(self.shard.name)
+            given = parents.reasons if parents is not None and parents.base == self.shard.record.base else None
+            return TableFile(self.context.store, given).rows if given else np.zeros(0, np.uint32)
         record = standing(self.context, path, self.shard)
         parts = record.layer if record else ()
         return np.concatenate([np.zeros(0, np.uint32), *(TableFile(self.context.store, part).rows for part in parts)])

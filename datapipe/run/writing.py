@@ -1,18 +1,21 @@
-"""Runs a sink: one output file for each shard, written anew only where its documents or columns changed."""
+"""Runs a sink: the output files of a shard are written anew only where its documents or columns changed."""
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any
 
 from datapipe.corpus.fingerprint import fingerprint
-from datapipe.engine.sink import run_sink
+from datapipe.corpus.ids import SHARD_FILE
+from datapipe.corpus.record import is_record
+from datapipe.engine.sink import MOST_VALUES, by_column, run_sink, too_many_values
 from datapipe.engine.sink import stands as sink_stands
 from datapipe.engine.task import SinkTask
 from datapipe.recipe import Node
 from datapipe.run.context import Context
 from datapipe.run.paths import Path
 
-__all__ = ["write_out"]
+__all__ = ["sink_values", "sweep_out", "write_out"]
 
 
 def write_out(context: Context, node: Node) -> None:
@@ -28,6 +31,25 @@ def write_out(context: Context, node: Node) -> None:
             base = context.base(path.before(), shard)
             tasks.append(SinkTask(context.store.url, base, context.paths.call(node), path.owners, columns, values, old))
     context.carry_out((node.name,), run_sink, tasks, count=len(tasks))
+    by = by_column(node.config)
+    files = (file for record in context.state.of(node.name).values() for file in record.files)
+    if by is not None and len({posixpath.dirname(file) for file in files}) > MOST_VALUES:
+        raise too_many_values(node.name, by, "the corpus")
+
+
+def sweep_out(context: Context, node: Node) -> None:
+    """Remove what no record of a finished sink names: files that a killed task wrote, and folders left empty."""
+    store = context.store
+    named = {file for record in context.state.of(node.name).values() for file in record.files}
+    inner = [f"{node.name}/{folder}" for folder in store.folders(node.name)]
+    for folder in (node.name, *inner):
+        found = [name for name in store.names(folder) if SHARD_FILE.match(name)]
+        for name in found:
+            if f"{folder}/{name}" not in named and not is_record(name):
+                store.remove(f"{folder}/{name}")
+    for folder in inner:
+        if not store.fs.ls(store.path(folder)):
+            store.remove(folder)
 
 
 def sink_columns(context: Context, node: Node) -> tuple[str, ...]:
@@ -38,7 +60,8 @@ def sink_columns(context: Context, node: Node) -> tuple[str, ...]:
 
 
 def sink_values(context: Context, path: Path) -> str:
-    """Fingerprint of a sink's files: its config, and the values of the columns it writes."""
-    columns = sink_columns(context, path.last)
+    """Fingerprint of a sink's files: its config, and the values of the columns it writes and parts them by."""
+    by = by_column(path.last.config)
+    columns = dict.fromkeys((*sink_columns(context, path.last), *([by] if by is not None else [])))
     ends = {column: [context.values(path.upto(owner)) for owner in path.owners.get(column, ())] for column in columns}
     return fingerprint({"sink": context.paths.values(path), "columns": ends})

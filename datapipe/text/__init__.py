@@ -12,29 +12,36 @@ if TYPE_CHECKING:
     from datapipe.text.cache import SegmentationCache, carry, forget, segment
     from datapipe.text.cleaning import clean
     from datapipe.text.decode import UndecodableText, decode_html
+    from datapipe.text.estimate import MOST_PER_BYTE, UNIT, TokenEstimate, estimate_tokens
     from datapipe.text.hashing import hash128, hash_slices, xxh3_128_hex, xxh64
     from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
     from datapipe.text.piecewise import Pieces, pieces, replace_pieces
     from datapipe.text.quality import quality_measures
-    from datapipe.text.reference import word_hash
+    from datapipe.text.reference import AFTER_SPACE, IS_WORD, word_hash
     from datapipe.text.repetition import repetition_measures
     from datapipe.text.segmentation import Segmentation, Spans, Words
     from datapipe.text.tables import TABLES_VERSION
     from datapipe.text.warm import warm_up
 
 __all__ = [
+    "AFTER_SPACE",
+    "IS_WORD",
+    "MOST_PER_BYTE",
     "TABLES_VERSION",
+    "UNIT",
     "BytesView",
     "NormalForm",
     "Pieces",
     "Segmentation",
     "SegmentationCache",
     "Spans",
+    "TokenEstimate",
     "UndecodableText",
     "Words",
     "carry",
     "clean",
     "decode_html",
+    "estimate_tokens",
     "forget",
     "hash128",
     "hash_slices",
@@ -58,11 +65,12 @@ _MODULES = {
     "cache": ("SegmentationCache", "carry", "forget", "segment"),
     "cleaning": ("clean",),
     "decode": ("UndecodableText", "decode_html"),
+    "estimate": ("MOST_PER_BYTE", "UNIT", "TokenEstimate", "estimate_tokens"),
     "hashing": ("hash128", "hash_slices", "xxh3_128_hex", "xxh64"),
     "normalise": ("NormalForm", "normal_form", "normalised_hash"),
     "piecewise": ("Pieces", "pieces", "replace_pieces"),
     "quality": ("quality_measures",),
-    "reference": ("word_hash",),
+    "reference": ("AFTER_SPACE", "IS_WORD", "word_hash"),
     "repetition": ("repetition_measures",),
     "segmentation": ("Segmentation", "Spans", "Words"),
     "tables": ("TABLES_VERSION",),

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from datapipe.text.estimate import estimate_tokens
 from datapipe.text.hashing import hash128
 from datapipe.text.jit import kernel_folder
 from datapipe.text.normalise import normalised_hash
@@ -74,6 +75,7 @@ def _without_collecting() -> Iterator[None]:
 @_without_collecting()
 def _compile_words() -> None:
     _, segmentation = _tiny()
+    estimate_tokens(segmentation.words)
     stand_in: Any = _WordsOnly(segmentation)
     repetition_measures(stand_in)
 

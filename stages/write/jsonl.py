@@ -18,12 +18,12 @@ import pyarrow as pa
 import zstandard
 
 from datapipe.schema import EXPORTED
-from datapipe.stage import Sink, StageConfig, measure
+from datapipe.stage import Sink, SinkConfig, measure
 
 BLOCK = 1 << 20  # bytes handed to the compressor at a time
 
 
-class Config(StageConfig):
+class Config(SinkConfig):
     """What is written, and how."""
 
     columns: tuple[str, ...] | None = measure(
@@ -63,7 +63,7 @@ def blocks(stream: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
 
 
 def write(stream: Iterator[pa.RecordBatch], target: BinaryIO, config: Config) -> None:
-    """Write the documents of one shard; `target` stays open."""
+    """Write the documents of one file; `target` stays open."""
     with _compressed(target, config) as file:
         for block in blocks(stream):
             file.write(block)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datapipe.schema import EXPORTED
-from datapipe.stage import Sink, Size, StageConfig, measure
+from datapipe.stage import Sink, SinkConfig, Size, measure
 
 FEW_VALUES = frozenset({"source", "snapshot", "language", "kind", "content_type"})
 BYTES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
@@ -28,7 +28,7 @@ MAX_GROUP_ROWS = 1 << 20  # for documents that hold next to nothing
 Int64s: TypeAlias = npt.NDArray[np.int64]
 
 
-class Config(StageConfig):
+class Config(SinkConfig):
     """What is written, and how."""
 
     columns: tuple[str, ...] | None = measure(
@@ -81,7 +81,7 @@ def row_groups(stream: Iterator[pa.RecordBatch], group_bytes: int) -> Iterator[l
 
 
 def write(stream: Iterator[pa.RecordBatch], target: BinaryIO, config: Config) -> None:
-    """Write the documents of one shard; a stream of empty batches gives a file without rows."""
+    """Write the documents of one file; a stream of empty batches gives a file without rows."""
     first = next(stream, None)
     schema = pa.schema([]) if first is None else first.schema.remove_metadata()
     batches = stream if first is None else chain([first], stream)

@@ -118,7 +118,7 @@ def test_a_child_is_told_after_its_parent(bench: Workbench) -> None:
     told = story(context, child)
     assert told.parent is not None
     assert [chapter.outcome for chapter in told.parent.chapters] == ["read", "expanded"]
-    assert [(chapter.stage, chapter.outcome) for chapter in told.chapters] == [("words", "read"), ("count", "kept")]
+    assert [(chapter.stage, chapter.outcome) for chapter in told.chapters] == [("words", "made"), ("count", "kept")]
 
 
 @pytest.fixture

@@ -194,6 +194,16 @@ CASES: list[tuple[str, str, list[str]]] = [
     ),
     ("sink's own word", "  o: {use: write.files, columns: []}", ["stages.o: no column to write; name one"]),
     (
+        "sink's by",
+        "  o: {use: write.files, by: langage}",
+        ["reads column `langage`, which no stage above gives; did you mean language"],
+    ),
+    (
+        "sink's by: type",
+        "  o: {use: write.files, by: record}",
+        ["stages.o.by: `record` is a column of int64; `by` takes one of strings, such as language"],
+    ),
+    (
         "sink's column",
         "  o: {use: write.files, columns: [textt]}",
         ["reads column `textt`, which no stage above gives; did you mean text"],

@@ -8,10 +8,10 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from datapipe.errors import InputError
-from datapipe.stage import Sink, StageConfig, measure
+from datapipe.stage import Sink, SinkConfig, measure
 
 
-class Config(StageConfig):
+class Config(SinkConfig):
     columns: tuple[str, ...] | None = measure(None, "columns to write; null: all")
 
 

@@ -1,0 +1,1 @@
+"""Splitting: long documents as several shorter ones."""
