@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,29 @@ def test_copies_name_the_page_that_stays(quickstart: Path, answers: list[dict[st
 
 
 def test_outputs_hold_the_kept_pages_and_no_other(quickstart: Path) -> None:
+    """Long pages are cut; what is cut, put together, is the page. JSON lines lie by language."""
     kept = {url for url, left in fates(quickstart, "pages", STAGES).items() if left is None}
+    text = column(quickstart, "pages", "text", "text")
+    language = column(quickstart, "pages", "language", "language")
     parquet: list[Any] = [
-        url
-        for path in (quickstart / "parquet").glob("*-[0-9][0-9][0-9][0-9].parquet")
-        for url in pq.read_table(path)["url"].to_pylist()
+        row
+        for path in sorted((quickstart / "parquet").glob("*-[0-9][0-9][0-9][0-9].parquet"))
+        for row in pq.read_table(path, columns=["url", "text"]).to_pylist()
     ]
     lines = [
-        json.loads(line)
-        for path in (quickstart / "jsonl").glob("*.jsonl.gz")
+        {**json.loads(line), "folder": path.parent.name}
+        for path in sorted((quickstart / "jsonl").glob("*/*.jsonl.gz"))
         for line in gzip.decompress(path.read_bytes()).decode().splitlines()
     ]
-    assert sorted(parquet) == sorted(line["url"] for line in lines) == sorted(kept)
-    assert all(line["text"] for line in lines)
+    for rows in (parquet, lines):
+        whole: dict[str, str] = {}
+        for row in rows:
+            whole[row["url"]] = whole.get(row["url"], "") + row["text"]
+        assert whole == {url: text[url] for url in kept}
+        assert len(rows) > len(kept)
+    assert all(line["folder"] == language[line["url"]] for line in lines)
+
+
+def test_records_that_are_no_pages_are_counted_as_what_they_are(quickstart: Path) -> None:
+    left = Counter(fate[1] for fate in fates(quickstart, "pages", []).values() if fate is not None)
+    assert left == {"http_error": 2, "not_html": 2, "decompression_bomb": 1, "empty_body": 1, "revisit": 1}
