@@ -111,7 +111,7 @@ def test_each_document_of_an_archive_has_text_or_a_reason(real_data: Path, tmp_p
     assert found.documents == len(found.texts) + len(found.reasons)
     assert len(found.texts) > LEAST_IN_ARCHIVES
     assert set(found.reasons.values()) <= {
-        "http_error", "not_html", "empty_body", "body_too_large", "damaged_input", "no_text", "undecodable",
+        "http_error", "not_html", "empty_body", "body_too_large", "damaged_input", "no_text", "undecodable", "revisit",
     }  # fmt: skip
 
 
