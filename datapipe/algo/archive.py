@@ -30,6 +30,7 @@ DAMAGED = "damaged"
 BOMB = "bomb"
 _NUMBER_BITS = 24
 _MAX_HEADER = 64 << 10
+_MOST_DIGITS = 18  # of a length; no file is longer
 _ARC = rb"([a-z][a-z0-9.+-]*:\S[^\r\n]*) (\S+) (\d{8,20}) ([^\r\n]*?) ?(\S+)\r?\n"
 _WARC_LINE = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n")
 _ARC_LINE = re.compile(_ARC)
@@ -96,7 +97,7 @@ def _read(window: _Window, place: int, max_body: int, kinds: frozenset[str]) -> 
         kind = "warcinfo" if fields.get(b"warc-target-uri", b"").startswith(b"filedesc:") else "response"
     window.fields = fields
     length = fields.get(b"content-length", b"")
-    if not length.isdigit():
+    if not length.isdigit() or len(length) > _MOST_DIGITS:
         return Record(place, kind if kind == "warcinfo" and fields else DAMAGED, fields), True
     size = int(length)
     body, missing = window.take(size, max_body if kind in kinds else 0)

@@ -25,6 +25,7 @@ RECORD_TOO_LARGE = "record_too_large"
 RECORD_TOO_LARGE_SAYS = "the record has more bytes than max_record_bytes"
 DAMAGED_INPUT = "damaged_input"
 FIELDS = ("text", "url", "title", "author", "date", "language", "kind")
+_LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9]{19,}\s*[,}\]]")  # orjson rounds whole numbers over 64 bits to floats
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -164,7 +165,7 @@ def _foreign(value: Any) -> str:
 def parse(line: bytes) -> dict[str, Any] | None:
     """A JSON object, or None. NaN, which Python writes, is taken; lone surrogates become U+FFFD."""
     try:
-        value = orjson.loads(line)
+        value = _parse_leniently(line) if _LONG_NUMBER.search(line) else orjson.loads(line)
     except orjson.JSONDecodeError:
         value = _parse_leniently(line)
     return value if isinstance(value, dict) else None

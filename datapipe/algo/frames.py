@@ -29,6 +29,7 @@ BLOCK = 256 << 10  # bytes read from the file in one go
 STEP = 64 << 10  # compressed bytes that a decoder is fed in one go, counted from where its member starts
 CHUNK = 256 << 10  # bytes decompressed in one go
 _FIRST = 8 << 10  # the first chunk of a member holds at least this much of it, so that it can be recognised
+_MOST_DICTIONARY = 16 << 20  # bytes; real ones have some hundred KB
 _SHORT = 512  # packed bytes that hold the first line of a record
 _PIECE = 1 << 10  # bytes fed to decoders whose output cannot be bounded: zstd makes at most 32 MiB of these
 
@@ -191,10 +192,14 @@ class Frames:
         """The dictionary that opens a .warc.zst file as a skippable frame (IIPC's proposal of 2021)."""
         if head[:4] != b"\x5d\x2a\x4d\x18" or len(head) < 8:
             return None
-        data = self._file.read(int.from_bytes(head[4:8], "little"))
+        size = int.from_bytes(head[4:8], "little")
+        data = self._file.read(size) if size <= _MOST_DICTIONARY else b""
         try:
             if data.startswith(b"\x28\xb5\x2f\xfd"):
-                data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+                with zstandard.ZstdDecompressor().stream_reader(data) as unpacked:
+                    data = unpacked.read(_MOST_DICTIONARY + 1)
+            if not data or len(data) > _MOST_DICTIONARY:
+                return None
             return zstandard.ZstdCompressionDict(data)
         except zstandard.ZstdError:
             return None

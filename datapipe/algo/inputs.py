@@ -57,9 +57,14 @@ def find_files(paths: Iterable[str], *, suffixes: Sequence[str]) -> list[File]:
             found = _matches(pattern, tuple(suffixes))
         except (OSError, ValueError, ImportError) as error:
             raise InputError(f"{pattern}: cannot be read ({error})", remedy="check the path and its rights") from error
-        for file in found:
+        for file in sorted(found, key=_preferred):
             by_path.setdefault(os.path.realpath(file.path) if "://" not in file.path else file.path, file)
     return named_once(by_path.values())
+
+
+def _preferred(file: File) -> tuple[bool, str]:
+    """Of several names of one file that is taken which is no link, then the first, however they are listed."""
+    return "://" not in file.path and Path(file.path).is_symlink(), file.name
 
 
 def packed_suffixes(*kinds: str) -> tuple[str, ...]:
@@ -114,7 +119,8 @@ def _below(fs: Any, folder: str) -> dict[str, Any]:
     found = {}
     for here, folders, files in os.walk(folder, onerror=_raise):
         for name in folders:
-            if Path(here, name).is_symlink():
+            inside = Path(folder).resolve() in Path(here, name).resolve().parents
+            if Path(here, name).is_symlink() and not inside:  # else its files are met where they lie
                 raise InputError(
                     f"{here}/{name} is a link to a folder, which is not followed", remedy="name that folder in `paths`"
                 )

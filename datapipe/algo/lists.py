@@ -86,7 +86,8 @@ def category_files(folders: Iterable[str], categories: tuple[str, ...] | None) -
             category, _, name = file.name.rpartition("/")
             kind = _bare(name)
             if category and kind in _KINDS:
-                found.append(ListFile(file, kind, category.rpartition("/")[2]))
+                names = [category.rpartition("/")[2], *_aliases(folder, category)]
+                found += [ListFile(file, kind, each) for each in names]
     known = {each.name for each in found}
     for category in categories or ():
         if category not in known:
@@ -97,6 +98,15 @@ def category_files(folders: Iterable[str], categories: tuple[str, ...] | None) -
 
 
 _KINDS = ("domains", "urls")
+
+
+def _aliases(folder: str, category: str) -> list[str]:
+    """Other names of a category: links beside it, as the UT1 lists have them."""
+    place = Path(folder, category)
+    if "://" in folder or not place.is_dir():
+        return []
+    links = (each for each in place.parent.iterdir() if each.is_symlink())
+    return sorted(each.name for each in links if each.resolve() == place.resolve())
 
 
 @lru_cache(maxsize=1 << 12)

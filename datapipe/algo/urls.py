@@ -90,6 +90,8 @@ def normal_host(host: str) -> str | None:
 
 def _punycode(host: str) -> str:
     """As browsers write a host to a name server; what no name may hold is kept all the same."""
+    if len(host) > MOST_CHARACTERS:  # encoding takes time by the square of its length
+        return host.lower()
     try:
         host = idna.uts46_remap(host, std3_rules=False, transitional=False)
     except idna.IDNAError:

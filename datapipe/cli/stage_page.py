@@ -58,11 +58,10 @@ def print_page(registry: Registry, name: str) -> None:
 
 
 def _docstring(stage: Stage) -> str:
-    """Of the module in which the stage's config or one of its functions was written."""
-    for value in vars(stage).values():
-        if inspect.isfunction(value) and value.__module__ != "datapipe.stage":
-            return sys.modules[value.__module__].__doc__ or ""
-    return sys.modules[stage.config.__module__].__doc__ or ""
+    """Of the module that binds the stage; what it shares with others lies elsewhere."""
+    modules = [value.__module__ for value in (*vars(stage).values(), stage.config) if hasattr(value, "__module__")]
+    binding = (name for name in modules if getattr(sys.modules.get(name), "STAGE", None) is stage)
+    return sys.modules[next(binding, stage.config.__module__)].__doc__ or ""
 
 
 def _options(stage: Stage) -> Table:

@@ -266,7 +266,7 @@ class Transient:
     def _changed(self) -> None:
         raise InputError(
             f"{self._split.name} has changed since its documents were listed",
-            remedy="bring the old file back, or run again from the source: it will be read anew",
+            remedy="bring the old file back, or start a new run folder",
         )
 
 

@@ -31,7 +31,7 @@ from datapipe.recipe import Node, Recipe
 from datapipe.run.paths import Path, Paths
 from datapipe.schema import COLUMNS, CONTENT, FRAMEWORK_REASONS
 from datapipe.stage import Map, Source
-from datapipe.text import forget
+from datapipe.text import UndecodableText, clean, decode_html, forget
 
 __all__ = ["Document", "Trial", "read_document", "try_out"]
 
@@ -162,7 +162,12 @@ def _batch(document: Document) -> pa.RecordBatch:
     if document.is_html:
         values["html"] = document.data
     else:
-        values["text"] = document.data.decode("utf-8-sig", "replace")
+        try:
+            values["text"] = clean(decode_html(document.data)[0])
+        except UndecodableText:
+            raise InputError(
+                f"{document.name} is text in no known charset", remedy="try a page or a text; PDF files need a run"
+            ) from None
     return pa.RecordBatch.from_pydict({name: pa.array([value], COLUMNS[name]) for name, value in values.items()})
 
 

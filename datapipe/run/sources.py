@@ -8,6 +8,7 @@ place is named and read anew, and a new file costs its own reading alone.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from datapipe.errors import InputError
 from datapipe.recipe import Node
 from datapipe.run.progress import Progress
 from datapipe.run.state import State
-from datapipe.stage import Split
+from datapipe.stage import File, Split
 
 __all__ = ["Inventory", "Unread", "take_stock"]
 
@@ -53,8 +54,9 @@ def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inv
         records = known.get(name, [])
         current = [record for record in records if record.values == values and state.intact(record)]
         own = _unbroken(current)
-        if not _complete(own) and _complete(_unbroken(lent.get(name, []))):
-            own = _unbroken(lent[name])
+        theirs = _unbroken(lent.get(name, []))
+        if not _complete(own) and _complete(theirs) and _unchanged(split, theirs):
+            own = theirs
             for record in own:
                 state.adopt(record)
         _sort_in(stock, split, _same_input(split, own, state, progress))
@@ -102,13 +104,10 @@ def _sort_in(stock: Inventory, split: Split, own: list[Record]) -> None:
 
 def _same_input(split: Split, own: list[Record], state: State, progress: Progress) -> list[Record]:
     """The records of a split if its files are as they were, else none; the new times of touched files are noted."""
-    now = {(f.name, f.size, f.modified) for f in split.files}
-    before = {(f.name, f.size, f.modified) for f in _seen(own[0]).files} if own else now
-    if now == before:
+    if not own or _files(split.files) == _files(_seen(own[0]).files):
         return own
-    same_sizes = {(name, size) for name, size, _ in now} == {(name, size) for name, size, _ in before}
-    if not same_sizes or content_digest(split) != _seen(own[0]).digest:
-        gone = len({name for name, _, _ in before} - {name for name, _, _ in now})
+    if not _unchanged(split, own):
+        gone = len({file.name for file in _seen(own[0]).files} - {file.name for file in split.files})
         without = f", without {gone} of its files, which are gone" if gone else ""
         progress.note(f"{split.name} has changed since it was read: it is read anew{without}")
         return []
@@ -117,6 +116,19 @@ def _same_input(split: Split, own: list[Record], state: State, progress: Progres
         own[number] = record.model_copy(update={"split": _seen(record).model_copy(update={"files": files})})
         state.adopt(own[number])
     return own
+
+
+def _files(files: Iterable[File | FileSeen]) -> set[tuple[str, int, str]]:
+    return {(file.name, file.size, file.modified) for file in files}
+
+
+def _unchanged(split: Split, records: list[Record]) -> bool:
+    """Whether a split's files hold what they held when they were read, whatever their times say."""
+    seen = _seen(records[0])
+    if _files(split.files) == _files(seen.files):
+        return True
+    same_sizes = {(file.name, file.size) for file in split.files} == {(file.name, file.size) for file in seen.files}
+    return same_sizes and content_digest(split) == seen.digest
 
 
 def _apart(node: Node, stock: Inventory, state: State) -> None:

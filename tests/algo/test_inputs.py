@@ -162,3 +162,22 @@ def test_a_folder_below_that_cannot_be_listed_is_named(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(InputError, match="Permission denied"):
         find_files((str(tmp_path),), suffixes=(".jsonl",))
+
+
+def test_of_links_to_one_file_beside_it_the_file_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text("m")
+    for name in ("a", "latest", "zz"):
+        (tmp_path / f"{name}.jsonl").symlink_to("m.jsonl")
+    for paths in (str(tmp_path), str(tmp_path / "*.jsonl")):
+        assert [file.name for file in find_files((paths,), suffixes=(".jsonl",))] == ["m.jsonl"]
+
+
+def test_a_link_to_a_folder_elsewhere_is_named_and_one_inside_adds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "deep" / "x.jsonl").write_text("x")
+    (tmp_path / "in" / "alias").symlink_to("deep")
+    assert [file.name for file in find_files((str(tmp_path / "in"),), suffixes=(".jsonl",))] == ["deep/x.jsonl"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "in" / "away").symlink_to("../other")
+    with pytest.raises(InputError, match="in/away is a link to a folder, which is not followed"):
+        find_files((str(tmp_path / "in"),), suffixes=(".jsonl",))

@@ -56,6 +56,7 @@ HOSTS = [
     ("mailto:anna@example.org", None),
     ("dns:example.com", None),
     ("/relative/path.html", None),
+    ("http://" + "例" * 8000 + ".example/", "例" * 8000 + ".example"),  # no name: encoding it would take seconds
     (None, None),
 ]
 

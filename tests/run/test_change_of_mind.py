@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.run.workbench import Done, Workbench, corpus, differences, stages
+from datapipe.corpus.record import fold
+from datapipe.corpus.store import Store
+from tests.run.workbench import Done, Workbench, corpus, differences, shards_by_file, stages
 
 Chain = dict[str, dict[str, Any]]
 NAMES = tuple(stages())
@@ -286,3 +288,18 @@ def test_a_borrower_reads_for_itself_what_its_lender_has_read_anew(bench: Workbe
     (bench.input / "f1.txt").write_text(old, encoding="utf-8")
     changed = bench.run("second", stages(count={"min_words": 1}), reuse=["first"])
     _same_documents(changed, bench.run("fresh", stages(count={"min_words": 1})))
+
+
+def test_a_borrower_that_reads_a_changed_file_goes_on_behind_what_it_has_read(bench: Workbench) -> None:
+    """The lender has all of the file, as it was; a killed borrower has some shards of it, as it is."""
+    small = stages(docs={"shard_bytes": 150})
+    bench.run("first", small)
+    bench.write("f1.txt", [f"f1n{n} is another line now" for n in range(20)])
+    second = bench.run("second", small, reuse=["first"])
+    store, records = Store(str(second.folder)), second.records("docs")
+    mine = shards_by_file(second)["f1.txt"]
+    fold(store, "docs", {name: record for name, record in records.items() if name not in mine[2:]})
+    again = bench.run("second", small, reuse=["first"])
+    assert any(line.startswith("f1.txt") for line in again.read)
+    assert "f1.txt 0" not in again.read
+    _same_documents(again, bench.run("fresh", small))

@@ -1,7 +1,7 @@
 """Tell the language of each document, and keep those wanted.
 
 What: the three likeliest languages by character n-grams, each with a score from 0 to 1. The top of a page is often
-menus or another language; so up to four pieces from the first 4,000 bytes are judged, and their scores averaged by
+menus or another language; so up to three pieces from the first 4,000 bytes are judged, and their scores averaged by
 length. A score of eldc says how much the text looks like that language, whatever the others have; fastText's are
 probabilities and sum to one.
 `script` tells simplified from traditional Chinese, and Cyrillic from Latin letters of Serbian.

@@ -239,6 +239,11 @@ def test_a_language_without_a_list_of_stop_words_is_not_judged_but_measured() ->
     assert measures(distinct(10), "en")["judged"] is True
 
 
+@pytest.mark.parametrize("code", ["zh", "yue", "wuu"])
+def test_kin_of_chinese_are_not_held_to_english_word_lengths(code: str) -> None:
+    assert measures("我哋今日去街市買餸，佢話要買啲生果同埋魚。" * 3, code)["mean_word_length"] is None
+
+
 @pytest.mark.parametrize("text", [None, "", " \n\n "])
 def test_nothing_is_measured_as_nothing(text: str | None) -> None:
     found = measures(text)

@@ -167,6 +167,7 @@ def folders(tmp_path: Path) -> Path:
     (root / "games" / "usage").write_text("black\n", encoding="utf-8")
     (root / "press").mkdir()
     (root / "press" / "domains.gz").write_bytes(gzip.compress(b"news.example\n"))
+    (root / "porn").symlink_to("adult")  # categories have other names there
     return root
 
 
@@ -182,8 +183,13 @@ URLS: list[str | None] = [
 def test_folders_of_categories(folders: Path, tmp_path: Path) -> None:
     config = Config(folders=(str(folders),), own_words=False)
     found = measured(URLS, config, built(config, tmp_path / "made"))
-    assert found["domain_lists"].to_pylist() == [["adult"], ["adult", "games"], ["games"], ["press"], []]
-    assert found["url_lists"].to_pylist() == [[], [], [], [], ["adult"]]
+    both = ["adult", "porn"]
+    assert found["domain_lists"].to_pylist() == [both, ["adult", "games", "porn"], ["games"], ["press"], []]
+    assert found["url_lists"].to_pylist() == [[], [], [], [], both]
+    alone = measured(
+        URLS, alias := config.model_copy(update={"categories": ("porn",)}), built(alias, tmp_path / "alias")
+    )
+    assert alone["domain_lists"].to_pylist() == [["porn"], ["porn"], [], [], []]
     passed = config.model_copy(update={"pass_lists": ("games", "press")})
     assert reasons(found, passed) == ["blocked_domain", "blocked_domain", None, None, "blocked_url"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -296,6 +297,27 @@ def test_false_members_behind_damage_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "x.warc"
     path.write_bytes(good[0] + b"\x1f\x8b\x08\x00BROKEN!!!!" * 3 + b"\x1f\x8b\x08\x08" * 16384 + good[1])
     assert urls(rows(STAGE, path, ALL)) == ["0", "damaged", "1"]
+
+
+def test_a_length_of_thousands_of_digits_is_damage(tmp_path: Path) -> None:
+    bad = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nbody\r\n\r\n"
+    path = tmp_path / "x.warc"
+    path.write_bytes(response(0) + bad + response(1))
+    assert urls(assert_resumes(STAGE, path, ALL)) == ["0", "damaged", "1"]
+
+
+@pytest.mark.parametrize("size", [1 << 20, 64 << 20])
+def test_a_dictionary_that_is_none_costs_no_memory(tmp_path: Path, size: int) -> None:
+    """Zeros in the place of a dictionary, packed to a few KB; the larger is not unpacked beyond what one may have."""
+    packed = zstandard.compress(bytes(size))
+    path = tmp_path / "x.warc.zst"
+    path.write_bytes(b"\x5d\x2a\x4d\x18" + len(packed).to_bytes(4, "little") + packed + zstandard.compress(response(0)))
+    tracemalloc.start()
+    found = rows(STAGE, path, ALL)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [row["reason"] for row in found if row["reason"]] in ([], ["damaged_input"])
+    assert peak < 40 << 20
 
 
 def test_a_wrong_length_does_not_swallow_the_next_member(tmp_path: Path) -> None:
