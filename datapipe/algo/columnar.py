@@ -2,8 +2,9 @@
 
 `record` equals `cursor`: the row's number in the file. Of a Parquet file reading resumes at the row group, of an Arrow
 file by passing over the batches before. What a row group or batch holds that cannot be read is one row with
-`damaged_input`.
-Costs decoding; fields that go to `metadata` cost a microsecond or more a row, for they become JSON.
+`damaged_input`, and so is each row with a string that is no UTF-8, which Arrow does not look at when it reads.
+Costs decoding, and checking strings at a GB/s or more; fields that go to `metadata` cost a microsecond or more a row,
+for they become JSON.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from io import IOBase
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -139,7 +140,9 @@ def table_documents(batch: pa.RecordBatch, first: int, file: File, config: Table
     if not batch.num_rows:
         return
     fields = field_of(config)
+    batch, damaged = _without_bad_strings(batch if config.metadata else _known(batch, fields))
     text: Any = pc.cast(_plain(batch[fields["text"]]), pa.large_string())
+    text = text if damaged is None else _without(text, damaged)
     sizes = np.asarray(pc.fill_null(pc.binary_length(text), 0), np.int64)
     rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
     made: dict[str, Callable[[], Any]] = {
@@ -149,12 +152,14 @@ def table_documents(batch: pa.RecordBatch, first: int, file: File, config: Table
         "file": lambda: constant(file.name, pa.string(), batch.num_rows),
         "digest": lambda: pa.array(_digests(text), pa.binary(16)),
         "text": lambda: text,
-        "metadata": lambda: _metadata(batch, frozenset(fields.values())),
+        "metadata": lambda: _metadata(batch, frozenset(fields.values()), damaged),
         "source": lambda: constant(config.source, pa.string(), batch.num_rows),
         "snapshot": lambda: constant(config.snapshot, pa.string(), batch.num_rows),
     }
     missing = pc.is_null(text)
     reasons = pc.if_else(missing, NO_TEXT, pa.scalar(None, pa.string()))
+    if damaged is not None:
+        reasons = pc.if_else(pa.array(damaged), DAMAGED_INPUT, reasons)
     if "id" in fields:
         ids = _strings(batch[fields["id"]], pa.string())
         none = pc.fill_null(pc.equal(ids, pa.scalar("", pa.string())), True)
@@ -179,8 +184,86 @@ def _bounded(batch: pa.RecordBatch, sizes: np.ndarray[Any, Any]) -> Iterator[pa.
     yield batch.slice(start)
 
 
+# ---------------------------------------------------------------------------------------------- values
+
+
+_Rows: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def _known(batch: pa.RecordBatch, fields: dict[str, str]) -> pa.RecordBatch:
+    return batch.select([name for name in batch.schema.names if name in fields.values()])
+
+
+def _without_bad_strings(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, _Rows | None]:
+    """The batch with null for what holds a string that is no UTF-8, and which rows do; None if none does."""
+    damaged: _Rows | None = None
+    for number, column in enumerate(batch.columns):
+        if all(_is_valid(strings) for strings in _strings_in(column)):
+            continue
+        bad = np.fromiter((_is_bad(value) for value in column), np.bool_, batch.num_rows)
+        damaged = bad if damaged is None else damaged | bad
+        batch = batch.set_column(number, batch.schema.field(number).name, _without(column, bad))
+    return batch, damaged
+
+
+def _without(array: Any, rows: _Rows) -> Any:
+    return array.take(pa.array(np.arange(len(rows)), mask=rows))
+
+
+def _strings_in(array: Any) -> Iterator[Any]:
+    """The arrays of strings in a column of any type; of a slice only what is in it."""
+    array = _plain(array.storage if isinstance(array, pa.ExtensionArray) else array)
+    kind = array.type
+    if pa.types.is_struct(kind):
+        for field in array.flatten():
+            yield from _strings_in(field)
+    elif pa.types.is_nested(kind) and hasattr(array, "flatten"):
+        yield from _strings_in(array.flatten())
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        yield array
+
+
+def _is_valid(strings: Any) -> bool:
+    """Whether all is UTF-8; raises ArrowInvalid for other damage."""
+    try:
+        strings.validate(full=True)
+    except pa.ArrowInvalid as error:
+        if "UTF8" in str(error):
+            return False
+        raise
+    return True
+
+
+def _is_bad(value: Any) -> bool:
+    try:
+        value.as_py()
+    except UnicodeDecodeError:
+        return True
+    except (OverflowError, ValueError):  # a date beyond Python's, which is another matter
+        return False
+    return False
+
+
 def _plain(array: Any) -> Any:
     return pc.cast(array, array.type.value_type) if pa.types.is_dictionary(array.type) else array
+
+
+def _values(array: Any) -> list[Any]:
+    """A column as Python has it; of times beyond its year 9999, strings."""
+    try:
+        values: list[Any] = array.to_pylist()
+    except (OverflowError, ValueError):
+        if pa.types.is_nested(array.type):
+            return [_value(value) for value in array]
+        values = pc.cast(_plain(array), pa.string()).to_pylist()
+    return values
+
+
+def _value(value: Any) -> Any:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return "value out of range"
 
 
 def _column(batch: pa.RecordBatch, field: str, kind: pa.DataType) -> Any:
@@ -190,7 +273,7 @@ def _column(batch: pa.RecordBatch, field: str, kind: pa.DataType) -> Any:
 def _strings(array: Any, kind: pa.DataType) -> Any:
     array = _plain(array)
     if pa.types.is_nested(array.type) or pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
-        return pa.array([as_string(value) for value in array.to_pylist()], kind)
+        return pa.array([as_string(value) for value in _values(array)], kind)
     return pc.cast(array, kind)
 
 
@@ -201,8 +284,10 @@ def _digests(text: Any) -> list[bytes]:
     return [digest16(view[start:end]) for start, end in pairwise(ends)]
 
 
-def _metadata(batch: pa.RecordBatch, known: frozenset[str]) -> Any:
+def _metadata(batch: pa.RecordBatch, known: frozenset[str], damaged: _Rows | None) -> Any:
     rest = [name for name in batch.schema.names if name not in known]
     if not rest:
         return constant(None, COLUMNS["metadata"], batch.num_rows)
-    return pa.array([as_json(row) for row in batch.select(rest).to_pylist()], COLUMNS["metadata"])
+    rows = zip(*(_values(batch[name]) for name in rest), strict=True)
+    made = pa.array([as_json(dict(zip(rest, row, strict=True))) for row in rows], COLUMNS["metadata"])
+    return made if damaged is None else _without(made, damaged)

@@ -93,8 +93,12 @@ def substitute_id(file: str, record: int) -> str:
 
 
 def check_fields(given: list[str], file: File, config: TableConfig) -> None:
-    """Raise InputError if a table lacks the field of `text`, or one that the user names."""
+    """Raise InputError if a table lacks the field of `text` or one that the user names, or has two of one name."""
     fields = field_of(config)
+    known = frozenset(fields.values())
+    twice = [name for name in given if given.count(name) > 1 and (config.metadata or name in known)]
+    if twice:
+        raise InputError(f"{file.path}: two columns are named {twice[0]!r}", remedy="give each column its own name")
     named = {"text": fields["text"], **{name: fields[name] for name in config.columns}}
     for name, field in named.items():
         if field not in given:

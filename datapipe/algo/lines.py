@@ -9,6 +9,7 @@ Costs unpacking and one split; never holds more than a line (up to the limit) an
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,6 +22,7 @@ __all__ = ["Charset", "Line", "charset_of", "known_charset", "lines", "start_of"
 
 _HEAD = 256 << 10  # bytes from which a file's charset is told
 _WIDE = ("utf-16", "utf-32")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # what no line of text holds
 
 
 class Line(NamedTuple):
@@ -105,7 +107,7 @@ def start_of(file: File, size: int) -> bytes:
 
 @dataclass(frozen=True)
 class Charset:
-    """What a file is in: a name, or None where its start says nothing; `given` by the user, or detected."""
+    """What a file is in: a name, or None where its start says nothing; `given` (Python's name) or detected."""
 
     name: str | None
     given: bool = False
@@ -136,13 +138,24 @@ class Charset:
         try:
             return decode_html(data, self.name)[0]
         except UndecodableText:
+            return self._by_the_file(data)
+
+    def _by_the_file(self, data: bytes) -> str | None:
+        """What begins like a picture or archive ("RIFF", "ID3") is still a line of a file that is known for text."""
+        if self.name is None or _CONTROL.search(data):
             return None
+        for charset in ("utf-8", self.name):
+            try:
+                return data.decode(charset)
+            except (UnicodeDecodeError, LookupError):  # windows-874 is a browser's name, which Python does not know
+                continue
+        return None
 
 
 def charset_of(file: File, given: str | None) -> Charset:
     """The charset of a file: as the user says, or by its mark, validity as UTF-8 and detection on its start."""
-    if given and given.lower().replace("_", "-") not in _WIDE:  # those two leave the order of bytes open
-        return Charset(given, given=True)
+    if given and _python_name(given) not in _WIDE:  # those two leave the order of bytes open
+        return Charset(_python_name(given), given=True)
     head = start_of(file, _HEAD)
     if len(head) == _HEAD:
         head = head[: head.rfind(b"\n") + 1] or head
@@ -153,11 +166,16 @@ def charset_of(file: File, given: str | None) -> Charset:
 
 
 def known_charset(name: str | None) -> str | None:
-    """The name, for a config's validator; raises ValueError for one that Python does not know."""
+    """Python's name for it, for a config's validator; raises ValueError for one that Python does not know."""
     try:
         if name is not None:
-            codecs.lookup(name)
             "".encode(name)
+            return _python_name(name)
     except (LookupError, UnicodeError):
         raise ValueError(f"{name!r} is no charset; write for example utf-8, gb18030 or windows-1252") from None
-    return name
+    return None
+
+
+def _python_name(name: str) -> str:
+    """One name for all spellings of a charset: utf-16-le for UTF-16LE and utf_16_le."""
+    return codecs.lookup(name).name

@@ -76,8 +76,12 @@ def _files(path: str, config: Config) -> list[File]:
         marker = next((name for name in _ON_DISK if fs.isfile(f"{folder}/{name}")), None)
     except (OSError, ValueError, ImportError) as error:
         raise InputError(f"{path}: cannot be read ({error})", remedy="check the path and its rights") from error
+    if marker and (config.subset or config.revision):
+        raise InputError(
+            f"{path}: a saved data set has no subsets or revisions", remedy="leave subset and revision out"
+        )
     if marker == "state.json":
-        return _saved(fs, path, folder)
+        return _saved(fs, path, folder, config.split)
     if marker:
         with fs.open(f"{folder}/{marker}") as opened:
             name = _chosen(json.load(opened)["splits"], path, config)
@@ -85,13 +89,17 @@ def _files(path: str, config: Config) -> list[File]:
     return _resolved(path, folder if fs.isdir(folder) else None, config)
 
 
-def _saved(fs: Any, path: str, folder: str) -> list[File]:
-    """The files of one split as `save_to_disk` wrote it, in its order of rows."""
+def _saved(fs: Any, path: str, folder: str, split: str | None = None) -> list[File]:
+    """The files of one split as `save_to_disk` wrote it, in its order of rows; `split` is what it should be."""
     try:
         with fs.open(f"{folder}/state.json") as opened:
-            names = [entry["filename"] for entry in json.load(opened)["_data_files"]]
+            state = json.load(opened)
+        names, own = [entry["filename"] for entry in state["_data_files"]], state.get("_split")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: state.json cannot be read", remedy="save the data set again") from error
+    if split not in (None, own):
+        what = f"split {own!r}" if own else "a data set without splits"
+        raise InputError(f"{path} is {what}, not {split!r}", remedy=f"set split: {own}" if own else "leave split out")
     return find_files([fs.unstrip_protocol(f"{folder}/{name}").removeprefix("file://") for name in names], suffixes=())
 
 
@@ -174,7 +182,7 @@ STAGE = Source(
     config=Config,
     adds=adds,
     reasons={NO_TEXT: NO_TEXT_SAYS, RECORD_TOO_LARGE: RECORD_TOO_LARGE_SAYS},
-    libraries=("pyarrow", "orjson"),
+    libraries=("pyarrow", "orjson", "resiliparse"),  # the last detects the charset of CSV
     splits=splits,
     read=read,
     transient=("text",),

@@ -89,11 +89,28 @@ def _rows(index: File, cursor: int, prefix: str | None) -> Iterator[Range]:
 def _ranges(batches: Iterator[pa.RecordBatch], start: int, cursor: int, prefix: str | None) -> Iterator[Range]:
     for batch in batches:
         skip = min(max(cursor - start, 0), len(batch))
-        columns = (batch.column(name).slice(skip).to_pylist() for name in COLUMNS)
+        names, offsets, lengths = (batch.column(name).slice(skip) for name in COLUMNS)
+        columns = (_paths(names), offsets.to_pylist(), lengths.to_pylist())
         for row, (name, offset, length) in enumerate(zip(*columns, strict=True), start + skip):
             path = located(name, prefix) if name else ""
             yield Range(row, path, -1 if offset is None else offset, -1 if length is None else length)
         start += len(batch)
+
+
+def _paths(names: Any) -> list[str | None]:
+    """None for a path that is no UTF-8, which Arrow does not look at when it reads."""
+    try:
+        paths: list[str | None] = names.to_pylist()
+    except UnicodeDecodeError:
+        return [_path(name) for name in names.cast(pa.large_binary()).to_pylist()]
+    return paths
+
+
+def _path(name: bytes | None) -> str | None:
+    try:
+        return None if name is None else name.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _check(given: pa.Schema, index: File) -> None:

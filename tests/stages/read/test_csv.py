@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datapipe.algo.lines import Charset
 from datapipe.errors import InputError
 from stages.read.csv import STAGE, Config
 from tests.stages.read.archives import ALL_PACKS, assert_resumes, rows
@@ -201,3 +202,49 @@ def test_a_cut_anywhere_keeps_what_is_before_it(pack: str, share: float) -> None
     fine = [row["text"] for row in found if not row["reason"]]
     assert fine[:-1] == FIELDS[: max(len(fine) - 1, 0)]
     assert pack == "plain" or found[-1]["reason"] == "damaged_input"
+
+
+@pytest.mark.parametrize("limit", [64 << 20, 2000])
+@pytest.mark.parametrize("line", [b'x","z', b'"z', b'x","z"y', b'1,"z'])
+def test_lines_that_each_leave_a_quote_open_are_parsed_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, line: bytes
+) -> None:
+    decoded = 0
+    plain = Charset.decode
+
+    def counted(charset: Charset, data: bytes) -> str | None:
+        nonlocal decoded
+        decoded += 1
+        return plain(charset, data)
+
+    monkeypatch.setattr(Charset, "decode", counted)
+    read_some(tmp_path, b"n,text\n" + b"%s\n" % line * 2000, max_record_bytes=limit)
+    assert decoded < 4.1 * 2000
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.sampled_from([b'1,"a', b'b"', b'x","z', b"1,a", b'"a"b', b'a""b', b"", b"1,\xff\x00\x01\x02", b'"']),
+        max_size=30,
+    ),
+    st.sampled_from([12, 30, 1000]),
+)
+def test_whatever_quotes_are_open_every_cursor_gives_the_same(lines: list[bytes], limit: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.csv")
+        path.write_bytes(b"n,text\n" + b"\n".join(lines))
+        assert_resumes(STAGE, path, Config(paths=("x",), source="s", encoding="utf-8", max_record_bytes=limit))
+
+
+def test_names_that_numbers_would_repeat_stay_apart(tmp_path: Path) -> None:
+    (row,) = read(tmp_path, b"a_3,a,a,text\n1,2,3,4\n")
+    assert json.loads(row["metadata"]) == {"a_3": "1", "a": "2", "a_3_3": "3"}
+
+
+@pytest.mark.parametrize(
+    "encoding", ["UTF-16LE", "utf_16_le", "Utf-16-Le", "utf16", "U16", "UTF_32", "u32", "UTF-32BE"]
+)
+def test_charsets_in_any_spelling(tmp_path: Path, encoding: str) -> None:
+    data = "n,text\n1,Ünï\n2,second\n".encode(encoding)
+    assert [row["text"] for row in read(tmp_path, data, encoding=encoding)] == ["Ünï", "second"]

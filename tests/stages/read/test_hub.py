@@ -230,3 +230,28 @@ def test_the_library_is_not_imported_before_it_is_needed() -> None:
     program = "import sys, stages.read.hub; print('datasets' in sys.modules, 'pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_of_a_saved_data_set_only_its_own_split_can_be_asked(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "set", TEXTS)
+    with pytest.raises(InputError, match="is a data set without splits, not 'dev'; leave split out"):
+        STAGE.splits(config(folder, split="dev"))
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"_split": "train"}))
+    assert read(config(folder, split="train")) == read(config(folder)) == {"data-00000-of-00001.arrow": TEXTS}
+    with pytest.raises(InputError, match="is split 'train', not 'dev'; set split: train"):
+        STAGE.splits(config(folder, split="dev"))
+
+
+@pytest.mark.parametrize("option", ["subset", "revision"])
+def test_a_saved_data_set_has_no_subset_or_revision(tmp_path: Path, option: str) -> None:
+    saved(tmp_path / "set/train", TEXTS)
+    (tmp_path / "set/dataset_dict.json").write_text('{"splits": ["train"]}')
+    for folder in (tmp_path / "set", tmp_path / "set/train"):
+        with pytest.raises(InputError, match="no subsets or revisions"):
+            STAGE.splits(config(folder, **{option: "x"}))
+
+
+def test_the_library_that_detects_charsets_is_named() -> None:
+    assert isinstance(STAGE.libraries, tuple)
+    assert "resiliparse" in STAGE.libraries

@@ -143,3 +143,59 @@ def test_a_damaged_row_group_costs_itself_alone(tmp_path: Path) -> None:
     found = assert_resumes(STAGE, path, PLAIN)
     assert [row["record"] for row in found] == [*range(21), *range(30, 50)]
     assert [row["record"] for row in found if row["reason"] == "damaged_input"] == [20]
+
+
+BAD = pa.array([b"fine", b"caf\xe9", b"good", None, b"\xed\xa0\x80", b"last"]).view(pa.string())
+GOOD = pa.array(list("abcdef"))
+DAMAGED = [None, "damaged_input", None, None, "damaged_input", None]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        BAD,
+        BAD.cast(pa.large_string()),
+        BAD.dictionary_encode(),
+        pa.StructArray.from_arrays([BAD], ["x"]),
+        pa.ListArray.from_arrays(list(range(7)), BAD),
+    ],
+)
+@pytest.mark.parametrize("name", ["text", "other", "author", "id"])
+def test_a_string_that_is_no_utf_8_costs_its_row_alone(tmp_path: Path, column: Any, name: str) -> None:
+    if name == "text" and pa.types.is_nested(column.type):
+        column = BAD.cast(pa.string_view())
+    data = {"text": GOOD, name: column}
+    columns = {"id": "id"} if name == "id" else {}
+    path = write(tmp_path / "x.parquet", data, store_schema=False)
+    found = assert_resumes(STAGE, path, Config(paths=("x",), source="s", columns=columns))
+    assert [row["reason"] for row in (*found[:3], *found[4:])] == DAMAGED[:3] + DAMAGED[4:]
+    assert [row["text"] is None for row in (*found[:3], *found[4:])] == [False, True, False, True, False]
+    assert {(row["bytes"], row["digest" if not columns else "metadata"]) for row in found if row["reason"]} <= {
+        (0, digest16(b"")),
+        (0, None),
+        (1, None),
+    }
+
+
+def test_columns_that_are_not_read_cost_no_row(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", {"text": GOOD, "other": BAD})
+    config = Config(paths=("x",), source="s", metadata=False)
+    assert [row["text"] for row in assert_resumes(STAGE, path, config)] == list("abcdef")
+
+
+def test_times_beyond_python_s_are_strings(tmp_path: Path) -> None:
+    late = pa.array([0, 2**61, None], pa.timestamp("us"))
+    path = write(
+        tmp_path / "x.parquet", {"text": ["a", "b", "c"], "t": late, "s": pa.StructArray.from_arrays([late], ["x"])}
+    )
+    found = [json.loads(row["metadata"]) for row in assert_resumes(STAGE, path, PLAIN)]
+    assert [row["t"] for row in found] == ["1970-01-01 00:00:00.000000", f"<value out of range: {2**61}>", None]
+    assert [row["s"] for row in found] == [{"x": "1970-01-01T00:00:00"}, "value out of range", {"x": None}]
+
+
+def test_two_columns_of_one_name_are_an_input_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.Table.from_arrays([GOOD, GOOD, GOOD], ["text", "n", "n"]), path)
+    with pytest.raises(InputError, match="two columns are named 'n'; give each column its own name"):
+        rows(STAGE, path, PLAIN)
+    assert len(rows(STAGE, path, PLAIN.model_copy(update={"metadata": False}))) == 6

@@ -150,3 +150,18 @@ def test_many_files_are_bundled_and_none_is_lost(unit: str) -> None:
     assert sorted(int(row["text"].split("\n")[0]) for row in found if row["text"] != "and") == list(range(600))
     assert len(found) == (600 if unit == "file" else 1200)
     assert len(list(STAGE.splits(config))) == 2
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16LE", "utf16", "utf_16_le", "U16", "UTF_32_BE"])
+def test_charsets_in_any_spelling(tmp_path: Path, encoding: str) -> None:
+    write(tmp_path, {"x.txt": POEM.decode().encode(encoding)})
+    assert [row["text"] for row in read(tmp_path, unit="line", encoding=encoding)] == ["one", "two", "three", "four"]
+
+
+@pytest.mark.parametrize("charset", ["windows-1252", "utf-8"])
+def test_a_line_that_begins_like_a_picture_is_text_in_a_file_of_text(tmp_path: Path, charset: str) -> None:
+    first = "Ce matin-là, le port était très calme, même désert. Où étaient les pêcheurs ? On n'a pas répondu."
+    lines = [first, "RIFF café", "ID3 café", "RIFF"]
+    write(tmp_path, {"x.txt": "\n".join(lines).encode(charset) + b"\nRIFF\x00\x01\xff"})
+    found = read(tmp_path, unit="line")
+    assert [row["text"] for row in found][:4] == lines

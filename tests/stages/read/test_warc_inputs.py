@@ -334,3 +334,14 @@ def test_a_server_that_does_not_answer_ranges_is_one_line(tmp_path: Path) -> Non
     index = write_index(tmp_path / "x.parquet", [("a.warc.gz", *where[3])])
     with serving(data, obedient=False) as prefix, pytest.raises(InputError, match="row 0 cannot be read"):
         read(config(index, prefix))
+
+
+def test_a_row_whose_path_is_no_utf_8_is_damaged(tmp_path: Path) -> None:
+    data, where = archive(3)
+    (tmp_path / "a.warc.gz").write_bytes(data)
+    names = pa.array([b"a.warc.gz", b"\xe9.warc.gz", b"a.warc.gz"]).view(pa.string())
+    offsets, lengths = zip(*where, strict=True)
+    index = {"warc_filename": names, "warc_record_offset": offsets, "warc_record_length": lengths}
+    pq.write_table(pa.table(index), tmp_path / "x.parquet")
+    found = read(config(tmp_path / "x.parquet", tmp_path))
+    assert [row["reason"] for row in found] == [None, "damaged_input", None]
