@@ -141,3 +141,12 @@ def test_real_lines(real_data: Path) -> None:
             expected = [json.loads(line) for line in opened]
         assert len(found) == len(expected)
         assert [row["text"] for row in found] == [line.get("text") for line in expected]
+
+
+def test_whole_numbers_keep_their_digits(tmp_path: Path) -> None:
+    """Two ids over 64 bits that are the same as floats."""
+    path = tmp_path / "x.jsonl"
+    lines = ('{"id":123456789012345678901,"text":"one"}', '{"id": 123456789012345678902 ,"text":"two","n":[1e3]}')
+    path.write_text("\n".join(lines))
+    found = rows(STAGE, path, Config(paths=(str(path),), source="s", columns={"id": "id"}))
+    assert [row["id"] for row in found] == ["123456789012345678901", "123456789012345678902"]
