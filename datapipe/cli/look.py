@@ -94,10 +94,16 @@ def look(inputs: Sequence[str]) -> tuple[tuple[Found, ...], int]:
     if not files:
         message = f"no {', '.join(tuple(_LABELS.values())[:-1])} or {_LABELS['read.hub']} in {', '.join(inputs)}"
         raise InputError(message, remedy="see which readers there are: datapipe stages")
-    found = []
+    found, lacking = [], []
     for reader in (reader for reader in _LABELS if reader in files):
-        columns = _columns(reader, files[reader][0]) if reader in _RECORDS else {}
-        found.append(Found(reader, tuple(dict.fromkeys(paths[reader])), len(files[reader]), columns))
+        columns = _guessed(reader, files[reader]) if reader in _RECORDS else {}
+        if isinstance(columns, str):
+            lacking.append(columns)
+            unknown += len(files[reader])
+        else:
+            found.append(Found(reader, tuple(dict.fromkeys(paths[reader])), len(files[reader]), columns))
+    if not found:
+        raise InputError(lacking[0], remedy="leave it out, or convert it")
     return tuple(found), unknown
 
 
@@ -210,14 +216,24 @@ def _patterns(given: str, members: Sequence[Path], *, alone: bool) -> list[str]:
 # ---------------------------------------------------------------------------------------------- columns
 
 
-def _columns(reader: str, file: Path) -> dict[str, str]:
-    """Our names of columns → the user's, guessed from some records."""
+def _guessed(reader: str, files: Sequence[Path]) -> dict[str, str] | str:
+    """The columns of the first file that has any; what the first lacks if none of some files does."""
+    found: list[dict[str, str] | str] = []
+    while len(found) < min(len(files), LOOKED_AT):
+        found.append(_columns(reader, files[len(found)]))
+        if isinstance(found[-1], dict):
+            return found[-1]
+    return found[0]
+
+
+def _columns(reader: str, file: Path) -> dict[str, str] | str:
+    """Our names of columns → the user's, guessed from some records; what is wrong if none holds a text."""
     records = list(_RECORDS[reader](file))
     texts = {key for record in records for key, value in record.items() if isinstance(value, str)}
     text = next((name for name in _TEXT_NAMES if name in texts), None) or _longest(records, texts)
     if text is None:
         keys = ", ".join(dict.fromkeys(key for record in records for key in record)) or "none"
-        raise InputError(f"{file} has no column of text; its columns: {keys}", remedy="leave it out, or convert it")
+        return f"{file} has no column of text; its columns: {keys}"
     named = {"text": text}
     key = next((name for name in _ID_NAMES if _unique(records, name)), None)
     url = next((name for name in _URL_NAMES if name in texts), None)

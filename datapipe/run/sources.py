@@ -154,7 +154,7 @@ def _missing(node: Node, stock: Inventory, known: dict[str, list[Record]], value
     if gone and not config.allow_missing:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise InputError(
-            f"{gone[0]}{more}, read by an earlier run of {node.name!r}, is gone",
+            f"{gone[0]}{more}, read by an earlier run of {node.name!r}, is gone, or no longer among its paths",
             remedy=f"bring it back, or set {node.name}.allow_missing=true to keep its documents (of a bundle of "
             "small files it leaves), or start a new run folder",
         )

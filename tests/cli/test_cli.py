@@ -306,6 +306,19 @@ def test_init_for_each_kind_of_input(
     assert tables.get("read.json", {"text": "article", "id": "id"}) == {"text": "article", "id": "id"}
 
 
+def test_init_leaves_out_files_without_a_text_and_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "numbers.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "in" / "texts.jsonl").write_text('{"text": "some words"}\n')
+    code, out, err = call(capsys, "init", "in")
+    assert (code, err) == (0, "")
+    assert "1 JSON lines file → read.jsonl" in out
+    assert "1 other file left out" in out
+
+
 def test_init_overwrites_only_when_told(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

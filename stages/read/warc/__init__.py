@@ -13,8 +13,9 @@ a damaged place is one row with `damaged_input`, and reading goes on behind it.
 Besides archives, `paths` may name lists of them (Common Crawl's `warc.paths.gz`), and Parquet files with the
 columns warc_filename, warc_record_offset and warc_record_length (rows of its columnar index), of which only the
 named bytes are fetched. A listed file is named as in the list. Listed remote files are not asked whether they
-changed. Of an index `file` and `record` are the index and the row in it; one index is read by one task, so a large
-one is better cut into several files.
+changed, nor are the archives that an index names. Of an index `file` and `record` are the index and the row in it; a
+row that names a record about a capture leaves as `not_a_capture`. One index is read by one task, so a large one is
+better cut into several files.
 
 `record` equals `cursor`: the place of the record in the file (see `datapipe.algo.archive`), so that it is the same
 from wherever reading starts. Costs decompression and some 30 microseconds a record.
@@ -41,6 +42,7 @@ from stages.read.warc import _lists, _ranges
 
 DAMAGED_INPUT = "damaged_input"
 DECOMPRESSION_BOMB = "decompression_bomb"
+NOT_A_CAPTURE = "not_a_capture"
 REVISIT = "revisit"  # also the name of the kind of record
 HTTP_ERROR = "http_error"
 BODY_TOO_LARGE = "body_too_large"
@@ -132,7 +134,9 @@ def _of_range(fetched: _ranges.Fetched, file: File, config: Config) -> Row:
     row = fetched.range.row
     if fetched.data is None and fetched.range.whole:
         return _left(Record(row, ""), BODY_TOO_LARGE, file)
-    found = next(_records(BytesIO(fetched.data or b""), 0, config), Record(row, DAMAGED))
+    found = next(_records(BytesIO(fetched.data or b""), 0, config), None if fetched.data else Record(row, DAMAGED))
+    if found is None:
+        return _left(Record(row, ""), NOT_A_CAPTURE, file)
     return _row(replace(found, cursor=row), file, config)
 
 
@@ -213,6 +217,7 @@ STAGE = Source(
     adds=ADDS,
     reasons={
         DECOMPRESSION_BOMB: "the record or its body grew by more than max_ratio when it was decompressed",
+        NOT_A_CAPTURE: "the row of the index names a record about a capture, such as a request",
         REVISIT: "the page was as at an earlier visit, and its body is stored there alone",
         HTTP_ERROR: "the server answered with a status that is not wanted",
         BODY_TOO_LARGE: "the body has more bytes than max_body_bytes",

@@ -235,7 +235,7 @@ def test_rows_that_name_no_capture_are_told(tmp_path: Path) -> None:
     ]
     found = read(config(write_index(tmp_path / "x.parquet", places), tmp_path))
     damaged = "damaged_input"
-    expected = ["1", *[damaged] * 3, "revisit", damaged, "body_too_large", *[damaged] * 6]
+    expected = ["1", "not_a_capture", *[damaged] * 2, "revisit", damaged, "body_too_large", *[damaged] * 6]
     assert urls(found) == expected
     assert [row["record"] for row in found] == list(range(len(places)))
 
