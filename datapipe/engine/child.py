@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from datapipe.engine.columns import nothing
 from datapipe.engine.guard import HEADER
+from datapipe.engine.heap import keep_freed_memory
 from datapipe.engine.task import Call
 
 __all__ = ["main"]
@@ -31,6 +32,7 @@ COLLECT_AFTER = (50_000, 20, 100)  # objects made, and collections of the younge
 
 def main() -> None:
     """Answer requests until standard input ends."""
+    keep_freed_memory()
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a stage that prints must not break the protocol
@@ -71,9 +73,8 @@ def _collect_less() -> None:
 
 def _process(loaded: tuple[Call, Path | None], order: dict[str, Any], data: bytes) -> tuple[dict[str, Any], Any]:
     call, resource = loaded
-    view = memoryview(data)
-    schema = pa.ipc.read_schema(pa.py_buffer(view[: order["schema_bytes"]]))
-    batch = pa.ipc.read_record_batch(pa.py_buffer(view[order["schema_bytes"] :]), schema)
+    with pa.ipc.open_stream(data) as stream:
+        batch = stream.read_next_batch()
     _limit(order)
     try:
         out = call.stage.process(batch, call.settings, resource)

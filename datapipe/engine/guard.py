@@ -21,7 +21,8 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from io import IOBase
+from typing import Any, cast
 
 import psutil
 import pyarrow as pa
@@ -51,6 +52,7 @@ class Guard:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self._seen: psutil.Process | None = None  # the same, to ask for its size
         self._loaded: tuple[Call, str | None] | None = None
 
     def process(
@@ -93,15 +95,13 @@ class Guard:
         self, call: Call, resource: str | None, batch: pa.RecordBatch, limits: Limits, *, share: float = 1.0
     ) -> pa.RecordBatch | _Failure:
         child = self.ready(call, resource)
-        schema = batch.schema.serialize()
         order = {
             "do": "process",
-            "schema_bytes": schema.size,
             "cpu_seconds": limits.cpu_seconds * share,
             "memory_bytes": limits.memory_bytes,
         }
         patience = limits.cpu_seconds * share * WALL_FACTOR + 5
-        answer = self._exchange(child, order, schema, batch.serialize(), patience=patience, memory=limits.memory_bytes)
+        answer = self._exchange(child, order, batch, patience=patience, memory=limits.memory_bytes)
         if isinstance(answer, _Failure):
             return answer
         header, body = answer
@@ -125,13 +125,14 @@ class Guard:
         if self._child is None:
             command = [sys.executable, "-m", "datapipe.engine.child"]
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own module
+            self._seen = psutil.Process(self._child.pid)
             assert self._child.stdin is not None
             with contextlib.suppress(OSError):  # a user may have only so many bytes in pipes
                 fcntl.fcntl(self._child.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             self._loaded = None
         if self._loaded != (call, resource):
             order = {"do": "load", "call": asdict(call), "resource": resource}
-            answer = self._exchange(self._child, order, patience=LOAD_SECONDS, memory=None)
+            answer = self._exchange(self._child, order, None, patience=LOAD_SECONDS, memory=None)
             if isinstance(answer, _Failure) or "failed" in answer[0]:
                 detail = answer.detail if isinstance(answer, _Failure) else answer[0]["message"]
                 raise StageError(
@@ -141,14 +142,20 @@ class Guard:
         return self._child
 
     def _exchange(
-        self, child: subprocess.Popen[bytes], order: dict[str, Any], *body: Any, patience: float, memory: int | None
+        self,
+        child: subprocess.Popen[bytes],
+        order: dict[str, Any],
+        batch: pa.RecordBatch | None,
+        *,
+        patience: float,
+        memory: int | None,
     ) -> tuple[dict[str, Any], bytes] | _Failure:
         header = json.dumps(order).encode()
         assert child.stdin is not None
         try:
-            child.stdin.write(HEADER.pack(len(header), sum(map(len, body))) + header)
-            for part in body:
-                child.stdin.write(part)
+            child.stdin.write(HEADER.pack(len(header), 0 if batch is None else _stream_bytes(batch)) + header)
+            if batch is not None:  # buffer by buffer: pages are not copied on their way into the pipe
+                _stream(batch, pa.PythonFile(cast(IOBase, child.stdin), mode="w"))
             child.stdin.flush()
             reply = self._hear(child, patience, memory)
         except BrokenPipeError:
@@ -165,7 +172,7 @@ class Guard:
         while not select.select([ear], [], [], POLL_SECONDS)[0]:
             if time.monotonic() > deadline:
                 return self._killed("timed_out", f"no answer in {patience:.0f} s")
-            if memory is not None and _resident(child.pid) > memory:
+            if memory is not None and _resident(self._seen) > memory:
                 return self._killed("too_big", f"more than {memory >> 20} MiB")
         lengths = child.stdout.read(HEADER.size)
         if len(lengths) < HEADER.size:
@@ -205,9 +212,21 @@ class Guard:
                     pipe.close()
 
 
-def _resident(process: int) -> int:
+def _stream(batch: pa.RecordBatch, sink: Any) -> None:
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def _stream_bytes(batch: pa.RecordBatch) -> int:
+    """How many bytes a batch takes as a stream, without making it."""
+    sink: Any = pa.MockOutputStream()
+    _stream(batch, sink)
+    return int(sink.size())
+
+
+def _resident(process: psutil.Process | None) -> int:
     try:
-        return int(psutil.Process(process).memory_info().rss)
+        return int(process.memory_info().rss) if process is not None else 0
     except psutil.Error:
         return 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from datapipe.engine.guard import guarded
+from datapipe.engine.heap import keep_freed_memory
 from datapipe.engine.task import Call
 from datapipe.text.warm import load_kernels
 
@@ -25,6 +26,7 @@ class Need:
 
 def make_ready(needs: tuple[Need, ...]) -> None:
     """Load some stages in this process, or in its guard's child."""
+    keep_freed_memory()
     kernels = False
     for need in needs:
         stage = need.call.stage
