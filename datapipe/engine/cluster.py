@@ -1,6 +1,7 @@
 """The dask engine: tasks on processes of this machine, or on a scheduler that runs elsewhere.
 
-Tasks carry names and records, never data; the driver keeps a window of a few tasks a worker in flight.
+Tasks carry names and records, never data. Each worker has one in flight, or a few where they are so short that it
+would wait for the next: a long one in a worker's queue would wait behind another while other workers are idle.
 A worker that dies is replaced and its task done again, from the last shard it committed. Workers never pause
 or spill: their memory is bounded by the design, not by the scheduler.
 Costs one to two seconds to start.
@@ -21,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import dask
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, LocalCluster, WorkerPlugin, as_completed
 from distributed.scheduler import KilledWorker
 
 from datapipe.engine.ready import Need, make_ready
@@ -34,7 +35,9 @@ __all__ = ["DaskEngine"]
 T = TypeVar("T")
 
 REPLENISH_SECONDS = 2.0
-WINDOW = 3  # tasks in flight for each worker
+WINDOW = 3  # short tasks in flight for each worker
+SHORT_SECONDS = 0.5
+COUNT_SECONDS = 5.0  # between looks at how many workers there are
 LOST_WORKERS = 3  # a task that ends this many workers is given up
 
 _SETTINGS = {
@@ -93,6 +96,44 @@ def _replenished(cluster: LocalCluster, wanted: Callable[[], int]) -> Iterator[N
         thread.join()
 
 
+class _EndAtOnce(WorkerPlugin):
+    """A worker that is told to stop while it has a task ends at once; it would else finish it beside the next worker.
+
+    dask closes one that it has just started anew, where another death of 15 seconds ago is found to have no successor.
+    """
+
+    name = "datapipe-end-at-once"
+
+    def teardown(self, worker: Any) -> None:
+        """A worker that has nothing to do closes in good order."""
+        if worker.state.executing_count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _Pace:
+    """How many tasks may be in flight: one a worker, more where they turn out to be short."""
+
+    def __init__(self, workers: Callable[[], int]) -> None:
+        self._workers = workers
+        self._began = time.monotonic()
+        self._counted, self._there = self._began, workers()
+        self._out = self._back = 0
+
+    def back(self) -> None:
+        """A result has come."""
+        self._back += 1
+
+    def room(self) -> int:
+        """How many tasks to hand out now; they count as handed out."""
+        now = time.monotonic()
+        if now - self._counted > COUNT_SECONDS:  # on a cluster they come and go
+            self._counted, self._there = now, self._workers()
+        short = (now - self._began) * self._there < SHORT_SECONDS * self._back
+        room = max(0, self._there * (WINDOW if short else 1) - (self._out - self._back))
+        self._out += room
+        return room
+
+
 class DaskEngine:
     """Processes of this machine (`workers` of them), or those of a scheduler at `address`.
 
@@ -131,6 +172,7 @@ class DaskEngine:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if self._address:
             client: Client = self._stack.enter_context(Client(self._address))
+            client.register_plugin(_EndAtOnce())
             return client
         scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="datapipe-", ignore_cleanup_errors=True))
         self._stack.enter_context(dask.config.set({"temporary-directory": scratch}))
@@ -150,6 +192,7 @@ class DaskEngine:
         self._stack.callback(cluster.close, timeout=10)
         self._stack.enter_context(_replenished(cluster, lambda: self._wanted))
         local: Client = self._stack.enter_context(Client(cluster))
+        local.register_plugin(_EndAtOnce())
         return local
 
     def resize(self, workers: int) -> None:
@@ -181,10 +224,12 @@ class DaskEngine:
         """Results as they come."""
         waiting = iter(tasks)
         flight = as_completed([], loop=self._client.loop)
-        for task in itertools.islice(waiting, WINDOW * self.workers):
+        pace = _Pace(lambda: self.workers)
+        for task in itertools.islice(waiting, pace.room()):
             flight.add(self._submit(function, task))
         failure: BaseException | None = None
         for future in flight:
+            pace.back()
             result: list[T] = []
             try:
                 result = [future.result()]
@@ -194,8 +239,7 @@ class DaskEngine:
                 failure = failure or error
             future.release()  # before the result is used: a task whose worker dies now must not be done again
             yield from result
-            following = None if failure else next(waiting, None)
-            if following is not None:
+            for following in itertools.islice(waiting, 0 if failure else pace.room()):
                 flight.add(self._submit(function, following))
         if failure is not None:
             raise failure
