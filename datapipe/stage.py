@@ -234,6 +234,7 @@ class Source(Stage):
     and either `digest` (fixed_size_binary[16] of the payload, from which ids are made) or `id` (string).
     Columns in `transient` are not stored: they are made again by reading from a document's cursor.
     `seeks`: how files are named (their ends) in which that costs a seek; in others it costs reading all before it.
+    `seek_rows`: a seek costs as much as reading on over so many rows.
     """
 
     kind: ClassVar[str] = "Source"
@@ -242,6 +243,7 @@ class Source(Stage):
     read: Callable[[Split, Any, int], Iterator[pa.RecordBatch]]
     transient: tuple[str, ...] = ()
     seeks: tuple[str, ...] = ()
+    seek_rows: int = 32
 
     def can_seek(self, split: Split) -> bool:
         """Whether reading a split from the middle costs no more than a seek."""

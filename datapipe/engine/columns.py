@@ -26,8 +26,6 @@ from datapipe.text import carry
 
 __all__ = ["Columns", "Transient", "check_columns", "nothing"]
 
-SEEK_ROWS = 32  # a gap longer than this is jumped where the source can seek, a shorter one is read through
-
 
 class Columns:
     """The columns of one shard. `source` names the stage that owns the base."""
@@ -213,7 +211,8 @@ class Transient:
         self._source = source
         self._split = split
         self._base = base
-        self._seek_rows = SEEK_ROWS if source.stage.can_seek(split) else base.part.rows
+        # A gap longer than this is jumped, a shorter one is read through.
+        self._seek_rows = source.stage.seek_rows if source.stage.can_seek(split) else base.part.rows
         self._stream: Iterator[pa.RecordBatch] = iter(())
         self._next = -1  # row that the stream gives next
         self._held: pa.RecordBatch | None = None  # the last batch of the stream

@@ -22,6 +22,7 @@ from datapipe.algo.inputs import find_files, one_split_per_file
 from datapipe.stage import Source, Split
 
 _SUFFIXES = (".parquet", ".pq")
+_SEEK_ROWS = 8192  # a seek reads from the start of a row group
 
 
 class Config(TableConfig):
@@ -30,7 +31,7 @@ class Config(TableConfig):
 
 def splits(config: Config) -> list[Split]:
     """One split per file."""
-    return one_split_per_file(find_files(config.paths, suffixes=_SUFFIXES))
+    return one_split_per_file(find_files(config.paths, suffixes=_SUFFIXES, allow_missing=config.allow_missing))
 
 
 def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:
@@ -48,4 +49,6 @@ STAGE = Source(
     splits=splits,
     read=read,
     transient=("text",),
+    seeks=_SUFFIXES,
+    seek_rows=_SEEK_ROWS,
 )
