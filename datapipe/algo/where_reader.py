@@ -22,6 +22,7 @@ Class: TypeAlias = Literal["text", "number", "bool", "other", "any"]  # any: a f
 Named: TypeAlias = ast.Name | ast.Attribute | ast.Subscript
 
 MAX_DEPTH = 50
+EXACT = 2**53  # up to here a 64-bit float tells whole numbers apart
 
 _OPERATORS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==",
@@ -184,6 +185,13 @@ class Reader:
             return False
         if one != other and "any" not in {one, other}:
             self._problem(f"`{self._show(left)}` ({one}) cannot be compared with `{self._show(right)}` ({other})", "")
+            return False
+        beyond = next((side for side in (left, right) if isinstance(side, int) and abs(side) > EXACT), None)
+        if beyond is not None and (isinstance(left, Field) or isinstance(right, Field)):
+            self._problem(
+                f"numbers of JSON compare as 64-bit floats, which do not tell {beyond} from its neighbours",
+                "keep such a number as a text in the metadata, or compare with one up to 2^53",
+            )
             return False
         if "bool" in {one, other} and sign not in {"==", "!="}:
             self._problem(f"`{self._show(left)}` is true or false and cannot be compared by `{sign}`", "use == or !=")

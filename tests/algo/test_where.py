@@ -200,11 +200,21 @@ def test_fields_of_the_metadata_are_typed_by_what_they_are_compared_with(text: s
         ("words['a'] == 1", "not allowed"),
         ("metadata.get('a') == 1", "not allowed"),
         ("wordz.a == 1", "no column `wordz.a`"),
+        ("metadata.a == 9007199254740993", "do not tell 9007199254740993 from its neighbours"),
+        ("-9007199254740993 < metadata.a", "do not tell -9007199254740993"),
+        ("metadata.a in [1, 9007199254740993]", "do not tell"),
     ],
 )
 def test_what_no_field_can_be_asked(text: str, message: str) -> None:
     with pytest.raises(WhereError, match=re.escape(message)):
         parse_where(text, {"metadata": pa.large_string(), "words": pa.int32()})
+
+
+def test_numbers_of_json_are_exact_up_to_where_floats_are() -> None:
+    documents = [f'{{"n": {2**53 + offset}}}' for offset in (-1, 0, 1)]
+    where = parse_where(f"metadata.n < {2**53}", {"metadata": pa.large_string()})
+    batch = pa.RecordBatch.from_pydict({"metadata": pa.array(documents, pa.large_string())})
+    assert where.mask(batch).tolist() == [True, False, False]
 
 
 def test_without_a_metadata_column_there_are_no_fields() -> None:
