@@ -18,10 +18,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from datapipe.algo.inputs import PACKED
 from datapipe.errors import InputError
 
 __all__ = ["Found", "look"]
 
+LISTED = 100  # files named one by one where a glob would find others, too; more would bury the recipe
 LOOKED_AT = 50  # records of which the columns are guessed
 _SNIFFED = 512  # bytes
 _MOST_BYTES = 1 << 24  # of one of them
@@ -59,7 +61,6 @@ _SUFFIXES = {
     ".pdf": "read.pdf",
     ".txt": "read.text",
 }
-_PACKED = {".gz", ".zst", ".lz4", ".bz2", ".xz"}
 _TEXT_NAMES = ("text", "content", "body", "raw_content", "article", "document", "page", "markdown", "contents")
 _ID_NAMES = ("id", "doc_id", "document_id", "uuid", "_id", "docid")
 _URL_NAMES = ("url", "uri", "link", "source_url")
@@ -86,11 +87,16 @@ def look(inputs: Sequence[str]) -> tuple[tuple[Found, ...], int]:
     files: dict[str, list[Path]] = {}
     unknown = 0
     for given in _folded(inputs):
-        kinds = _saved(Path(given)) or _kinds(_files(given))
+        saved = _saved(Path(given))
+        for folder in saved:
+            files.setdefault("read.hub", []).extend(sorted(folder.glob("**/data-*.arrow")))
+            paths.setdefault("read.hub", []).append(str(folder) if str(folder) != str(Path(given)) else given)
+        everything = [] if saved == [Path(given)] else _files(given)
+        kinds = _kinds([file for file in everything if not set(saved) & set(file.parents)])
         unknown += len(kinds.pop("", []))
         for reader, members in kinds.items():
             files.setdefault(reader, []).extend(members)
-            paths.setdefault(reader, []).extend(_patterns(given, members, alone=len(kinds) == 1))
+            paths.setdefault(reader, []).extend(_patterns(given, members, everything))
     if not files:
         message = f"no {', '.join(tuple(_LABELS.values())[:-1])} or {_LABELS['read.hub']} in {', '.join(inputs)}"
         raise InputError(message, remedy="see which readers there are: datapipe stages")
@@ -112,7 +118,7 @@ def _folded(inputs: Sequence[str]) -> list[str]:
     alike: dict[str, list[str]] = {}
     for given in inputs:
         path = Path(given)
-        ending = "".join(path.suffixes[-2:])
+        ending = _ending(path)
         alike.setdefault(str(path.parent / f"*{ending}") if ending and path.is_file() else given, []).append(given)
     folded = []
     for pattern, members in alike.items():
@@ -121,10 +127,12 @@ def _folded(inputs: Sequence[str]) -> list[str]:
     return folded
 
 
-def _saved(folder: Path) -> dict[str, list[Path]]:
-    """The data files of a folder that `save_to_disk` wrote; nothing if it is none."""
-    marked = any((folder / name).is_file() for name in _SAVED)
-    return {"read.hub": sorted(folder.glob("**/data-*.arrow"))} if marked else {}
+def _saved(folder: Path) -> list[Path]:
+    """The folder, or those below it, that `save_to_disk` wrote; of one with several splits the whole."""
+    if not folder.is_dir():
+        return []
+    marked = sorted({mark.parent for name in _SAVED for mark in folder.rglob(name) if mark.is_file()})
+    return [one for one in marked if not set(marked) & set(one.parents)]
 
 
 def _files(given: str) -> list[Path]:
@@ -151,7 +159,7 @@ def _reader(file: Path) -> str:
     for suffix in reversed(file.suffixes):
         if suffix.lower() in _SUFFIXES:
             return _SUFFIXES[suffix.lower()]
-        if suffix.lower() not in _PACKED:
+        if suffix.lower() not in PACKED:
             break
     try:
         with _opened(file) as stream:
@@ -205,12 +213,24 @@ _UNPACK: tuple[tuple[bytes, Callable[[BinaryIO], Any]], ...] = (
 )
 
 
-def _patterns(given: str, members: Sequence[Path], *, alone: bool) -> list[str]:
-    """What to write under `paths`: the input as given, or a glob for each ending where a folder holds a mixture."""
-    if not Path(given).is_dir() or alone:
-        return [given] if alone else [str(member) for member in members]
-    endings = dict.fromkeys("".join(member.suffixes[-2:]) for member in members)
-    return [f"{given.rstrip('/')}/**/*{ending}" for ending in endings]
+def _patterns(given: str, members: Sequence[Path], everything: Sequence[Path]) -> list[str]:
+    """What to write under `paths`: the input as given, or of a folder globs that find these files and no others."""
+    if len(members) == len(everything):
+        return [given]
+    if not Path(given).is_dir():
+        return [str(member) for member in members]
+    patterns = []
+    for ending in dict.fromkeys(map(_ending, members)):
+        mine = [member for member in members if _ending(member) == ending]
+        alike = [file for file in everything if file.name.endswith(ending)]
+        fits = alike == mine or len(mine) > LISTED
+        patterns += [f"{given.rstrip('/')}/**/*{ending}"] if fits else [str(member) for member in mine]
+    return patterns
+
+
+def _ending(file: Path) -> str:
+    """What the names of such files end in, with the packing."""
+    return "".join(file.suffixes[-2:]) if file.suffix.lower() in PACKED else file.suffix
 
 
 # ---------------------------------------------------------------------------------------------- columns

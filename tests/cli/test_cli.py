@@ -319,6 +319,27 @@ def test_init_leaves_out_files_without_a_text_and_says_so(
     assert "1 other file left out" in out
 
 
+def test_init_finds_saved_data_sets_below_a_folder_and_reads_nothing_that_it_left_out(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    fill(tmp_path / "in")
+    (tmp_path / "in/web/no text.html.bin").write_bytes(b"\0")
+    code, out, err = call(capsys, "init", "in")
+    assert code == 0, err
+    assert "2 other files left out" in out
+    made = load_recipe(Path("recipe.yaml"), Registry())
+    given = {node.use: node.config.model_dump().get("paths") for node in made.nodes.values()}
+    assert given["read.hub"] == ("in/set",)
+    assert given["read.html"] == ("in/web/**/*.html", "in/web/noname") or given["read.html"] == (
+        "in/**/*.html",
+        "in/web/noname",
+    )
+    assert given["read.pdf"] == ("in/paper",)
+    assert given["read.arrow"] == ("in/**/*.feather",)
+
+
 def test_init_overwrites_only_when_told(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
