@@ -21,7 +21,7 @@ __all__ = ["try_"]
 @SET_OPTION
 @STAGES_OPTION
 def try_(recipe: Path, document: str, settings: tuple[str, ...], stages_dir: Path | None) -> None:
-    """Pass one document (HTML or text) through the recipe's stages in this process; touches no run.
+    """Pass one document (HTML, PDF or text) through the recipe's stages in this process; touches no run.
 
     Each measure stands beside its threshold; then why the document leaves, or its text at the end. Stages that
     compare, order or write documents, and those that prepare something from all of them first, are skipped.
@@ -45,8 +45,7 @@ def _print(trial: Trial) -> None:
     from datapipe.cli.telling import tell
     from datapipe.lineage import mask_url, safe
 
-    kind = "HTML" if trial.document.is_html else "text"
-    click.echo(f"{mask_url(trial.document.name)}: {len(trial.document.data):,} bytes of {kind}\n")
+    click.echo(f"{mask_url(trial.document.name)}: {len(trial.document.data):,} bytes of {trial.document.kind}\n")
     for number, chapter in enumerate(trial.chapters, 1):
         click.echo("\n".join(tell(number, chapter)))
     if trial.skipped:

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path as File
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +39,7 @@ FETCH_SECONDS = 20.0
 FETCH_BYTES = 32 << 20
 ROW = np.zeros(1, np.uint32)
 HTML_MARKS = (b"<!doctype html", b"<html", b"<head", b"<body")
+PDF_MARK, PDF_TYPE, PDF_STAGE = b"%PDF-", "application/pdf", "extract_pdf"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,14 @@ class Document:
     robots: str | None = None
 
     @property
-    def is_html(self) -> bool:
+    def kind(self) -> Literal["HTML", "PDF", "text"]:
+        """What it is taken for."""
+        if self.data[:1024].lstrip().startswith(PDF_MARK):
+            return "PDF"
+        return "HTML" if self._is_html else "text"
+
+    @property
+    def _is_html(self) -> bool:
         """By content type or file name, else by how it begins."""
         if "html" in self.content_type or self.name.lower().endswith((".html", ".htm", ".xhtml")):
             return True
@@ -135,8 +143,11 @@ def _expands(paths: Paths, node: Node, root: Path) -> list[str]:
 
 def _root(recipe: Recipe, document: Document) -> Path:
     sources = [node for node in recipe.nodes.values() if isinstance(node.stage, Source)]
-    wanted = "html" if document.is_html else "text"
+    wanted = "text" if document.kind == "text" else "html"
     fitting = [node for node in sources if wanted in node.stage.adds_for(node.config).names]
+    if document.kind == "PDF":  # of sources of bytes, one from which the text of PDF files is taken
+        taken = {name for node in recipe.nodes.values() if node.use == PDF_STAGE for name in node.parents}
+        fitting.sort(key=lambda node: node.name not in taken)
     return Path(((fitting or sources)[0],))
 
 
@@ -156,17 +167,17 @@ def _batch(document: Document) -> pa.RecordBatch:
         "bytes": len(document.data),
         "url": address,
         "source": "try",
-        "content_type": document.content_type or None,
+        "content_type": document.content_type or (PDF_TYPE if document.kind == "PDF" else None),
         "robots": document.robots,
     }
-    if document.is_html:
+    if document.kind != "text":
         values["html"] = document.data
     else:
         try:
             values["text"] = clean(decode_html(document.data)[0])
         except UndecodableText:
             raise InputError(
-                f"{document.name} is text in no known charset", remedy="try a page or a text; PDF files need a run"
+                f"{document.name} is text in no known charset", remedy="try a page, a PDF file or a text"
             ) from None
     return pa.RecordBatch.from_pydict({name: pa.array([value], COLUMNS[name]) for name, value in values.items()})
 

@@ -65,10 +65,11 @@ def test_lists_that_need_no_documents_are_prepared(tmp_path: Path) -> None:
 
 
 def test_html_is_told_by_name_type_or_content() -> None:
-    assert Document("a.html", b"").is_html
-    assert Document("http://x/a", b"", "text/html; charset=utf-8").is_html
-    assert Document("-", b"\n<!DOCTYPE html><p>").is_html
-    assert not Document("notes.txt", b"about <html> tags").is_html
+    assert Document("a.html", b"").kind == "HTML"
+    assert Document("http://x/a", b"", "text/html; charset=utf-8").kind == "HTML"
+    assert Document("-", b"\n<!DOCTYPE html><p>").kind == "HTML"
+    assert Document("notes.txt", b"about <html> tags").kind == "text"
+    assert Document("paper", b"%PDF-1.4 <html>").kind == "PDF"
 
 
 def test_a_file_that_is_not_there_is_one_line() -> None:
@@ -92,7 +93,7 @@ def test_a_page_is_fetched_with_its_content_type_and_what_is_said_of_its_use() -
     with HTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         page = read_document(f"http://127.0.0.1:{server.server_port}/a")
-    assert (page.data, page.is_html) == (b"<p>hello", True)
+    assert (page.data, page.kind) == (b"<p>hello", "HTML")
     assert page.robots == "x-robots-tag: noindex\ntdm-reservation: 1"
 
 
