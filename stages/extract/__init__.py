@@ -1,8 +1,8 @@
 """Turn pages into plain text: the main content, without menus, advertisements and markup.
 
 A page is decoded once (byte order mark, HTTP charset, <meta>, detection) and handed to one of three engines as a
-string. A page in no charset leaves as `undecodable`, one without content as `no_text`. Plain text (records of WET
-files) passes through decoded. All text is NFC, with line feeds and tabs as its only control characters.
+string. A page in no charset leaves as `undecodable`, one without content as `no_text`. Plain text and JSON (records
+of WET and WAT files) pass through decoded. All text is NFC, with line feeds and tabs as its only control characters.
 
 Word-bag F1 on 300 real pages of 7 types, 314 KB each (tests/benchmarks/extract_f1.py): trafilatura .843, its `fast`
 .808; justext .703; resiliparse .789. Readers' comments change little there.
@@ -34,6 +34,7 @@ UNDECODABLE = "undecodable"
 NO_TEXT = "no_text"
 
 CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
+AS_IT_IS = ("text/plain", "application/json")  # records of WET and WAT files
 TITLE = re.compile(r"<title\b[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 TITLE_WITHIN = 1 << 17  # characters from the page's start; some pages begin with long scripts
 
@@ -140,7 +141,7 @@ def extract(data: bytes, content_type: str | None, config: Config) -> Page:
         page, charset = decode_html(data, declared[1] if declared else None)
     except UndecodableText:
         return Page()
-    if (content_type or "").lstrip().lower().startswith("text/plain"):
+    if (content_type or "").lstrip().lower().startswith(AS_IT_IS):
         return Page(finished(page, config), charset)
     markdown = config.format == "markdown"
     text = _engine(config.engine).main_text(page, mode=config.mode, comments=config.comments, markdown=markdown)
@@ -174,7 +175,7 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 
 STAGE = Map(
     name="extract",
-    version=2,
+    version=3,
     config=Config,
     reads=("html", "content_type"),
     adds=adds,
