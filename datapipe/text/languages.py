@@ -199,8 +199,13 @@ def _bundled() -> dict[str, _File]:
 
 
 def _listed(folder: Path) -> dict[str, _File]:
-    listed = {path.stem: (path, path.stat()) for path in sorted(folder.glob("*.y*ml"))}
-    return {code: _File(path, stat.st_mtime_ns, stat.st_size) for code, (path, stat) in listed.items()}
+    listed: dict[str, _File] = {}
+    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        if path.stem in listed:
+            raise InputError(f"{listed[path.stem].path} and {path} are of one language", remedy="keep one of the two")
+        seen = path.stat()
+        listed[path.stem] = _File(path, seen.st_mtime_ns, seen.st_size)
+    return listed
 
 
 @lru_cache(maxsize=1024)
