@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datapipe.algo.fields import (
-    DAMAGED_INPUT,
     NO_TEXT,
     TableConfig,
     as_json,
@@ -31,7 +30,7 @@ from datapipe.algo.fields import (
     substitute_id,
 )
 from datapipe.algo.frames import open_file
-from datapipe.algo.inputs import constant, digest16
+from datapipe.algo.inputs import DAMAGED_INPUT, constant, digest16
 from datapipe.errors import InputError
 from datapipe.schema import COLUMNS
 from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, File

@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 from pydantic import field_validator
 
-from datapipe.algo.inputs import batches, nearest_name
+from datapipe.algo.inputs import DAMAGED_INPUT, ROW_HEAD, batches, nearest_name
 from datapipe.errors import InputError
 from datapipe.schema import COLUMNS
 from datapipe.stage import File, Size, SourceConfig, measure, schema
@@ -23,7 +23,6 @@ NO_TEXT = "no_text"
 NO_TEXT_SAYS = "the record has no text, or text that is not a string"
 RECORD_TOO_LARGE = "record_too_large"
 RECORD_TOO_LARGE_SAYS = "the record has more bytes than max_record_bytes"
-DAMAGED_INPUT = "damaged_input"
 FIELDS = ("text", "url", "title", "author", "date", "language", "kind")
 _LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9]{19,}\s*[,}\]]")  # orjson rounds whole numbers over 64 bits to floats
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -81,10 +80,9 @@ def adds(config: TableConfig) -> pa.Schema:
 
 def batch_schema(config: TableConfig) -> pa.Schema:
     """Place, then columns; the two constants come last."""
-    named = {"id": pa.string()} if "id" in config.columns else {"digest": pa.binary(16)}
-    whole = pa.int64()
-    place = schema(record=whole, cursor=whole, bytes=whole, file=pa.string(), reason=pa.string(), **named)
-    return pa.schema([*place, *adds(config)])
+    head = [field for field in ROW_HEAD if field.name != "digest" or "id" not in config.columns]
+    own = [pa.field("id", pa.string())] if "id" in config.columns else []
+    return pa.schema([*head, *own, *adds(config)])
 
 
 def substitute_id(file: str, record: int) -> str:

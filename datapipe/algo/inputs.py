@@ -21,10 +21,12 @@ import pyarrow as pa
 import xxhash
 
 from datapipe.errors import InputError
-from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, File, Split
+from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, File, Split, schema
 
 __all__ = [
+    "DAMAGED_INPUT",
     "PACKED",
+    "ROW_HEAD",
     "batches",
     "bundle",
     "constant",
@@ -36,6 +38,11 @@ __all__ = [
     "packed_suffixes",
 ]
 
+DAMAGED_INPUT = "damaged_input"
+# How the rows of a source begin: their place, why they leave, and the digest of their payload, which makes the id.
+ROW_HEAD = schema(
+    record=pa.int64(), cursor=pa.int64(), bytes=pa.int64(), file=pa.string(), reason=pa.string(), digest=pa.binary(16)
+)
 PACKED = (".gz", ".zst", ".lz4", ".bz2", ".xz")  # what `datapipe.algo.frames` unpacks
 
 _WILDCARD = re.compile(r"[*?\[]")
@@ -46,15 +53,15 @@ _BUNDLE_BYTES = 512 << 20
 # ---------------------------------------------------------------------------------------------- files
 
 
-def find_files(paths: Iterable[str], *, suffixes: Sequence[str]) -> list[File]:
+def find_files(paths: Iterable[str], *, suffixes: Sequence[str], allow_missing: bool = False) -> list[File]:
     """The files that `paths` name, sorted by name; of folders, those that end in one of `suffixes`.
 
-    Raises InputError for a path without files, an unreadable one, and one name from two input roots.
+    Raises InputError for a path without files unless `allow_missing`, an unreadable one, and one name from two roots.
     """
     by_path: dict[str, File] = {}
     for pattern in paths:
         try:
-            found = _matches(pattern, tuple(suffixes))
+            found = _matches(pattern, tuple(suffixes), allow_missing=allow_missing)
         except (OSError, ValueError, ImportError) as error:
             raise InputError(f"{pattern}: cannot be read ({error})", remedy="check the path and its rights") from error
         for file in sorted(found, key=_preferred):
@@ -92,7 +99,7 @@ def _readable(name: str) -> bool:
         return False
 
 
-def _matches(pattern: str, suffixes: tuple[str, ...]) -> list[File]:
+def _matches(pattern: str, suffixes: tuple[str, ...], *, allow_missing: bool) -> list[File]:
     fs, path = fsspec.core.url_to_fs(pattern)
     path = path.rstrip("/") or path
     local = "file" in _protocols(fs)
@@ -109,7 +116,7 @@ def _matches(pattern: str, suffixes: tuple[str, ...]) -> list[File]:
     if strange is not None:
         raise InputError(f"{strange!r} is no UTF-8 file name", remedy="rename the file")
     files = [_file(fs, name, info, root) for name, info in found.items() if info["type"] == "file" or fs.isfile(name)]
-    if not files:
+    if not files and not allow_missing:
         raise _nothing(pattern, fs, path, suffixes)
     return files
 

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from datapipe.algo.frames import Damage, Frames, open_file
-from datapipe.algo.inputs import find_files, nearest_name
+from datapipe.algo.inputs import PACKED, find_files, nearest_name
 from datapipe.algo.urls import domain_of, enclosing, page_candidates, page_keys, split_urls
 from datapipe.errors import InputError
 from datapipe.stage import File, Mask
@@ -39,7 +39,7 @@ __all__ = [
     "ListFile",
     "Queries",
     "category_files",
-    "lines",
+    "entries",
     "list_files",
     "names_of",
     "rows_where",
@@ -48,7 +48,6 @@ __all__ = [
 
 Numbers: TypeAlias = npt.NDArray[np.uint16]
 
-_PACKED = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 _ENTRY_CHARACTERS = " \t\r\f\v\ufeff"
 
 
@@ -70,7 +69,7 @@ def list_files(paths: Iterable[str], kind: str) -> list[ListFile]:
 
 
 def _bare(name: str) -> str:
-    for ending in _PACKED:
+    for ending in PACKED:
         name = name.removesuffix(ending)
     return name.rpartition(".")[0] or name
 
@@ -82,7 +81,7 @@ def category_files(folders: Iterable[str], categories: tuple[str, ...] | None) -
     """
     found = []
     for folder in folders:
-        for file in find_files([folder], suffixes=tuple(f"{kind}{end}" for kind in _KINDS for end in ("", *_PACKED))):
+        for file in find_files([folder], suffixes=tuple(f"{kind}{end}" for kind in _KINDS for end in ("", *PACKED))):
             category, _, name = file.name.rpartition("/")
             kind = _bare(name)
             if category and kind in _KINDS:
@@ -131,7 +130,7 @@ def stamp(files: Iterable[ListFile]) -> tuple[str, ...]:
     )
 
 
-def lines(file: File, *, comments: bool = False) -> Iterator[Any]:
+def entries(file: File, *, comments: bool = False) -> Iterator[Any]:
     """The lines of a file without blanks around and empty ones, as string arrays; its entries, or its comments.
 
     Raises InputError if the file cannot be opened or is damaged.
@@ -176,10 +175,10 @@ class HashList:
         lists: list[Numbers] = []
         for each in files:
             some, met = 0, 0
-            for entries in lines(each.file):
-                hashes = _hashes(entries, each.kind)
+            for part in entries(each.file):
+                hashes = _hashes(part, each.kind)
                 some += len(hashes)
-                met += len(entries)
+                met += len(part)
                 parts.append(hashes)
                 lists.append(np.full(len(hashes), numbers[each.name], np.uint16))
             if met and not some:

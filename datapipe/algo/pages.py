@@ -15,21 +15,17 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from datapipe.algo.frames import Damage, Frames, open_file
-from datapipe.algo.inputs import PACKED, batches, digest16
+from datapipe.algo.inputs import DAMAGED_INPUT, PACKED, ROW_HEAD, batches, digest16
 from datapipe.stage import File, Split, schema
 
-__all__ = ["BODY_TOO_LARGE", "DAMAGED_INPUT", "EMPTY_BODY", "PAGES", "page_url", "read_pages", "whole_file"]
+__all__ = ["BODY_TOO_LARGE", "EMPTY_BODY", "PAGES", "page_url", "read_pages", "whole_file"]
 
-DAMAGED_INPUT = "damaged_input"
 BODY_TOO_LARGE = "body_too_large"
 EMPTY_BODY = "empty_body"
 PAGES = schema(
     url=pa.string(), content_type=pa.string(), html=pa.large_binary(), source=pa.string(), snapshot=pa.string()
 )
-_PLACE = schema(
-    record=pa.int64(), cursor=pa.int64(), bytes=pa.int64(), file=pa.string(), reason=pa.string(), digest=pa.binary(16)
-)
-_COLUMNS = pa.schema([*_PLACE, *PAGES])
+_COLUMNS = pa.schema([*ROW_HEAD, *PAGES])
 _PACKED_END = re.compile("(" + "|".join(map(re.escape, PACKED)) + ")$")
 
 

@@ -50,6 +50,8 @@ def take_stock(node: Node, values: str, state: State, progress: Progress) -> Inv
     _apart(node, stock, state)
     known = _by_split(list(state.of(node.name).values()))
     lent = _by_split(list(state.lent_by_values(node.name, values)))
+    if not stock.splits and not known:  # with allow_missing a source finds nothing without a word
+        raise InputError(f"{node.name!r} finds none of its files", remedy=f"check {node.name}.paths")
     for name, split in stock.splits.items():
         records = known.get(name, [])
         current = [record for record in records if record.values == values and state.intact(record)]

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import html
 import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import AfterValidator
 
-from datapipe.algo.lists import HashList, ListFile, Queries, lines, list_files, names_of, rows_where, stamp
+from datapipe.algo.lists import HashList, ListFile, Queries, entries, list_files, names_of, rows_where, stamp
+from datapipe.algo.resource import loaded_once
 from datapipe.algo.urls import LIBRARIES
 from datapipe.stage import Map, Mask, Prepare, Size, StageConfig, decide, first_of, measure, place, schema
 
@@ -188,7 +188,7 @@ def libraries(config: Config) -> tuple[str, ...]:
 
 def _label(each: ListFile) -> str:
     """Name of a list, with the source and date that stand at its top."""
-    top = next(lines(each.file, comments=True)).to_pylist()
+    top = next(entries(each.file, comments=True)).to_pylist()
     told = dict(line.lstrip("# ").partition(":")[::2] for line in reversed(top))
     about = [told[key].strip() for key in ("source", "date") if told.get(key, "").strip()]
     return f"{each.name} ({', '.join(about)})" if about else each.name
@@ -203,13 +203,8 @@ def build(config: Config, folder: Path) -> None:
     (folder / _ABOUT).write_bytes(orjson.dumps([labels[name] for name in names]))
 
 
+@loaded_once(_ABOUT)
 def _load(folder: Path) -> tuple[HashList, Any]:
-    about = (folder / _ABOUT).stat()
-    return _loaded(folder, about.st_ino, about.st_mtime_ns)
-
-
-@lru_cache(maxsize=4)
-def _loaded(folder: Path, _inode: int, _modified: int) -> tuple[HashList, Any]:
     return HashList.load(folder, "hosts"), pa.array(orjson.loads((folder / _ABOUT).read_bytes()), pa.string())
 
 

@@ -38,7 +38,7 @@ class Config(RecordConfig):
 
 def splits(config: Config) -> list[Split]:
     """One split per file."""
-    return one_split_per_file(find_files(config.paths, suffixes=_SUFFIXES))
+    return one_split_per_file(find_files(config.paths, suffixes=_SUFFIXES, allow_missing=config.allow_missing))
 
 
 def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:

@@ -29,7 +29,7 @@ class Config(SourceConfig):
 
 def splits(config: Config) -> list[Split]:
     """Bundles of files."""
-    return bundle(find_files(config.paths, suffixes=_SUFFIXES))
+    return bundle(find_files(config.paths, suffixes=_SUFFIXES, allow_missing=config.allow_missing))
 
 
 def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:

@@ -20,9 +20,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pyarrow as pa
 from pydantic import AfterValidator
 
-from datapipe.algo.inputs import batches, bundle, digest16, find_files, packed_suffixes
+from datapipe.algo.inputs import DAMAGED_INPUT, ROW_HEAD, batches, bundle, digest16, find_files, packed_suffixes
 from datapipe.algo.lines import Charset, Line, charset_of, known_charset, lines
-from datapipe.algo.pages import DAMAGED_INPUT, page_url, whole_file
+from datapipe.algo.pages import page_url, whole_file
 from datapipe.stage import File, Size, Source, SourceConfig, Split, measure, schema
 from datapipe.text import clean
 
@@ -45,10 +45,7 @@ class Config(SourceConfig):
 
 
 ADDS = schema(url=pa.string(), text=pa.large_string(), source=pa.string(), snapshot=pa.string())
-_PLACE = schema(
-    record=pa.int64(), cursor=pa.int64(), bytes=pa.int64(), file=pa.string(), reason=pa.string(), digest=pa.binary(16)
-)
-_COLUMNS = pa.schema([*_PLACE, *ADDS])
+_COLUMNS = pa.schema([*ROW_HEAD, *ADDS])
 
 
 class _Piece(NamedTuple):
@@ -62,7 +59,7 @@ class _Piece(NamedTuple):
 
 def splits(config: Config) -> list[Split]:
     """Bundles of files."""
-    return bundle(find_files(config.paths, suffixes=_SUFFIXES))
+    return bundle(find_files(config.paths, suffixes=_SUFFIXES, allow_missing=config.allow_missing))
 
 
 def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from datapipe.errors import InputError
 from tests.run.workbench import Workbench
 from tests.stages.pdfs import pdf
 
@@ -93,6 +94,28 @@ def test_every_document_comes_out_and_a_file_changed_in_place_is_read_anew(
     assert any("has changed since it was read" in note for note in second.told.notes)
     if use != "read.text":  # whose files are bundled
         assert not any(paths[0].name in note for note in second.told.notes)
+
+
+def test_a_file_named_by_its_path_may_be_gone_when_that_is_allowed(tmp_path: Path) -> None:
+    paths = [tmp_path / "in" / name for name in ("a.jsonl", "b.jsonl")]
+    paths[0].parent.mkdir()
+    for number, path in enumerate(paths):
+        path.write_text(json.dumps({"text": f"document {number}"}) + "\n", encoding="utf-8")
+    chain: dict[str, dict[str, Any]] = {
+        "docs": {"use": "read.jsonl", "paths": [str(path) for path in paths], "source": "d"},
+        "out": {"use": "write.jsonl", "columns": ["text"], "compression": "none"},
+    }
+    bench = Workbench(tmp_path)
+    before = written(bench.run("run", chain).folder)
+    paths[1].unlink()
+    with pytest.raises(InputError, match=r"b\.jsonl: no such file"):
+        bench.run("run", chain)
+    chain["docs"]["allow_missing"] = True
+    kept = bench.run("run", chain)
+    assert (kept.told.tasks, written(kept.folder)) == (0, before)
+    paths[0].unlink()
+    with pytest.raises(InputError, match="'docs' finds none of its files"):
+        bench.run("fresh", chain)
 
 
 def test_pdfs_give_their_text_or_a_reason_that_can_be_counted_by_folder(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 import xxhash
 import yaml
 
-from datapipe.algo.lists import HashList, ListFile, category_files, lines, list_files, stamp
+from datapipe.algo.lists import HashList, ListFile, category_files, entries, list_files, stamp
+from datapipe.algo.resource import loaded_once
 from datapipe.errors import InputError
 from datapipe.text import hash_slices, view_bytes
 
@@ -96,7 +97,7 @@ def _words(config: Wanted, kind: str) -> list[str]:
 
 
 def _read_words(each: ListFile) -> Iterable[str]:
-    for part in lines(each.file):
+    for part in entries(each.file):
         bare = pc.replace_substring_regex(pc.utf8_lower(part), SEPARATORS, "")
         for word, line in zip(bare.to_pylist(), part.to_pylist(), strict=True):
             if not word or (each.kind != "strict" and word != line.lower()):
@@ -116,14 +117,9 @@ class Lists:
     patterns: tuple[str, ...]  # of the strict words
 
 
+@loaded_once(_ABOUT)
 def load(folder: Path) -> Lists:
-    """From the folder that `build` filled; kept until the folder is filled anew."""
-    about = (folder / _ABOUT).stat()
-    return _load(folder, about.st_ino, about.st_mtime_ns)
-
-
-@lru_cache(maxsize=4)
-def _load(folder: Path, _inode: int, _modified: int) -> Lists:
+    """From the folder that `build` filled."""
     about = orjson.loads((folder / _ABOUT).read_bytes())
     words: dict[str, tuple[str, ...]] = {}
     hashes: dict[str, Any] = {}

@@ -35,12 +35,11 @@ from pydantic import field_validator
 from datapipe.algo.archive import BOMB, DAMAGED, Record, records
 from datapipe.algo.frames import open_file
 from datapipe.algo.http import decoded, sniffed, split_response, usage
-from datapipe.algo.inputs import batches, digest16, find_files, one_split_per_file
+from datapipe.algo.inputs import DAMAGED_INPUT, ROW_HEAD, batches, digest16, find_files, one_split_per_file
 from datapipe.errors import InputError
 from datapipe.stage import File, Size, Source, SourceConfig, Split, measure, place, schema
 from stages.read.warc import _lists, _ranges
 
-DAMAGED_INPUT = "damaged_input"
 DECOMPRESSION_BOMB = "decompression_bomb"
 NOT_A_CAPTURE = "not_a_capture"
 REVISIT = "revisit"  # also the name of the kind of record
@@ -89,19 +88,16 @@ ADDS = schema(
     source=pa.string(),
     snapshot=pa.string(),
 )
-_PLACE = schema(
-    record=pa.int64(), cursor=pa.int64(), bytes=pa.int64(), file=pa.string(), reason=pa.string(), digest=pa.binary(16)
-)
-_COLUMNS = pa.schema([*_PLACE, *ADDS])
+_COLUMNS = pa.schema([*ROW_HEAD, *ADDS])
 Row: TypeAlias = tuple[Any, ...]
 
 
 def splits(config: Config) -> list[Split]:
     """One split per archive or index, those in lists among them."""
-    found = find_files(config.paths, suffixes=_SUFFIXES)
+    found = find_files(config.paths, suffixes=_SUFFIXES, allow_missing=config.allow_missing)
     lists = [file for file in found if file.name.endswith(_lists.ENDINGS)]
     files = {file.name: file for file in found if file not in lists}
-    for file in _lists.listed(lists, config.prefix):
+    for file in _lists.listed(lists, config.prefix, allow_missing=config.allow_missing):
         other = files.setdefault(file.name, file)
         if other.path != file.path:
             raise InputError(

@@ -21,20 +21,20 @@ def located(path: str, prefix: str | None) -> str:
     return f"{prefix.rstrip('/')}/{path.lstrip('/')}" if prefix else path
 
 
-def listed(lists: Iterable[File], prefix: str | None) -> list[File]:
+def listed(lists: Iterable[File], prefix: str | None, *, allow_missing: bool) -> list[File]:
     """The files in some lists, each once, named as listed; raises InputError for a list without any.
 
     Local files are looked at, remote ones are taken at the list's word.
     """
-    found: dict[str, File] = {}
+    found: dict[str, File | None] = {}
     for one in lists:
         lines = list(_lines(one))
         if not lines:
             raise InputError(f"{one.path} lists no file", remedy="it should hold one path a line")
         for line in lines:
             if line not in found:
-                found[line] = _file(line, located(line, prefix), one)
-    return list(found.values())
+                found[line] = _file(line, located(line, prefix), one, allow_missing=allow_missing)
+    return [file for file in found.values() if file is not None]
 
 
 def _lines(file: File) -> Iterator[str]:
@@ -48,12 +48,14 @@ def _lines(file: File) -> Iterator[str]:
     yield from filter(None, map(str.strip, text.splitlines()))
 
 
-def _file(name: str, path: str, source: File) -> File:
+def _file(name: str, path: str, source: File, *, allow_missing: bool) -> File | None:
     if "://" in path:
         return File(path, name, 0, AS_LISTED)
     try:
         seen = Path(path).stat()
     except OSError as error:
+        if allow_missing and isinstance(error, FileNotFoundError):
+            return None
         remedy = "set `prefix` to the folder or URL that the listed paths lie below"
         raise InputError(f"{path}, listed in {source.path}: {error.strerror}", remedy=remedy) from error
     return File(path, name, seen.st_size, str(seen.st_mtime_ns))

@@ -8,6 +8,7 @@ open while its rows follow each other, which they do in an index that is sorted 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from io import IOBase
 from typing import Any, NamedTuple, cast
 
@@ -37,8 +38,8 @@ class Range(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether it can be fetched: no part is null, empty or below zero."""
-        return bool(self.path) and self.offset >= 0 and self.length > 0
+        """Whether it can be fetched: no part is null, empty, below zero or beyond what a file can have."""
+        return bool(self.path) and self.offset >= 0 and self.length > 0 and self.offset + self.length < 1 << 63
 
 
 class Fetched(NamedTuple):
@@ -179,11 +180,17 @@ def _together(fs: Any, group: list[tuple[Range, str]]) -> Iterator[tuple[int, by
     starts, ends = [one.offset for one, _ in group], [one.offset + one.length for one, _ in group]
     answers = fs.cat_ranges([path for _, path in group], starts, ends, on_error="return")
     for (one, _), answer in zip(group, answers, strict=True):
-        if isinstance(answer, BaseException):
-            raise _unreadable(one, answer) from answer
-        if len(answer) > one.length:
+        data = b"" if isinstance(answer, BaseException) and _beyond(answer) else answer  # as a file says it
+        if isinstance(data, BaseException):
+            raise _unreadable(one, data) from data
+        if len(data) > one.length:
             raise _unreadable(one, ValueError("the server does not answer ranges"))
-        yield one.row, answer
+        yield one.row, data
+
+
+def _beyond(error: BaseException) -> bool:
+    """Whether a server says that the file ends before the range: HTTP status 416, in S3's words InvalidRange."""
+    return getattr(error, "status", None) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or "InvalidRange" in str(error)
 
 
 def _unreadable(one: Range, error: BaseException) -> InputError:

@@ -68,6 +68,13 @@ def test_a_list_gives_its_files_below_the_prefix_by_the_names_it_has_for_them(
     ]
 
 
+def test_a_listed_file_may_be_gone_when_that_is_allowed(crawl: Path, tmp_path: Path) -> None:
+    there = sorted(str(path.relative_to(crawl)) for path in crawl.rglob("*.warc.gz"))
+    (tmp_path / "x.paths").write_text("\n".join([*there, "gone.warc.gz"]), encoding="utf-8")
+    given = Config(paths=(str(tmp_path / "x.paths"),), source="web", prefix=str(crawl), allow_missing=True)
+    assert [split.name for split in STAGE.splits(given)] == there
+
+
 def test_a_list_without_a_prefix_names_whole_paths_and_may_stand_beside_archives(crawl: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.paths").write_text(f"{crawl}/crawl/warc/1.warc.gz\n")
     given = Config(paths=(str(tmp_path / "mine.paths"), f"{crawl}/crawl/warc/0.warc.gz"), source="web")
@@ -128,7 +135,9 @@ def write_index(path: Path, places: list[Place], group: int = 3) -> Path:
         {
             "url": pa.array([None] * len(places), pa.string()),
             "warc_filename": pa.array(names, pa.string()),
-            "warc_record_offset": pa.array(offsets, pa.int32()),
+            "warc_record_offset": pa.array(
+                offsets, pa.int32() if max(filter(None, offsets), default=0) < 1 << 31 else pa.int64()
+            ),
             "warc_record_length": pa.array(lengths, pa.int32()),
             "fetch_status": pa.array([200] * len(places), pa.int16()),
         }
@@ -225,6 +234,7 @@ def test_rows_that_name_no_capture_are_told(tmp_path: Path) -> None:
         ("a.warc.gz", first, len(page) // 2),  # cut off
         ("a.warc.gz", second, len(revisit)),
         ("a.warc.gz", 1 << 30, 100),  # behind the end
+        ("a.warc.gz", (1 << 63) - 1, 100),  # behind the end of any file
         ("a.warc.gz", first, 1 << 30),  # more than a page may have
         ("a.warc.gz", -1, 100),
         ("a.warc.gz", first, 0),
@@ -235,7 +245,7 @@ def test_rows_that_name_no_capture_are_told(tmp_path: Path) -> None:
     ]
     found = read(config(write_index(tmp_path / "x.parquet", places), tmp_path))
     damaged = "damaged_input"
-    expected = ["1", "not_a_capture", *[damaged] * 2, "revisit", damaged, "body_too_large", *[damaged] * 6]
+    expected = ["1", "not_a_capture", *[damaged] * 2, "revisit", damaged, damaged, "body_too_large", *[damaged] * 6]
     assert urls(found) == expected
     assert [row["record"] for row in found] == list(range(len(places)))
 
@@ -289,6 +299,9 @@ class Ranges(BaseHTTPRequestHandler):
         if self.obedient and "Range" in self.headers:
             first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
             start, end = int(first), int(last) + 1
+            if start >= len(self.data):
+                self.send_error(416)
+                return
         body = self.data[start:end]
         self.send_response(206 if len(body) < len(self.data) else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -327,6 +340,14 @@ def test_an_http_server_sends_only_the_named_bytes(tmp_path: Path) -> None:
         assert Ranges.sent == sum(length for _, _, length in places)
         with pytest.raises(InputError, match=r"b\.warc\.gz: bytes 0 to 9 of the index's row 0"):
             read(config(write_index(tmp_path / "y.parquet", [("b.warc.gz", 0, 9)]), prefix))
+
+
+def test_a_row_behind_the_end_of_a_file_on_a_server_is_damaged(tmp_path: Path) -> None:
+    data, where = archive(3)
+    places = [("a.warc.gz", *where[0]), ("a.warc.gz", 1 << 30, 100), ("a.warc.gz", (1 << 63) - 1, 100)]
+    index = write_index(tmp_path / "x.parquet", [*places, ("a.warc.gz", *where[2])])
+    with serving(data) as prefix:
+        assert urls(read(config(index, prefix))) == ["0", "damaged_input", "damaged_input", "2"]
 
 
 def test_a_server_that_does_not_answer_ranges_is_one_line(tmp_path: Path) -> None:
