@@ -247,7 +247,7 @@ class Source(Stage):
 
     def can_seek(self, split: Split) -> bool:
         """Whether reading a split from the middle costs no more than a seek."""
-        return all(file.name.endswith(self.seeks) for file in split.files)
+        return all(file.name.lower().endswith(self.seeks) for file in split.files)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,7 +101,7 @@ def _read(window: _Window, place: int, max_body: int, kinds: frozenset[str]) -> 
         return Record(place, kind if kind == "warcinfo" and fields else DAMAGED, fields), True
     size = int(length)
     body, missing = window.take(size, max_body if kind in kinds else 0)
-    return Record(place, DAMAGED if missing else kind, fields, b"" if missing else body, size), False
+    return Record(place, DAMAGED if missing else kind, fields, b"" if missing else body, size), missing
 
 
 def _warc_fields(head: bytes) -> dict[bytes, bytes]:
@@ -263,6 +263,8 @@ class _Window:
 
     def take(self, size: int, keep: int) -> tuple[bytes, bool]:
         """The first `keep` of the next `size` bytes, all of which are passed; whether some are missing."""
+        if self._ends_before(size):  # a wrong length must not swallow the records behind it
+            return b"", True
         parts: list[bytes] = []
         kept = 0
         while True:
@@ -276,6 +278,11 @@ class _Window:
                 return parts[0] if len(parts) == 1 else b"".join(parts), False
             if not self._grow():
                 return b"", True
+
+    def _ends_before(self, size: int) -> bool:
+        """Whether a file that is not compressed, of which that is known, has fewer bytes left."""
+        here = len(self._data) - self._at
+        return not self._frames.codec and size > here and self._passed + self._at + size > self._frames.size()
 
 
 _LINE_END = re.compile(rb"\n")

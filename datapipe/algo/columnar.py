@@ -9,6 +9,7 @@ for they become JSON.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from io import IOBase
 from itertools import pairwise
@@ -35,10 +36,11 @@ from datapipe.errors import InputError
 from datapipe.schema import COLUMNS
 from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, File
 
-__all__ = ["arrow_documents", "parquet_documents"]
+__all__ = ["arrow_documents", "parquet_documents", "unless_damage"]
 
 _FILE_MAGIC = b"ARROW1"
 _OLD_FEATHER = b"FEA1"
+_PROBED = 16  # rows that tell how much a column grows that stores each value once
 _PAGES = 1 << 20  # bytes of a column of a local Parquet file read in one go; its row groups are not held
 
 
@@ -50,7 +52,7 @@ def parquet_documents(file: File, config: TableConfig, cursor: int) -> Iterator[
             pages: dict[str, Any] = {} if "://" in file.path else {"buffer_size": _PAGES, "pre_buffer": False}
             table = pq.ParquetFile(pa.PythonFile(cast(IOBase, opened), mode="r"), **pages)
         except (pa.ArrowException, OSError) as error:
-            _unless_damage(error)
+            unless_damage(error, file)
             yield damaged_row(0, file, config)
             return
         _check_columns(table.schema_arrow, file, config)
@@ -65,19 +67,14 @@ def arrow_documents(file: File, config: TableConfig, cursor: int) -> Iterator[pa
             raise InputError(f"{file.path}: Feather version 1 is not read", remedy="write it again with version 2")
         opened.seek(0)
         source = pa.PythonFile(cast(IOBase, opened), mode="r")
-        row = 0
         try:
             reader: Any = pa.ipc.open_file(source) if head == _FILE_MAGIC else pa.ipc.open_stream(source)
-            _check_columns(reader.schema, file, config)
-            for batch in _arrow_batches(reader):
-                if row + batch.num_rows > cursor:
-                    skip = max(cursor - row, 0)
-                    yield from _pieces(batch.slice(skip), row + skip, file, config)
-                row += batch.num_rows
         except (pa.ArrowException, OSError) as error:
-            _unless_damage(error)
-            if row >= cursor:
-                yield damaged_row(row, file, config)
+            unless_damage(error, file)
+            yield damaged_row(0, file, config)
+            return
+        _check_columns(reader.schema, file, config)
+        yield from _documents(_arrow_batches(reader), file, config, row=0, cursor=cursor)
 
 
 def _arrow_batches(reader: Any) -> Iterator[pa.RecordBatch]:
@@ -87,15 +84,48 @@ def _arrow_batches(reader: Any) -> Iterator[pa.RecordBatch]:
         yield from reader
 
 
-def _pieces(batch: pa.RecordBatch, first: int, file: File, config: TableConfig) -> Iterator[pa.RecordBatch]:
-    for start in range(0, batch.num_rows, MAX_BATCH_ROWS):
-        yield from table_documents(batch.slice(start, MAX_BATCH_ROWS), first + start, file, config)
+def _documents(
+    batches: Iterator[pa.RecordBatch], file: File, config: TableConfig, *, row: int, cursor: int
+) -> Iterator[pa.RecordBatch]:
+    """Documents from row `cursor` on of batches that begin at `row`; a row for the place where they are damaged.
+
+    Only what Arrow says while it decodes and checks is damage of the file.
+    """
+    while True:
+        try:
+            batch = next(batches, None)
+            if batch is None:
+                return
+            skip = min(max(cursor - row, 0), batch.num_rows)
+            sound = [_sound(batch.slice(start, MAX_BATCH_ROWS), config) for start in _starts(batch, skip)]
+        except (pa.ArrowException, OSError) as error:
+            unless_damage(error, file)
+            if row >= cursor:
+                yield damaged_row(row, file, config)
+            return
+        row += skip
+        for piece, damaged in sound:
+            yield from table_documents(piece, file, config, damaged=damaged, first=row)
+            row += piece.num_rows
 
 
-def _unless_damage(error: BaseException) -> None:
-    """Arrow says OSError both of bad bytes and of a bad disk; only the latter has a number."""
-    if isinstance(error, OSError) and error.errno is not None:
+def _starts(batch: pa.RecordBatch, skip: int) -> range:
+    return range(skip, batch.num_rows, MAX_BATCH_ROWS)
+
+
+def unless_damage(error: BaseException, file: File) -> None:
+    """Raise what is no damage of a file's bytes: a bad disk, too little memory, a form that Arrow does not read."""
+    if isinstance(error, OSError) and error.errno is not None:  # of bad bytes Arrow says OSError, too, with no number
         raise error
+    if isinstance(error, MemoryError):
+        raise InputError(
+            f"{file.path}: there is too little memory to read it", remedy="run with fewer workers"
+        ) from error
+    if isinstance(error, pa.ArrowNotImplementedError):
+        why = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{file.path} is in a form that Arrow does not read ({why})", remedy="write it anew"
+        ) from error
 
 
 def _check_columns(given: pa.Schema, file: File, config: TableConfig) -> None:
@@ -112,17 +142,34 @@ def _groups(table: pq.ParquetFile, file: File, config: TableConfig, cursor: int)
     start = 0
     for group in range(table.num_row_groups):
         end = start + table.metadata.row_group(group).num_rows
-        row = start
-        try:
-            for batch in table.iter_batches(MAX_BATCH_ROWS, [group], wanted, use_threads=False) if end > cursor else ():
-                skip = min(max(cursor - row, 0), batch.num_rows)
-                yield from table_documents(batch.slice(skip), row + skip, file, config)
-                row += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            _unless_damage(error)
-            if row >= cursor:
-                yield damaged_row(row, file, config)
+        if end > cursor:
+            yield from _documents(_group_batches(table, group, wanted), file, config, row=start, cursor=cursor)
         start = end
+
+
+def _group_batches(table: pq.ParquetFile, group: int, wanted: list[str] | None) -> Iterator[pa.RecordBatch]:
+    """A row group in batches of some 8 MiB, as far as its metadata and its first rows tell their size."""
+    about = table.metadata.row_group(group)
+    weight = about.total_byte_size / max(about.num_rows, 1)
+    if any("RLE_DICTIONARY" in about.column(i).encodings for i in range(about.num_columns)):
+        first = next(table.iter_batches(_PROBED, [group], wanted, use_threads=False), None)
+        weight = max(weight, first.nbytes / first.num_rows) if first is not None and first.num_rows else weight
+    rows = min(MAX_BATCH_ROWS, max(1, int(MAX_BATCH_BYTES / max(weight, 1))))
+    held: list[pa.RecordBatch] = []  # the first rows may be larger than all others
+    for batch in table.iter_batches(rows, [group], wanted, use_threads=False):
+        if held and batch.nbytes > MAX_BATCH_BYTES - sum(each.nbytes for each in held):
+            yield _joined(held)
+            held = []
+        held.append(batch)
+        if sum(map(len, held)) + rows > MAX_BATCH_ROWS:
+            yield _joined(held)
+            held = []
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
 def damaged_row(row: int, file: File, config: TableConfig) -> pa.RecordBatch:
@@ -134,12 +181,20 @@ def damaged_row(row: int, file: File, config: TableConfig) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([known.get(one.name)], one.type) for one in layout], schema=layout)
 
 
-def table_documents(batch: pa.RecordBatch, first: int, file: File, config: TableConfig) -> Iterator[pa.RecordBatch]:
-    """Documents of a table's rows, the first of which is row `first` of the file; batches of at most 8 MiB of text."""
+def _sound(batch: pa.RecordBatch, config: TableConfig) -> tuple[pa.RecordBatch, _Rows | None]:
+    return _without_bad_strings(batch if config.metadata else _known(batch, field_of(config)))
+
+
+def table_documents(
+    batch: pa.RecordBatch, file: File, config: TableConfig, *, damaged: _Rows | None, first: int
+) -> Iterator[pa.RecordBatch]:
+    """Documents of a table's rows, the first of which is row `first` of the file; batches of at most 8 MiB of text.
+
+    `damaged`: which rows hold a string that is no UTF-8, for which null stands; None if none does.
+    """
     if not batch.num_rows:
         return
     fields = field_of(config)
-    batch, damaged = _without_bad_strings(batch if config.metadata else _known(batch, fields))
     text: Any = pc.cast(_plain(batch[fields["text"]]), pa.large_string())
     text = text if damaged is None else _without(text, damaged)
     sizes = np.asarray(pc.fill_null(pc.binary_length(text), 0), np.int64)
@@ -187,6 +242,20 @@ def _bounded(batch: pa.RecordBatch, sizes: np.ndarray[Any, Any]) -> Iterator[pa.
 
 
 _Rows: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+_NOT_IN_PYTHON = (OverflowError, ValueError, KeyError)  # times beyond the year 9999, zones with unknown names
+# Types that Arrow writes as strings by itself, as Python would.
+_CAST = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_boolean,
+    pa.types.is_decimal,
+    pa.types.is_date,
+    pa.types.is_null,
+    lambda kind: pa.types.is_timestamp(kind) and kind.tz is None,
+)
 
 
 def _known(batch: pa.RecordBatch, fields: dict[str, str]) -> pa.RecordBatch:
@@ -197,8 +266,9 @@ def _without_bad_strings(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, _Rows |
     """The batch with null for what holds a string that is no UTF-8, and which rows do; None if none does."""
     damaged: _Rows | None = None
     for number, column in enumerate(batch.columns):
-        if all(_is_valid(strings) for strings in _strings_in(column)):
-            continue
+        with contextlib.suppress(pa.ArrowNotImplementedError):  # of a type that Arrow cannot take apart
+            if all(_is_valid(strings) for strings in _strings_in(column)):
+                continue
         bad = np.fromiter((_is_bad(value) for value in column), np.bool_, batch.num_rows)
         damaged = bad if damaged is None else damaged | bad
         batch = batch.set_column(number, batch.schema.field(number).name, _without(column, bad))
@@ -216,6 +286,9 @@ def _strings_in(array: Any) -> Iterator[Any]:
     if pa.types.is_struct(kind):
         for field in array.flatten():
             yield from _strings_in(field)
+    elif pa.types.is_map(kind):
+        yield from _strings_in(array.keys)
+        yield from _strings_in(array.items)
     elif pa.types.is_nested(kind) and hasattr(array, "flatten"):
         yield from _strings_in(array.flatten())
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -238,7 +311,7 @@ def _is_bad(value: Any) -> bool:
         value.as_py()
     except UnicodeDecodeError:
         return True
-    except (OverflowError, ValueError):  # a date beyond Python's, which is another matter
+    except _NOT_IN_PYTHON:  # which is another matter
         return False
     return False
 
@@ -248,20 +321,21 @@ def _plain(array: Any) -> Any:
 
 
 def _values(array: Any) -> list[Any]:
-    """A column as Python has it; of times beyond its year 9999, strings."""
+    """A column as Python has it; of times that it does not have, strings, in UTC where the zone is not known."""
     try:
         values: list[Any] = array.to_pylist()
-    except (OverflowError, ValueError):
-        if pa.types.is_nested(array.type):
+    except _NOT_IN_PYTHON:
+        array = _plain(array)
+        if not pa.types.is_timestamp(array.type):
             return [_value(value) for value in array]
-        values = pc.cast(_plain(array), pa.string()).to_pylist()
+        values = pc.cast(pc.cast(array, pa.timestamp(array.type.unit)), pa.string()).to_pylist()
     return values
 
 
 def _value(value: Any) -> Any:
     try:
         return value.as_py()
-    except (OverflowError, ValueError):
+    except _NOT_IN_PYTHON:
         return "value out of range"
 
 
@@ -271,9 +345,9 @@ def _column(batch: pa.RecordBatch, field: str, kind: pa.DataType) -> Any:
 
 def _strings(array: Any, kind: pa.DataType) -> Any:
     array = _plain(array)
-    if pa.types.is_nested(array.type) or pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
-        return pa.array([as_string(value) for value in _values(array)], kind)
-    return pc.cast(array, kind)
+    if any(is_such(array.type) for is_such in _CAST):
+        return pc.cast(array, kind)
+    return pa.array([as_string(value) for value in _values(array)], kind)
 
 
 def _digests(text: Any) -> list[bytes]:

@@ -25,6 +25,7 @@ RECORD_TOO_LARGE = "record_too_large"
 RECORD_TOO_LARGE_SAYS = "the record has more bytes than max_record_bytes"
 FIELDS = ("text", "url", "title", "author", "date", "language", "kind")
 _LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9]{19,}\s*[,}\]]")  # orjson rounds whole numbers over 64 bits to floats
+_NAME = re.compile(r"[^\W\d][\w.:/-]{0,39}( [\w.:/-]{1,20}){0,3}")  # without @, and not beginning with a digit
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -90,19 +91,29 @@ def substitute_id(file: str, record: int) -> str:
     return f"{file}@{record}"
 
 
+def shown_names(names: Iterable[str]) -> str:
+    """Names of columns for an error; of names that look like values, as of a table without a header, only how many."""
+    names = list(names)
+    if all(_NAME.fullmatch(name) for name in names):
+        return ", ".join(names) or "none"
+    return f"{len(names)} columns whose names look like values (is there no header?)"
+
+
 def check_fields(given: list[str], file: File, config: TableConfig) -> None:
     """Raise InputError if a table lacks the field of `text` or one that the user names, or has two of one name."""
     fields = field_of(config)
     known = frozenset(fields.values())
     twice = [name for name in given if given.count(name) > 1 and (config.metadata or name in known)]
     if twice:
-        raise InputError(f"{file.path}: two columns are named {twice[0]!r}", remedy="give each column its own name")
+        raise InputError(
+            f"{file.path}: two columns are named {shown_names(twice[:1])}", remedy="give each its own name"
+        )
     named = {"text": fields["text"], **{name: fields[name] for name in config.columns}}
     for name, field in named.items():
         if field not in given:
             near = nearest_name(field, given)
             raise InputError(
-                f"{file.path}: no column {field!r} for {name}; it has {', '.join(given)}",
+                f"{file.path}: no column {field!r} for {name}; it has {shown_names(given)}",
                 remedy=f"set columns: {{{name}: {near or '...'}}}",
             )
 
@@ -138,10 +149,11 @@ def _rows(entries: Iterable[Entry], file: File, config: TableConfig) -> Iterator
 
 
 def as_string(value: Any) -> str | None:
-    """A field's value as a string: numbers as written, lists and objects as JSON."""
+    """A field's value as a string: numbers and dates as JSON writes them, lists and objects as JSON."""
     if value is None or isinstance(value, str):
         return value
-    return as_json(value)
+    written = as_json(value)
+    return str(orjson.loads(written)) if written.startswith('"') else written
 
 
 def as_json(value: Any) -> str:

@@ -10,6 +10,7 @@ Costs what the decompressor costs; never holds more than a few chunks, however w
 from __future__ import annotations
 
 import bz2
+import io
 import lzma
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -237,6 +238,13 @@ class Frames:
                 raise Damage(member)
             data = yield from self._member(member, data)
             member = self._file.tell() - len(data)
+
+    def size(self) -> int:
+        """Bytes of the file as it is stored."""
+        here = self._file.tell()
+        end = self._file.seek(0, io.SEEK_END)
+        self._file.seek(here)
+        return end
 
     def _more(self, data: memoryview) -> memoryview:
         read = self._file.read(BLOCK)

@@ -54,7 +54,7 @@ _BUNDLE_BYTES = 512 << 20
 
 
 def find_files(paths: Iterable[str], *, suffixes: Sequence[str], allow_missing: bool = False) -> list[File]:
-    """The files that `paths` name, sorted by name; of folders, those that end in one of `suffixes`.
+    """The files that `paths` name, sorted by name; of folders, those that end in one of `suffixes`, in any case.
 
     Raises InputError for a path without files unless `allow_missing`, an unreadable one, and one name from two roots.
     """
@@ -65,7 +65,7 @@ def find_files(paths: Iterable[str], *, suffixes: Sequence[str], allow_missing: 
         except (OSError, ValueError, ImportError) as error:
             raise InputError(f"{pattern}: cannot be read ({error})", remedy="check the path and its rights") from error
         for file in sorted(found, key=_preferred):
-            by_path.setdefault(os.path.realpath(file.path) if "://" not in file.path else file.path, file)
+            by_path.setdefault(_place(file), file)
     return named_once(by_path.values())
 
 
@@ -80,16 +80,26 @@ def packed_suffixes(*kinds: str) -> tuple[str, ...]:
 
 
 def named_once(files: Iterable[File]) -> list[File]:
-    """The files, sorted by name; raises InputError for one name from two input roots."""
+    """The files, sorted by name; raises InputError for one name from two input roots, and for a file of two names."""
     by_name: dict[str, File] = {}
+    by_place: dict[str, File] = {}
     for file in files:
         other = by_name.setdefault(file.name, file)
-        if other is not file:
+        if other is not file and _place(other) != _place(file):
             raise InputError(
                 f"{other.path} and {file.path} are both named {file.name}",
                 remedy="read them by two stages with different `source` names",
             )
+        other = by_place.setdefault(_place(file), file)
+        if other.name != file.name:
+            raise InputError(
+                f"{file.path} would be read twice, as {other.name} and as {file.name}", remedy="name it once in `paths`"
+            )
     return sorted(by_name.values(), key=lambda file: file.name)
+
+
+def _place(file: File) -> str:
+    return os.path.realpath(file.path) if "://" not in file.path else file.path
 
 
 def _readable(name: str) -> bool:
@@ -107,11 +117,12 @@ def _matches(pattern: str, suffixes: tuple[str, ...], *, allow_missing: bool) ->
         found, root = {path: fs.info(path)}, path.rpartition("/")[0]
     elif fs.isdir(path):
         everything = _below(fs, path) if local else fs.find(path, detail=True)
-        found, root = {name: info for name, info in everything.items() if name.endswith(suffixes)}, path
+        found, root = {name: info for name, info in everything.items() if name.lower().endswith(suffixes)}, path
     elif _WILDCARD.search(path):
         found, root = fs.glob(path, detail=True), _fixed_folder(path)
     else:
         found, root = {}, path
+    _refuse_dead_links(found, allow_missing=allow_missing)
     strange = next((name for name in found if not _readable(name)), None)
     if strange is not None:
         raise InputError(f"{strange!r} is no UTF-8 file name", remedy="rename the file")
@@ -119,6 +130,12 @@ def _matches(pattern: str, suffixes: tuple[str, ...], *, allow_missing: bool) ->
     if not files and not allow_missing:
         raise _nothing(pattern, fs, path, suffixes)
     return files
+
+
+def _refuse_dead_links(found: dict[str, Any], *, allow_missing: bool) -> None:
+    dead = next((name for name, info in found.items() if info.get("islink") and not Path(name).exists()), None)
+    if dead is not None and not allow_missing:
+        raise InputError(f"{dead} is a link to nothing", remedy="remove it, or bring back what it names")
 
 
 def _below(fs: Any, folder: str) -> dict[str, Any]:

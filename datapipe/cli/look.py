@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from datapipe.algo.fields import shown_names
 from datapipe.algo.inputs import PACKED
 from datapipe.errors import InputError
 
@@ -155,16 +156,24 @@ def _kinds(files: Sequence[Path]) -> dict[str, list[Path]]:
     return kinds
 
 
-def _reader(file: Path) -> str:
+def _by_name(file: Path) -> str | None:
+    """Who reads files of such a name; None if it says nothing."""
     for suffix in reversed(file.suffixes):
         if suffix.lower() in _SUFFIXES:
             return _SUFFIXES[suffix.lower()]
         if suffix.lower() not in PACKED:
             break
+    return None
+
+
+def _reader(file: Path) -> str:
+    named = _by_name(file)
+    if named is not None:
+        return named
     try:
         with _opened(file) as stream:
             start = stream.read(_SNIFFED).lstrip(b"\xef\xbb\xbf \t\r\n")
-    except (OSError, EOFError, ValueError, lzma.LZMAError):
+    except Exception:  # noqa: BLE001 - damaged bytes make each library fail in its own way
         return ""
     return _by_bytes(start)
 
@@ -215,7 +224,7 @@ _UNPACK: tuple[tuple[bytes, Callable[[BinaryIO], Any]], ...] = (
 
 def _patterns(given: str, members: Sequence[Path], everything: Sequence[Path]) -> list[str]:
     """What to write under `paths`: the input as given, or of a folder globs that find these files and no others."""
-    if len(members) == len(everything):
+    if len(members) == len(everything) and (not Path(given).is_dir() or all(map(_by_name, members))):
         return [given]
     if not Path(given).is_dir():
         return [str(member) for member in members]
@@ -240,10 +249,19 @@ def _guessed(reader: str, files: Sequence[Path]) -> dict[str, str] | str:
     """The columns of the first file that has any; what the first lacks if none of some files does."""
     found: list[dict[str, str] | str] = []
     while len(found) < min(len(files), LOOKED_AT):
-        found.append(_columns(reader, files[len(found)]))
+        found.append(_columns_or_why(reader, files[len(found)]))
         if isinstance(found[-1], dict):
             return found[-1]
     return found[0]
+
+
+def _columns_or_why(reader: str, file: Path) -> dict[str, str] | str:
+    try:
+        return _columns(reader, file)
+    except InputError as error:
+        return error.message
+    except Exception as error:  # noqa: BLE001 - damaged bytes make each library fail in its own way
+        return f"{file} cannot be read ({type(error).__name__})"
 
 
 def _columns(reader: str, file: Path) -> dict[str, str] | str:
@@ -252,7 +270,7 @@ def _columns(reader: str, file: Path) -> dict[str, str] | str:
     texts = {key for record in records for key, value in record.items() if isinstance(value, str)}
     text = next((name for name in _TEXT_NAMES if name in texts), None) or _longest(records, texts)
     if text is None:
-        keys = ", ".join(dict.fromkeys(key for record in records for key in record)) or "none"
+        keys = shown_names(dict.fromkeys(key for record in records for key in record))
         return f"{file} has no column of text; its columns: {keys}"
     named = {"text": text}
     key = next((name for name in _ID_NAMES if _unique(records, name)), None)

@@ -93,8 +93,8 @@ def read_document(place: str) -> Document:
 
 
 def _fetched(url: str) -> Document:
-    request = urllib.request.Request(url, headers={"User-Agent": "datapipe"})  # noqa: S310 - http and https alone
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "datapipe"})  # noqa: S310 - http and https alone
         with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - the same
             data = answer.read(FETCH_BYTES + 1)
             kind = answer.headers.get("Content-Type", "")

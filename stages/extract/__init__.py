@@ -145,7 +145,8 @@ def extract(data: bytes, content_type: str | None, config: Config) -> Page:
         return Page(finished(page, config), charset)
     markdown = config.format == "markdown"
     text = _engine(config.engine).main_text(page, mode=config.mode, comments=config.comments, markdown=markdown)
-    known = _engine("metadata").metadata(page) if config.metadata == "full" else {"title": title_of(page)}
+    full = _engine("metadata").metadata(page) if config.metadata == "full" else {}
+    known = full or {"title": title_of(page)}
     lines = {name: " ".join(finished(value or "", config).split()) or None for name, value in known.items()}
     return Page(finished(text, config), charset, **lines)
 

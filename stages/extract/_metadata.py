@@ -18,5 +18,8 @@ DATES = {"original_date": True, "extensive_search": False, "max_date": "2100-01-
 
 def metadata(page: str) -> dict[str, str | None]:
     """What is known of a page's text besides itself."""
-    found = extract_metadata(page, date_config=DATES)
+    try:
+        found = extract_metadata(page, date_config=DATES)
+    except Exception:  # noqa: BLE001 - what is odd in a page's markup must not cost its text
+        return {}
     return {"title": found.title or None, "author": found.author or None, "date": found.date or None}

@@ -18,6 +18,7 @@ Costs what reading such files costs, and a few requests when a run begins.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
@@ -44,6 +45,7 @@ from datapipe.errors import InputError
 from datapipe.stage import File, Source, Split, measure, place
 
 _TYPES = ("parquet", "pq", "arrow", "feather", "jsonl", "ndjson", "json", "csv", "tsv")
+_PLAIN_NAME = re.compile(r"(?!\.{1,2}$)[^/\\*?\[\]]+")  # of a file or folder beside, and no pattern
 _ON_DISK = ("dataset_dict.json", "state.json")  # of `save_to_disk`: several splits, or one
 _SCHEME = "hf://"
 
@@ -83,10 +85,20 @@ def _files(path: str, config: Config) -> list[File]:
     if marker == "state.json":
         return _saved(fs, path, folder, config.split)
     if marker:
-        with fs.open(f"{folder}/{marker}") as opened:
-            name = _chosen(json.load(opened)["splits"], path, config)
+        name = _chosen(_split_names(fs, f"{folder}/{marker}", path), path, config)
         return [replace(one, name=f"{name}/{one.name}") for one in _saved(fs, f"{path}/{name}", f"{folder}/{name}")]
     return _resolved(path, folder if fs.isdir(folder) else None, config)
+
+
+def _split_names(fs: Any, marker: str, path: str) -> list[str]:
+    try:
+        with fs.open(marker) as opened:
+            names = json.load(opened)["splits"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: dataset_dict.json cannot be read", remedy="save the data set again") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) and _PLAIN_NAME.fullmatch(name) for name in names):
+        raise InputError(f"{path}: dataset_dict.json names no splits", remedy="save the data set again")
+    return names
 
 
 def _saved(fs: Any, path: str, folder: str, split: str | None = None) -> list[File]:
@@ -94,9 +106,12 @@ def _saved(fs: Any, path: str, folder: str, split: str | None = None) -> list[Fi
     try:
         with fs.open(f"{folder}/state.json") as opened:
             state = json.load(opened)
-        names, own = [entry["filename"] for entry in state["_data_files"]], state.get("_split")
+        names, own = [str(entry["filename"]) for entry in state["_data_files"]], state.get("_split")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: state.json cannot be read", remedy="save the data set again") from error
+    strange = next((name for name in names if not _PLAIN_NAME.fullmatch(name)), None)
+    if strange is not None:
+        raise InputError(f"{path}: state.json names {strange!r}, no file beside it", remedy="save the data set again")
     if split not in (None, own):
         what = f"split {own!r}" if own else "a data set without splits"
         raise InputError(f"{path} is {what}, not {split!r}", remedy=f"set split: {own}" if own else "leave split out")
@@ -152,7 +167,7 @@ def _file(url: str, folder: str | None) -> File:
 
 def _type_of(file: File) -> str:
     name = file.name.lower()
-    name = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), name)
+    name = next((name.removesuffix(end) for end in PACKED if name.lower().endswith(end)), name)
     kind = name.rpartition(".")[2]
     if kind not in _TYPES:
         raise InputError(

@@ -38,6 +38,11 @@ def test_a_document_that_leaves_is_not_shown_to_later_stages(tmp_path: Path) -> 
     assert trial.left
 
 
+def test_an_address_that_is_none_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"cannot fetch http://\[::1"):
+        read_document("http://[::1")
+
+
 def test_no_run_folder_is_made(tmp_path: Path) -> None:
     tried(tmp_path, "one two three four")
     assert not (tmp_path / "run").exists()

@@ -35,8 +35,7 @@ from pydantic import field_validator
 from datapipe.algo.archive import BOMB, DAMAGED, Record, records
 from datapipe.algo.frames import open_file
 from datapipe.algo.http import decoded, sniffed, split_response, usage
-from datapipe.algo.inputs import DAMAGED_INPUT, ROW_HEAD, batches, digest16, find_files, one_split_per_file
-from datapipe.errors import InputError
+from datapipe.algo.inputs import DAMAGED_INPUT, ROW_HEAD, batches, digest16, find_files, named_once, one_split_per_file
 from datapipe.stage import File, Size, Source, SourceConfig, Split, measure, place, schema
 from stages.read.warc import _lists, _ranges
 
@@ -95,23 +94,16 @@ Row: TypeAlias = tuple[Any, ...]
 def splits(config: Config) -> list[Split]:
     """One split per archive or index, those in lists among them."""
     found = find_files(config.paths, suffixes=_SUFFIXES, allow_missing=config.allow_missing)
-    lists = [file for file in found if file.name.endswith(_lists.ENDINGS)]
-    files = {file.name: file for file in found if file not in lists}
-    for file in _lists.listed(lists, config.prefix, allow_missing=config.allow_missing):
-        other = files.setdefault(file.name, file)
-        if other.path != file.path:
-            raise InputError(
-                f"{other.path} and the listed {file.path} are both named {file.name}",
-                remedy="read them by two stages with different `source` names",
-            )
-    return one_split_per_file(files[name] for name in sorted(files))
+    lists = [file for file in found if file.name.lower().endswith(_lists.ENDINGS)]
+    listed = _lists.listed(lists, config.prefix, allow_missing=config.allow_missing)
+    return one_split_per_file(named_once([*(file for file in found if file not in lists), *listed]))
 
 
 def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:
     """Documents from `cursor` on; raises InputError for what cannot be opened, and for an index that is none."""
     constants = {"source": config.source, "snapshot": config.snapshot}
     file = split.files[0]
-    if not file.name.endswith(_ranges.ENDING):
+    if not file.name.lower().endswith(_ranges.ENDING):
         yield from batches(_of_archive(file, config, cursor), _COLUMNS, constants)
         return
     most = config.max_body_bytes + 2 * _HTTP_HEAD  # and a body is not packed into more than itself

@@ -16,6 +16,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datapipe.algo.columnar import unless_damage
 from datapipe.algo.frames import open_file
 from datapipe.errors import InputError
 from datapipe.stage import File
@@ -80,17 +81,30 @@ def _rows(index: File, cursor: int, prefix: str | None) -> Iterator[Range]:
                 end = start + table.metadata.row_group(group).num_rows
                 if end > cursor:
                     batches = table.iter_batches(1024, [group], list(COLUMNS), use_threads=False)
-                    yield from _ranges(batches, start, cursor, prefix)
+                    yield from _ranges(batches, index, start, cursor=cursor, prefix=prefix)
                 start = end
         except (pa.ArrowException, OSError) as error:
             why = f"{index.path} cannot be read as an index ({type(error).__name__})"
             raise InputError(why, remedy="write the index anew") from error
 
 
-def _ranges(batches: Iterator[pa.RecordBatch], start: int, cursor: int, prefix: str | None) -> Iterator[Range]:
-    for batch in batches:
+def _ranges(
+    batches: Iterator[pa.RecordBatch], index: File, start: int, *, cursor: int, prefix: str | None
+) -> Iterator[Range]:
+    """The rows of a row group that begins at `start`; where it is damaged, one that cannot be fetched."""
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            unless_damage(error, index)
+            if start >= cursor:
+                yield Range(start, "", -1, -1)
+            return
+        if batch is None:
+            return
         skip = min(max(cursor - start, 0), len(batch))
         names, offsets, lengths = (batch.column(name).slice(skip) for name in COLUMNS)
+        names = names.cast(names.type.value_type) if isinstance(names.type, pa.DictionaryType) else names
         columns = (_paths(names), offsets.to_pylist(), lengths.to_pylist())
         for row, (name, offset, length) in enumerate(zip(*columns, strict=True), start + skip):
             path = located(name, prefix) if name else ""
@@ -123,6 +137,7 @@ def _check(given: pa.Schema, index: File) -> None:
         )
     for name in COLUMNS:
         kind = given.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         fits = kind in _KINDS[name] if name in _KINDS else pa.types.is_integer(kind)
         if not fits:
             raise InputError(f"{index.path}: column {name!r} holds {kind}", remedy="it should be a name or a number")

@@ -277,3 +277,11 @@ def test_real_pages(real_data: Path, engine: str, floor: float) -> None:
     texts = process(bodies, engine=engine)["text"].to_pylist()
     scores = [f1(text or "", row["main_content"]) for text, row in zip(texts, rows, strict=True)]
     assert sum(scores) / len(scores) >= floor
+
+
+def test_markup_that_breaks_the_search_for_a_date_costs_no_text() -> None:
+    sentence = "<p>This is a sentence of the text, number 1, and it is long enough to count as main content here.</p>"
+    page = f"<!-- c --><svg><template></template>{sentence * 6}"
+    found = one(page, "text/html", engine="resiliparse", metadata="full")
+    assert "This is a sentence" in found["text"]
+    assert (found["author"], found["date"]) == (None, None)

@@ -255,3 +255,17 @@ def test_a_saved_data_set_has_no_subset_or_revision(tmp_path: Path, option: str)
 def test_the_library_that_detects_charsets_is_named() -> None:
     assert isinstance(STAGE.libraries, tuple)
     assert "resiliparse" in STAGE.libraries
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"splits": 3}', '{"splits": [1]}', '{"splits": ["../x"]}'])
+def test_a_damaged_list_of_splits_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "dataset_dict.json").write_text(content)
+    with pytest.raises(InputError, match=r"dataset_dict\.json (cannot be read|names no splits)"):
+        STAGE.splits(config(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["../one.arrow", "data-*.arrow", "/etc/one.arrow", ".."])
+def test_a_saved_data_set_names_files_beside_its_state_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
+    with pytest.raises(InputError, match="no file beside it"):
+        STAGE.splits(config(tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import tempfile
 import tracemalloc
 import zlib
@@ -325,6 +326,16 @@ def test_a_wrong_length_does_not_swallow_the_next_member(tmp_path: Path) -> None
     path = tmp_path / "x.warc.gz"
     path.write_bytes(packed(pages, "gz", "each"))
     assert urls(assert_resumes(STAGE, path, ALL)) == ["0", "damaged", "1", "2", "3"]
+
+
+def test_a_length_beyond_the_end_of_a_plain_file_does_not_swallow_what_follows(tmp_path: Path) -> None:
+    whole = [response(number) for number in range(5)]
+    wrong = re.sub(rb"Content-Length: \d+", b"Content-Length: 1000000000000", whole[1], count=1)
+    path = tmp_path / "x.warc"
+    path.write_bytes(whole[0] + wrong + b"".join(whole[2:]))
+    found = assert_resumes(STAGE, path, ALL)
+    assert [row["reason"] for row in found] == [None, "damaged_input", None, None, None]
+    assert [row["url"] for row in found] == [f"http://a.example/{number}" for number in range(5)]
 
 
 def test_all_records_before_damage_within_one_member_are_read(tmp_path: Path) -> None:

@@ -270,6 +270,36 @@ def test_indexes_that_cannot_be_followed_are_one_line(
         read(config(tmp_path / "x.parquet", tmp_path))
 
 
+def test_a_damaged_row_group_of_an_index_is_one_row_and_names_may_be_a_dictionary(tmp_path: Path) -> None:
+    data, where = archive(9)
+    (tmp_path / "a.warc.gz").write_bytes(data)
+    offsets, lengths = zip(*where, strict=True)
+    names = pa.array(["a.warc.gz"] * 9).dictionary_encode()
+    table = pa.table({"warc_filename": names, "warc_record_offset": offsets, "warc_record_length": lengths})
+    path = tmp_path / "x.parquet"
+    pq.write_table(table, path, row_group_size=3, compression="none")
+    assert urls(read(config(path, tmp_path))) == [str(number) for number in range(9)]
+    about = pq.ParquetFile(path).metadata.row_group(1).column(1)
+    broken = bytearray(path.read_bytes())
+    start = about.dictionary_page_offset or about.data_page_offset
+    broken[start : start + 8] = b"\xff" * 8
+    path.write_bytes(broken)
+    expected = ["0", "1", "2", "damaged_input", "6", "7", "8"]
+    found = read(config(path, tmp_path))
+    assert urls(found) == expected
+    assert [row["record"] for row in found] == [0, 1, 2, 3, 6, 7, 8]
+
+
+def test_one_archive_under_two_names_is_refused(crawl: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.paths").write_text("crawl/warc/0.warc.gz\n./crawl/warc/0.warc.gz\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"would be read twice, as .* and as .*; name it once"):
+        list(STAGE.splits(config(tmp_path / "x.paths", crawl)))
+    (tmp_path / "x.paths").write_text("crawl/warc/0.warc.gz\n", encoding="utf-8")
+    both = Config(paths=(str(crawl / "crawl/warc/0.warc.gz"), str(tmp_path / "x.paths")), source="w", prefix=str(crawl))
+    with pytest.raises(InputError, match="would be read twice"):
+        list(STAGE.splits(both))
+
+
 def test_a_file_that_is_no_parquet_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(InputError, match="cannot be read as an index"):
