@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from datapipe.text.decode import UndecodableText, decode_html
     from datapipe.text.estimate import MOST_PER_BYTE, UNIT, TokenEstimate, estimate_tokens
     from datapipe.text.hashing import hash128, hash_slices, xxh3_128_hex, xxh64
+    from datapipe.text.line_rules import kept_lines
+    from datapipe.text.line_shape import line_measures
     from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
     from datapipe.text.piecewise import Pieces, pieces, replace_pieces
     from datapipe.text.quality import quality_measures
@@ -45,6 +47,8 @@ __all__ = [
     "forget",
     "hash128",
     "hash_slices",
+    "kept_lines",
+    "line_measures",
     "normal_form",
     "normalised_hash",
     "pieces",
@@ -67,6 +71,8 @@ _MODULES = {
     "decode": ("UndecodableText", "decode_html"),
     "estimate": ("MOST_PER_BYTE", "UNIT", "TokenEstimate", "estimate_tokens"),
     "hashing": ("hash128", "hash_slices", "xxh3_128_hex", "xxh64"),
+    "line_rules": ("kept_lines",),
+    "line_shape": ("line_measures",),
     "normalise": ("NormalForm", "normal_form", "normalised_hash"),
     "piecewise": ("Pieces", "pieces", "replace_pieces"),
     "quality": ("quality_measures",),

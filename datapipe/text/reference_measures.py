@@ -3,15 +3,27 @@
 Costs: thousands of times the kernels' time; never on the path of data.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import xxhash
 
-from datapipe.text.reference import IS_WORD, lines, normal_words, paragraphs, tokens
+from datapipe.text.line_shape import QUOTATION_MARKS
+from datapipe.text.reference import (
+    IS_WORD,
+    is_closing,
+    is_terminal,
+    lines,
+    normal_words,
+    paragraphs,
+    sentences,
+    tokens,
+)
 
 BULLETS = tuple("-*\u2022\u2023\u25aa\u25cf\u25e6")
 ELLIPSES = ("...", "\u2026")
+CITATION = re.compile(r"\[[0-9]*\]|\[edit\]|\[citation needed\]")
 
 
 def _share(part: float, whole: float) -> float:
@@ -69,6 +81,61 @@ def quality_measures(text: str, *, stop_words: Iterable[str]) -> dict[str, float
         "alphabetic_words": _share(sum(any(map(str.isalpha, unit)) for unit in units), len(units)),
         "stop_words": len({word.casefold() for word in stop_words} & folded),
     }
+
+
+def ends_well(line: str) -> bool:
+    """As `line_shape.ends_well`."""
+    if line[-1] in QUOTATION_MARKS:
+        return True
+    last = len(line) - 1
+    while last > 0 and is_closing(line[last]) and not is_terminal(line[last]):
+        last -= 1
+    return is_terminal(line[last])
+
+
+def line_measures(text: str, *, short: int) -> dict[str, float]:
+    """As `line_shape.line_measures`, of one text."""
+    rows = [text[start:end] for start, end in lines(text)]
+    words = sum(bool(token.kind & IS_WORD) for token in tokens(text))
+    return {
+        "terminal_lines": _share(sum(map(ends_well, rows)), len(rows)),
+        "short_lines": _share(sum(len(row) <= short for row in rows), len(rows)),
+        "duplicate_line_characters": _extra_copies(rows)[1],
+        "newlines_per_word": text.count("\n") / max(words, 1),
+    }
+
+
+def kept_lines(
+    text: str, *, min_words: int, max_word_length: int | None, terminal: bool, policies: Iterable[str]
+) -> tuple[str, dict[str, int]]:
+    """As `line_rules.kept_lines`, of one text."""
+    counts = dict.fromkeys(
+        ("kept", "long_word", "no_terminal", "few_words", "script", "policy", "sentences", "lorem_ipsum", "brace"), 0
+    )
+    kept = []
+    for start, end in lines(text):
+        line = text[start:end]
+        lowered = "".join(c.lower() if c.isascii() else c for c in line)
+        words = [line[token.start : token.end] for token in tokens(line) if token.kind & IS_WORD]
+        bare = CITATION.sub("", line)
+        stripped = bare.rstrip(" ")
+        if max_word_length and any(len(word) > max_word_length for word in words):
+            fate = "long_word"
+        elif terminal and (not stripped or not ends_well(stripped) or stripped.endswith("...")):
+            fate = "no_terminal"
+        elif len(words) < min_words:
+            fate = "few_words"
+        elif "javascript" in lowered:
+            fate = "script"
+        else:
+            fate = "policy" if any(phrase.lower() in lowered for phrase in policies) else "kept"
+        counts[fate] += 1
+        counts["lorem_ipsum"] |= "lorem ipsum" in lowered
+        counts["brace"] |= "{" in line
+        if fate == "kept":
+            kept.append(bare)
+            counts["sentences"] += len(sentences(line))
+    return "\n".join(kept), counts
 
 
 def normalised_hash(text: str, *, seeds: Iterable[int]) -> list[int]:

@@ -18,6 +18,8 @@ import pyarrow as pa
 from datapipe.text.estimate import estimate_tokens
 from datapipe.text.hashing import hash128
 from datapipe.text.jit import kernel_folder
+from datapipe.text.line_rules import kept_lines
+from datapipe.text.line_shape import line_measures
 from datapipe.text.normalise import normalised_hash
 from datapipe.text.quality import quality_measures
 from datapipe.text.repetition import repetition_measures
@@ -78,6 +80,8 @@ def _compile_words() -> None:
     estimate_tokens(segmentation.words)
     stand_in: Any = _WordsOnly(segmentation)
     repetition_measures(stand_in)
+    kept_lines(*_tiny())
+    line_measures(*_tiny())
 
 
 @_without_collecting()

@@ -5,6 +5,8 @@ import pyarrow as pa
 import pytest
 
 from datapipe.text import (
+    kept_lines,
+    line_measures,
     normal_form,
     normalised_hash,
     quality_measures,
@@ -67,6 +69,42 @@ def test_repetition_worked_out_by_hand() -> None:
 def test_quality_equals_counting(texts: list[str]) -> None:
     found = quality_measures(pa.array(texts), Segmentation.of(pa.array(texts)))
     assert_equal(found, [reference_measures.quality_measures(t, stop_words=GOPHER_STOP_WORDS) for t in texts])
+
+
+LINES = [
+    "One two three.[3] [edit]\n no end here \nTwo words.\nEnable JavaScript to see this.\nWe USE Cookies here now.",
+    "他说：“好的。”\n使用条款请看这里。\n好。\n（见注。）\n没有结尾",
+    "An end...\nIn brackets (as here.)\nA note (no end)\n{ code } is here now.\nLorem IPSUM dolor sit.",
+    "[12]\n[x] is not a mark, is it?\n" + "a" * 12 + " b c d.\n\r\n\u2028x y z!\n'quoted words here'",
+    "[]",
+    "",
+]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_lines_that_c4_keeps_equal_reading_them(texts: list[str], terminal: bool) -> None:  # noqa: FBT001 - a parameter
+    documents = [*LINES, *texts]
+    rules = {"min_words": 3, "max_word_length": 11, "terminal": terminal, "policies": ("use cookies", "使用条款")}
+    kept, counts = kept_lines(pa.array(documents, pa.large_string()), Segmentation.of(pa.array(documents)), **rules)
+    expected = [reference_measures.kept_lines(reference.decode(text.encode()), **rules) for text in documents]
+    assert kept.to_pylist() == [text for text, _ in expected]
+    assert {name: values.tolist() for name, values in counts.items()} == {
+        name: [one[name] for _, one in expected] for name in counts
+    }
+
+
+def test_shapes_of_lines_equal_counting(texts: list[str]) -> None:
+    documents = [*LINES, *texts]
+    found = line_measures(pa.array(documents), Segmentation.of(pa.array(documents)), short=10)
+    assert_equal(found, [reference_measures.line_measures(text, short=10) for text in documents])
+
+
+def test_lines_kept_of_taken_documents_and_of_nulls() -> None:
+    parent = pa.array(["One two three.\nno", None, "Four five six.\nSeven eight nine."], pa.large_string())
+    rows = np.array([2, 1])
+    kept, counts = kept_lines(parent.take(pa.array(rows)), Segmentation.of(parent).take(rows))
+    assert kept.to_pylist() == ["Four five six.\nSeven eight nine.", None]
+    assert counts["kept"].tolist() == [2, 0]
 
 
 def test_quality_of_taken_documents() -> None:
