@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from datapipe.stage import Map, StageConfig, below, decide, first_of, measure, schema
 from datapipe.text import kept_lines, segment
@@ -65,7 +66,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     """Why each document leaves."""
-    lorem, brace = (measured[name].to_numpy(zero_copy_only=False) for name in FLAGS)
+    lorem, brace = (pc.fill_null(measured[name], False).to_numpy(zero_copy_only=False) for name in FLAGS)
     return first_of(
         (lorem & config.lorem_ipsum, LOREM_IPSUM),
         (brace & config.curly_bracket, CURLY_BRACKET),
