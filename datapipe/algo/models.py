@@ -1,7 +1,7 @@
 """Model files by path, and the packages that read them: what stages that ask a model have in common.
 
 A model's bytes count, not its name or place: their digest is its version in fingerprints.
-Costs reading a model once a process for its digest (3 GB/s), and what its package takes to load it.
+Costs reading a model once a process for its digest, and what its package takes to load it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The same documents give the same file to the byte, in whatever order they come. Every figure in its record is of
 documents that it was not trained on.
-Costs two or three minutes for 100,000 documents of 2 KB; the texts stand in memory.
+Costs 1.4 s for each MB of texts with two labels, measured on web pages; the texts stand in memory.
 """
 
 from __future__ import annotations

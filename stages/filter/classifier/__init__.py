@@ -12,8 +12,8 @@ Engines:
 - onnx: a text classifier with a `tokenizer.json` and a `config.json` beside it (label names are its `id2label`); the
   extra `onnx`. It reads the first `max_tokens` tokens.
 No engine unpickles anything; a model is data.
-Costs, of a core: linear 15 MB/s of English; fasttext some 10 MB/s; onnx what the model costs, mostly some
-documents a second (tests/benchmarks/classifiers.py prints the first two).
+Costs, of a core: linear 28 MB/s of English pages, of posts 13 MB/s (each row costs, too); fasttext 8 MB/s with a
+small model (tests/benchmarks/classifiers.py); onnx what the model costs.
 Source: Joulin et al. 2016 (fastText); Li et al. 2024 (DCLM) for quality by a linear classifier.
 """
 

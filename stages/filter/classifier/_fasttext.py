@@ -1,6 +1,6 @@
 """The engine fastText: supervised models.
 
-Costs 10 MB/s with a model of words and bigrams, one text at a time: the bindings take no more.
+Costs 8 MB/s with the small model of languages, one text at a time: the bindings take no more.
 """
 
 from __future__ import annotations

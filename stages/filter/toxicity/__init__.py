@@ -9,10 +9,15 @@ A document leaves past a threshold only. Lists and models alike silence those wh
 HateCheck's sentences are told apart badly (below); report what leaves by group before you trust it.
 
 Models (cards en.md and zh.md beside; `python -m tests.real.toxicity.build` makes them from the data):
-- en: tweets of Davidson et al. 2017, plus authored sentences and ordinary texts.
-- zh: comments of COLD (Deng et al. 2022), plus ordinary texts.
-@FIGURES@
-Costs, of a core: @COSTS@
+- en: tweets of Davidson et al. 2017, plus authored sentences and ordinary texts. Of 1,978 tweets held out it tells
+  offensive or hateful ones from others with an AUC of .976, and hateful ones from all others with .834.
+- zh: comments of COLD (Deng et al. 2022), plus ordinary texts: AUC .955 on COLD's dev set of 6,431.
+On HateCheck, at `max_hate: 0.2`, 72% of hateful cases are found and 58% of the others pass (AUC .714): half of the
+neutral mentions of a group and of the quotations that somebody objects to are taken for hate. 0.1 gives 84% and 39%,
+0.3 gives 63% and 67%, 0.5 gives 49% and 81%. The 0.2 was chosen on the curve of an earlier model, so that these
+figures flatter a little. Of 1,889 ordinary texts (C4, web pages, OI wiki) none leaves.
+Costs, of a core: 12,000 web pages of 2.5 KB a second (30 MB/s of English), 640,000 Chinese comments (90 MB/s); with
+lists a quarter more time in English, with `obfuscation` three times as much (tests/benchmarks/classifiers.py).
 Source: Davidson et al. 2017; Deng et al. 2022; Roettger et al. 2021 (HateCheck); C4's rule of bad words: Raffel et al.
 2020.
 """
