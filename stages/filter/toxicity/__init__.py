@@ -10,12 +10,13 @@ HateCheck's sentences are told apart badly (below); report what leaves by group 
 
 Models (cards en.md and zh.md beside; `python -m tests.real.toxicity.build` makes them from the data):
 - en: tweets of Davidson et al. 2017, plus authored sentences and ordinary texts. Of 1,978 tweets held out it tells
-  offensive or hateful ones from others with an AUC of .976, and hateful ones from all others with .834.
+  offensive or hateful ones from others with an AUC of .975, and hateful ones from all others with .829.
 - zh: comments of COLD (Deng et al. 2022), plus ordinary texts: AUC .955 on COLD's dev set of 6,431.
-On HateCheck, at `max_hate: 0.2`, 72% of hateful cases are found and 58% of the others pass (AUC .714): half of the
-neutral mentions of a group and of the quotations that somebody objects to are taken for hate. 0.1 gives 84% and 39%,
-0.3 gives 63% and 67%, 0.5 gives 49% and 81%. The 0.2 was chosen on the curve of an earlier model, so that these
-figures flatter a little. Of 1,889 ordinary texts (C4, web pages, OI wiki) none leaves.
+On HateCheck, at `max_hate: 0.15`, 74% of hateful cases are found and 57% of the others pass (AUC .709): four in ten of
+the neutral mentions of a group and half of the quotations that somebody objects to are taken for hate. 0.1 gives 80%
+and 47%, 0.3 gives 59% and 69%, 0.5 gives 44% and 83%. The 0.15 was chosen on this curve, so that it flatters a little.
+Of 1,889 ordinary texts (C4, web pages, OI wiki) none leaves; of their sentences, each by itself, 3.6% in English and
+4.5% in Chinese do: these are thresholds for pages, too low for posts and chats.
 Costs, of a core: 12,000 web pages of 2.5 KB a second (30 MB/s of English), 640,000 Chinese comments (90 MB/s); with
 lists a quarter more time in English, with `obfuscation` three times as much (tests/benchmarks/classifiers.py).
 Source: Davidson et al. 2017; Deng et al. 2022; Roettger et al. 2021 (HateCheck); C4's rule of bad words: Raffel et al.
@@ -65,7 +66,7 @@ class Config(StageConfig):
         None, "folder of lists of words, a file for each language named by its code; what they hold counts"
     )
     obfuscation: bool = measure(False, "also find listed words that are hidden by common tricks")
-    max_hate: Probability | None = decide(0.2, "probability of hate; more leaves as hateful")
+    max_hate: Probability | None = decide(0.15, "probability of hate; more leaves as hateful")
     max_toxicity: Probability | None = decide(0.5, "probability of offence or hate; more leaves as toxic")
     max_passage: Probability | None = decide(
         None, "probability of offence or hate in the worst passage; more leaves as toxic_passage"
@@ -150,7 +151,7 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 
 
 def _stored(threshold: float | None) -> Any:
-    """As the columns hold it: 0.2 in four bytes is more than 0.2 in eight."""
+    """As the columns hold it: 0.15 in four bytes is more than 0.15 in eight."""
     return None if threshold is None else pa.scalar(threshold, pa.float32())
 
 

@@ -100,6 +100,7 @@ def dropped(data: Path) -> dict[str, tuple[int, int]]:
     for language in ("en", "zh"):
         for name, texts in pages(data, language).items():
             reasons = decide_reasons(process(_batch(texts, language), Config(), None), Config())
+            forget()
             found[f"{language} {name}"] = (len(texts), len(texts) - reasons.null_count)
     return found
 

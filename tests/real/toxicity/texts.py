@@ -1,7 +1,7 @@
 """What the toxicity models are trained on besides tweets and comments: authored sentences, and ordinary texts.
 
 Of the tweets of tox-davidson four in five are offensive, so that a model of these alone takes every second web page for
-offensive; passages of ordinary texts as long as a window of the model set that right. Every sentence of
+offensive; passages of ordinary texts, of a window's length and shorter, set that right. Every sentence of
 `authored_en.yaml` comes with each group, so that no group stands for a label.
 """
 
@@ -11,15 +11,17 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 HERE = Path(__file__).parent
-WORDS = 60  # of a passage
+LENGTHS = (60, 8, 20)  # words of passages, in turn: posts are short, and so may be what is ordinary
 PASSAGES = 4000
 _GROUP = re.compile(r"\bP\b")
+_SENTENCE = re.compile(r"[A-Z][^.!?\n]{15,100}[.!?]|[^。！？\n]{8,40}[。！？]")
 _UNIT = {"en": re.compile(r"\S+\s*"), "zh": re.compile(r"\S\s*")}
 
 
@@ -56,11 +58,15 @@ def pages(data: Path, language: str) -> dict[str, list[str]]:
     if language == "en":
         other = [row["text"] for row in rows(data / "raw/c4_demo_300.jsonl.gz")][1::2]
         web = [row["main_content"] for row in rows(data / "extract-wcxb/gold.jsonl.gz")]
-        return {"C4": other, "web pages": [text for text in web if text]}
-    return {
-        "web pages": [row["text"] for row in rows(data / "extract-zh/gold.jsonl.gz")],
-        "OI wiki": [row["text"] for row in rows(data / "raw/oiwiki_zh.jsonl.gz")],
-    }
+        return {"C4": other, "web pages": [text for text in web if text], "sentences": _sentences(other)}
+    web = [row["text"] for row in rows(data / "extract-zh/gold.jsonl.gz")]
+    wiki = [row["text"] for row in rows(data / "raw/oiwiki_zh.jsonl.gz")]
+    return {"web pages": web, "OI wiki": wiki, "sentences": _sentences(web + wiki)}
+
+
+def _sentences(texts: list[str]) -> list[str]:
+    """The first 2,000 sentences, each by itself."""
+    return [sentence for text in texts for sentence in _SENTENCE.findall(text)][:2000]
 
 
 def write(path: Path, found: list[dict[str, str]]) -> str:
@@ -87,5 +93,9 @@ def _chinese(data: Path) -> list[list[str]]:
 
 def _passages(text: str, language: str) -> Iterator[str]:
     units = _UNIT[language].findall(text)
-    for start in range(0, len(units), WORDS):
-        yield "".join(units[start : start + WORDS]).strip()
+    start = 0
+    for length in cycle(LENGTHS):
+        if start >= len(units):
+            return
+        yield "".join(units[start : start + length]).strip()
+        start += length
