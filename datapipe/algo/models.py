@@ -1,0 +1,84 @@
+"""Model files by path, and the packages that read them: what stages that ask a model have in common.
+
+A model's bytes count, not its name or place: their digest is its version in fingerprints.
+Costs reading a model once a process for its digest, and what its package takes to load it.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from importlib import import_module
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from datapipe.errors import InputError
+
+__all__ = ["digest_of", "distributions", "load_fasttext", "model_file", "package"]
+
+_INSTALL = "pip install 'datapipe[{extra}]'"
+
+
+def model_file(given: str, stage: str, kind: str = "model") -> Path:
+    """The file at a path. Raises InputError if there is none."""
+    if not Path(given).is_file():
+        raise InputError(f"{stage}: model {given} is no file", remedy=f"name a {kind} that every worker can read")
+    return Path(given)
+
+
+def digest_of(path: Path) -> str:
+    """32 hex digits of a file's bytes; read once a process while the file stays as it is."""
+    state = path.stat()
+    return _digest(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, _size: int, _modified: int) -> str:
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@cache
+def distributions(module: str, *, extra: str, stage: str) -> tuple[str, ...]:
+    """Distributions that bring a module; several may, and then the last installed is the one used.
+
+    Raises InputError if none is installed.
+    """
+    found = tuple(sorted(set(packages_distributions().get(module, ()))))
+    if not found:
+        raise _missing(extra, stage)
+    return found
+
+
+def package(module: str, *, extra: str, stage: str) -> Any:
+    """A module that only some users need, imported when they do. Raises InputError if it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise _missing(extra, stage) from None
+
+
+def _missing(extra: str, stage: str) -> InputError:
+    return InputError(f"{stage}: the engine {extra} is not installed", remedy=_INSTALL.format(extra=extra))
+
+
+def load_fasttext(path: Path, stage: str) -> Any:
+    """A fastText classifier: `predict(text and a newline, labels, threshold, "strict")` gives (probability, label)s.
+
+    Raises InputError if the file is no fastText model that tells labels, or no binding is installed.
+    """
+    fasttext = package("fasttext", extra="fasttext", stage=stage)
+    try:
+        # `f` is what all bindings share; the wrapper around it fails in some of them under NumPy 2.
+        model = fasttext.load_model(str(path)).f
+        model.predict("a\n", 1, 0.0, "strict")
+    except (ValueError, MemoryError):
+        raise InputError(
+            f"{stage}: {path} is no fastText model that tells labels", remedy="such a model is lid.176.bin"
+        ) from None
+    return model

@@ -1,0 +1,199 @@
+"""filter.classifier: each engine's labels and scores, what is kept and dropped, and what cannot be used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from datapipe.algo.models import digest_of
+from datapipe.errors import InputError
+from stages.filter.classifier import ADDS, STAGE, Config, decide_reasons, process
+from tests.stages.filter.models import BAD, ENGINES, GOOD, fasttext, linear, onnx_model, tiny
+
+SILENT = [None, "", " \n", "...!", "\U0001f600"]
+
+
+def run(texts: list[str | None], **options: Any) -> pa.RecordBatch:
+    batch = pa.RecordBatch.from_arrays([pa.array(texts, pa.large_string())], names=["text"])
+    return process(batch, Config(**options), None)
+
+
+def measured(scores: list[list[tuple[str, float]] | None]) -> pa.RecordBatch:
+    rows = [None if row is None else [{"label": label, "score": score} for label, score in row] for row in scores]
+    return pa.RecordBatch.from_arrays([pa.array(rows, ADDS.field("scores").type)], names=["scores"])
+
+
+SCORES: list[list[tuple[str, float]] | None] = [
+    [("good", 0.75), ("spam", 0.25)],
+    [("spam", 0.5), ("good", 0.5)],
+    [("spam", 1.0), ("good", 0.0)],
+    [],
+    None,
+]
+KEPT, NOT, GONE = None, "label_not_kept", "label_dropped"
+
+
+@pytest.mark.parametrize(
+    ("options", "reasons"),
+    [
+        ({}, [KEPT] * 5),
+        ({"keep": {"good": 0.5}}, [KEPT, KEPT, NOT, NOT, NOT]),
+        ({"keep": {"good": 0.51}}, [KEPT, NOT, NOT, NOT, NOT]),
+        ({"keep": {"good": 0.6, "spam": 1}}, [KEPT, NOT, KEPT, NOT, NOT]),
+        ({"keep": {}}, [NOT] * 5),
+        ({"drop": {"spam": 0.5}}, [KEPT, GONE, GONE, KEPT, KEPT]),
+        ({"drop": {"spam": 0.51}}, [KEPT, KEPT, GONE, KEPT, KEPT]),
+        ({"keep": {"good": 0.5}, "drop": {"spam": 0.5}}, [KEPT, GONE, NOT, NOT, NOT]),
+    ],
+)
+def test_labels_are_kept_and_dropped_from_a_score_on(options: dict[str, Any], reasons: list[str | None]) -> None:
+    assert decide_reasons(measured(SCORES), Config(model="any", **options)).to_pylist() == reasons
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_texts_that_say_nothing_get_no_label(engine: Any, tmp_path: Path) -> None:
+    model = str(ENGINES[engine](tmp_path))
+    found = run([*SILENT, "a quiet day", *SILENT], engine=engine, model=model)
+    assert found["label"].is_valid().to_pylist() == [False] * 5 + [True] + [False] * 5
+    assert found["score"].null_count == found["scores"].null_count == 10
+    assert run([], engine=engine, model=model).schema == ADDS
+
+
+def test_linear_tells_the_models_probabilities(tmp_path: Path) -> None:
+    model = str(linear(tmp_path))
+    found = run([GOOD, None, BAD], model=model)
+    assert found["label"].to_pylist() == ["good", None, "spam"]
+    expected = tiny().probabilities(pa.array([GOOD, BAD])).mean.max(axis=1)
+    assert found["score"].drop_null().to_pylist() == pytest.approx(expected.tolist(), abs=5e-5)
+    sums = [sum(one["score"] for one in row) for row in found["scores"].to_pylist() if row]
+    assert sums == pytest.approx([1, 1], abs=1e-3)
+    assert [len(row or ()) for row in run([GOOD], model=model, top=1)["scores"].to_pylist()] == [1]
+
+
+def test_linear_takes_the_mean_of_passages_or_the_highest(tmp_path: Path) -> None:
+    model, text = str(linear(tmp_path)), f"{GOOD}. " * 20 + f"{BAD}. " * 5
+    mean, highest = (
+        {one["label"]: one["score"] for one in run([text], model=model, passages=how)["scores"][0].as_py()}
+        for how in ("mean", "highest")
+    )
+    assert mean["spam"] < 0.5 < highest["spam"]
+    assert highest["good"] > mean["good"]
+
+
+def test_fasttext_tells_the_models_labels(tmp_path: Path) -> None:
+    found = run(
+        ["The harbour was quiet.\nTwo boats came in.", "Le port était calme ce matin."],
+        engine="fasttext",
+        model=str(fasttext(tmp_path)),
+        top=2,
+    )
+    assert found["label"].to_pylist() == ["en", "fr"]
+    rows: list[Any] = found["scores"].to_pylist()
+    assert [(len(row), row[0]["score"] >= row[1]["score"]) for row in rows] == [(2, True)] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "good", "spam"),
+    [
+        ("quiet", 2.0, 0.0),
+        ("quiet boats", 1.5, 0.0),
+        ("casino casino bonus", 0.0, 7 / 3),
+        ("quiet casino", 1.0, 1.5),
+        ("quiet " * 40, 2.0, 0.0),  # of another width than the others
+    ],
+)
+def test_onnx_gives_the_softmax_of_the_logits(tmp_path: Path, text: str, good: float, spam: float) -> None:
+    model = str(onnx_model(tmp_path))
+    others = ["boats", "casino bonus", "casino " * 20]
+    found = run([*others, text], engine="onnx", model=model)["scores"][3].as_py()
+    total = np.exp(good) + np.exp(spam)
+    assert {one["label"]: one["score"] for one in found} == pytest.approx(
+        {"good": np.exp(good) / total, "spam": np.exp(spam) / total}, abs=1e-4
+    )
+
+
+def test_onnx_gives_each_label_its_own_score_where_a_text_may_have_several(tmp_path: Path) -> None:
+    model = str(onnx_model(tmp_path, problem="multi_label_classification"))
+    found = run(["quiet casino"], engine="onnx", model=model)["scores"][0].as_py()
+    expected = {"good": 1 / (1 + np.exp(-1.0)), "spam": 1 / (1 + np.exp(-1.5))}
+    assert {one["label"]: one["score"] for one in found} == pytest.approx(expected, abs=1e-4)
+
+
+def test_onnx_reads_no_more_tokens_than_it_is_told(tmp_path: Path) -> None:
+    model = str(onnx_model(tmp_path))
+    whole, start = (
+        run(["quiet " * 8 + "casino " * 60], engine="onnx", model=model, max_tokens=most)["label"][0].as_py()
+        for most in (512, 8)
+    )
+    assert (whole, start) == ("spam", "good")
+
+
+# ---------------------------------------------------------------------------------------------- models
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_bytes_of_the_model_are_in_the_fingerprint(engine: Any, tmp_path: Path) -> None:
+    path = ENGINES[engine](tmp_path)
+    libraries = STAGE.libraries_for(Config(engine=engine, model=str(path)))
+    assert f"model={digest_of(path)}" in libraries
+    if engine == "onnx":
+        before = libraries
+        (tmp_path / "config.json").write_text('{"id2label": {"0": "fine", "1": "spam"}}', encoding="utf-8")
+        assert STAGE.libraries_for(Config(engine=engine, model=str(path))) != before
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_model_that_is_not_there_or_is_none_is_told_in_one_line(engine: Any, tmp_path: Path) -> None:
+    path = tmp_path / "other.bin"
+    config = Config(engine=engine, model=str(path))
+    with pytest.raises(InputError, match=r"other\.bin is no file; name a model"):
+        STAGE.libraries_for(config)
+    path.write_bytes(b"neither of them " * 10)
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"other\.bin") as told:
+        run([GOOD], engine=engine, model=str(path))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("engine", ["linear", "onnx"])
+def test_a_label_that_the_model_has_not_is_told_before_a_run(engine: Any, tmp_path: Path) -> None:
+    config = Config(engine=engine, model=str(ENGINES[engine](tmp_path)), drop={"spamm": 0.9})
+    with pytest.raises(InputError, match="the model has no label 'spamm'; it has good, spam"):
+        STAGE.libraries_for(config)
+
+
+def test_onnx_needs_the_tokenizer(tmp_path: Path) -> None:
+    model = onnx_model(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match=r"no tokenizer\.json beside"):
+        STAGE.libraries_for(Config(engine="onnx", model=str(model)))
+
+
+WITHOUT = """
+import sys
+from pathlib import Path
+sys.modules["{module}"] = None  # as if it were not installed
+from datapipe.errors import InputError
+from stages.filter.classifier import Config, _{engine}
+try:
+    _{engine}.judge(Path(sys.argv[1]), Config(engine="{engine}", model=sys.argv[1]))
+except InputError as error:
+    print(error)
+print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("engine", "module"), [("fasttext", "fasttext"), ("onnx", "onnxruntime")])
+def test_without_the_extra_one_line_names_it(engine: str, module: str, tmp_path: Path) -> None:
+    script = WITHOUT.format(engine=engine, module=module)
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", script, str(ENGINES[engine](tmp_path))]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    says = f"filter.classifier: the engine {engine} is not installed; pip install 'datapipe[{engine}]'"
+    assert done.stdout.splitlines() == [says, "False"]
