@@ -99,7 +99,9 @@ def test_the_least_length_is_inclusive_and_decided_afterwards() -> None:
     assert reasons(found, min_characters=None) == [None, None]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=utf-8", "Text/Plain;charset=UTF-8", "application/json"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "text/plain; charset=utf-8", "Text/Plain;charset=UTF-8", "application/json"]
+)
 def test_plain_text_passes_through(kind: str) -> None:
     text = "Menu\nnot <b>markup</b>\n\nlast line"
     found = one(f"  {text}\r\n", kind)
