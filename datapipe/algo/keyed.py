@@ -70,5 +70,7 @@ def _firsts(rows: pa.RecordBatch, by: tuple[str, ...]) -> Int64s:
 
 
 def of_rows(rows: pa.Array[Any], verdicts: pa.RecordBatch) -> npt.NDArray[np.int64]:
-    """For each verdict the position in `rows` (sorted) of the document that it is on; both are uint32 row numbers."""
-    return np.searchsorted(rows.to_numpy(), verdicts["row"].to_numpy())
+    """For each verdict the position in `rows` of the document that it is on; both are uint32 row numbers."""
+    numbers = rows.to_numpy()
+    order = np.argsort(numbers)
+    return order[np.searchsorted(numbers[order], verdicts["row"].to_numpy())]

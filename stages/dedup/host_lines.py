@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datapipe.algo.hosts import host_hashes
 from datapipe.algo.keyed import counted, of_rows
-from datapipe.algo.urls import split_urls
 from datapipe.schema import COLUMNS
 from datapipe.stage import Group, Mask, Round, Scratch, StageConfig, below, decide, first_of, measure, schema
 from datapipe.text import BytesView, hash_slices, normal_form, readonly, segment, view_bytes
@@ -101,18 +101,9 @@ def _lines(texts: Any) -> _Lines:
     return _Lines(document, start, end, last - first, hashes)
 
 
-def _hosts(urls: Any) -> tuple[Uint64s, Mask]:
-    """Hash of each URL's host, and whether it has one."""
-    hosts, _ = split_urls(urls)
-    known = pc.is_valid(hosts).to_numpy(zero_copy_only=False) & (
-        np.asarray(pc.fill_null(pc.binary_length(hosts), 0)) > 0
-    )
-    return hash_slices(view_bytes(hosts)), known
-
-
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """A row for each page with a host and a text, and one for each different line of it."""
-    hosts, known = _hosts(batch["url"])
+    hosts, known = host_hashes(batch["url"])
     known &= batch["text"].is_valid().to_numpy(zero_copy_only=False)
     lines = _lines(batch["text"])
     mine = np.flatnonzero(known[lines.document] & (lines.words > 0))
@@ -207,7 +198,7 @@ def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa
     document = lines.document[is_cut]
     cut = np.bincount(document, minlength=count)
     words = np.bincount(lines.document[~is_cut], lines.words[~is_cut], count)
-    _, known = _hosts(batch["url"])
+    _, known = host_hashes(batch["url"])
     spans = pa.StructArray.from_arrays(
         [pa.array(starts - view.starts[document]), pa.array(ends - view.starts[document])],
         fields=list(SPANS.value_type),

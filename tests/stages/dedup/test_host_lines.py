@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datapipe.contract.finding import Findings, Trial
-from datapipe.contract.grouped import run_group
-from datapipe.text import forget
 from datapipe.text.reference import normal_words
 from stages.dedup.host_lines import STAGE, Config
-
-Page = tuple[str | None, str | None]  # URL and text
+from tests.stages.grouped import Page, judged_pages
 
 
 def run(pages: Sequence[Page], config: Config) -> list[dict[str, Any]]:
     """What the stage says of each page, with its reason."""
-    forget()
-    batch = pa.record_batch(
-        {
-            "url": pa.array([url for url, _ in pages], pa.string()),
-            "text": pa.array([text for _, text in pages], pa.large_string()),
-        }
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        trial = Trial(STAGE, config, {"pages": batch}, Path(folder), Findings())
-        found = []
-        for columns in run_group(trial, batch):
-            assert columns.schema == STAGE.adds_for(config)
-            assert STAGE.decide is not None
-            reasons = STAGE.decide(columns, config).to_pylist()
-            found += [{**row, "reason": reason} for row, reason in zip(columns.to_pylist(), reasons, strict=True)]
-    return found
+    return judged_pages(STAGE, config, pages)
 
 
 def site(
