@@ -7,51 +7,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-EN_TEMPLATES = tuple(
-    " ".join(text.split())
-    for text in """
-Looking for a {trade} in {city}? {company} is the number one choice for homes and businesses all over {city} and
-{town}. Our team has served more than {number} happy customers since {year}, and every {trade} we send to your door
-is licensed, insured and checked. Call {first} {last} today on {phone} for a free quote, or fill in the form below
-and we will get back to you within {small} hours. We work in {city}, {town} and the whole of {county}.
 
-{first} {last}, aged {small}, of {city}, passed away on {month} {small}, {year}. {first} was born in {town} and
-worked for {number} weeks a year as a {trade}. A service will be held at {small} o'clock in the chapel of {town}.
-The family asks that, instead of flowers, gifts be sent to the {company} fund. Please sign the guest book below to
-share your memories of {first} with the family and to light a candle.
+def _templates(name: str, between: str) -> tuple[str, ...]:
+    """Templates with blank lines between; line breaks within stand for `between`."""
+    told = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return tuple(between.join(part.split("\n")) for part in told.strip().split("\n\n"))
 
-The {product} from {company} is in stock and ships from {city} within {small} working days. It comes in {colour} and
-{colour}, weighs {small} kg, and has a rating of {small} out of five from {number} buyers. The {product} is covered
-by a guarantee of {small} years. Order the {product} before noon and pay no postage. Item number {number}. People
-who bought this also looked at the {product} in {colour} and the {product} by {company}.
 
-Weather in {city} for {month} {small}: the day begins at {small} degrees and reaches {small} degrees in the
-afternoon, with wind from the {direction} at {small} km/h. The chance of rain in {city} is {small} percent. Tomorrow
-will be {sky} with {small} degrees. Sunrise is at {small}:{small}, sunset at {small}:{small}. See also the forecast
-for {town} and for the rest of {county}, and our map of warnings for the {direction} of the country.
-""".split("\n\n")
-)
-ZH_TEMPLATES = tuple(
-    "".join(text.split())
-    for text in """
-{zcity}{ztrade}哪家好？{zcompany}专业从事{ztrade}服务多年，服务范围覆盖{zcity}及周边地区，已为{number}多位客户提供上门服务。
-公司拥有一支经验丰富的技术团队，收费合理，随叫随到，欢迎新老客户来电咨询，联系人{zname}，电话{phone}。
-我们承诺，凡是在{zcity}下单的客户，均可享受{small}年免费保修，先服务后付款，不满意不收费。
-
-{zcity}今天天气{zsky}，最高气温{small}度，最低气温{small}度，{zdirection}风{small}级，空气质量{zsky}，适宜外出活动。
-明天白天到夜间{zsky}，气温在{small}到{small}度之间，请市民朋友们注意及时增减衣物，出门记得带伞。
-以上是{zcity}气象台{month_number}月{small}日发布的天气预报，更多城市的天气情况请点击下方的城市名称查询。
-
-《{zbook}》是{zname}写的一本{zkind}小说，全文共{number}章，目前已经完结，本站提供最新章节免费阅读和全集下载。
-如果您觉得{zname}的这本小说还不错的话，请不要忘记向您的朋友们推荐，也可以点击加入书签方便下次继续阅读。
-各位书友要是喜欢{zbook}，请收藏本页地址，我们会在第一时间为您更新最新的{zkind}章节，支持作者请购买正版。
-""".split("\n\n")
-)
+EN_TEMPLATES = _templates("templates_en.txt", " ")
+ZH_TEMPLATES = _templates("templates_zh.txt", "")
 FILLERS: dict[str, str] = {
     "trade": "plumber|electrician|roofer|locksmith|house painter|carpet cleaner|gardener|tree surgeon|glazier|tiler",
     "city": "Leeds|Austin|Perth|Cardiff|Tampa|Boise|San Antonio|Fort Worth|Newcastle upon Tyne|Hull|Omaha|Reno|Derby",
@@ -101,6 +71,17 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, lines)
 
 
+def _cut(path: Path, size: int = 4000) -> list[str]:
+    """One long text in pieces of so many characters; the sign for words left out is not a word."""
+    text = gzip.decompress(path.read_bytes()).decode().replace("<unk>", "")
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def real_data_folder() -> Path:
+    """The folder of real data."""
+    return Path(os.environ["DATAPIPE_REAL_DATA"])
+
+
 def human(data: Path, *, chinese: bool) -> dict[str, list[str]]:
     """Texts by people, by set."""
     articles = list(rows(data / "lid-opensourceguide" / "articles.jsonl.gz"))
@@ -108,10 +89,92 @@ def human(data: Path, *, chinese: bool) -> dict[str, list[str]]:
         return {
             "extract-zh": [row["text"] for row in rows(data / "extract-zh" / "gold.jsonl.gz")],
             "oiwiki": [row["text"] for row in rows(data / "raw" / "oiwiki_zh.jsonl.gz")],
-            "guide": [row["text"] for row in articles if row["lang"] in {"zh-hans", "zh-hant"}],
+            "guide": [row["text"] for row in articles if row["lang"] == "zh-hans"],
         }
     return {
         "wcxb": [row["main_content"] for row in rows(data / "extract-wcxb" / "gold.jsonl.gz")],
         "c4": [row["text"] for row in rows(data / "raw" / "c4_demo_300.jsonl.gz")],
+        "wikitext": [part for name in ("valid", "test") for part in _cut(data / "raw" / f"wikitext2_{name}.txt.gz")],
         "peps": [row["text"] for row in rows(data / "raw" / "peps.jsonl.gz")],
     }
+
+
+# What a reader of worn or blurred print takes for what.
+LATIN_CONFUSIONS = {
+    "a": "oe@",
+    "b": "h6",
+    "c": "eo(",
+    "d": "cl",
+    "e": "co",
+    "f": "t",
+    "g": "q9",
+    "h": "b",
+    "i": "l1!j",
+    "j": "i;",
+    "k": "lc",
+    "l": "1i|",
+    "m": "rn",
+    "n": "ru",
+    "o": "0c",
+    "p": "n",
+    "q": "g",
+    "r": "n",
+    "s": "5$",
+    "t": "fl",
+    "u": "n",
+    "v": "y",
+    "w": "vv",
+    "x": "%",
+    "y": "v",
+    "z": "2",
+    "B": "8",
+    "S": "5",
+    "O": "0",
+    "I": "l",
+    "D": "O",
+}
+HAN_CONFUSIONS = (
+    "己已巳 未末朱 土士工 日曰目 人入八 大太犬 千干于 天夫无 刀力刁 又叉义 口囗日 木本术 王玉主 田由甲申 今令 问间闻 "
+    "买卖实 往住佳 侯候 治冶 折拆析 免兔 晴睛清 辩辨辫 拔拨 戌戍戊 鸟乌 风凤 贝见 厂广 没设 科料 活话 处外 话诺 体休 "
+    "特持待 的約 在左右 是足定 不木 有冇育 这迷 我找 们门 来米 国固图 时吋 会令 可司 对刘 为办 学字 过讨 说悦 地他 年午"
+)
+STRAY = ".,'`~|^*_-:;!"
+
+
+def latin_errors(text: str, rate: float, chance: random.Random) -> str:
+    """A text in which a share of the characters was read wrongly."""
+    out = []
+    for letter in text:
+        if letter == "\n" or chance.random() >= rate:
+            out.append(letter)
+            continue
+        kind = chance.random()
+        if kind < 0.65:
+            wrong = LATIN_CONFUSIONS.get(letter) or LATIN_CONFUSIONS.get(letter.lower()) or STRAY
+            out.append(wrong if wrong in {"cl", "rn", "vv", "ru"} else chance.choice(wrong))
+        elif kind < 0.8:
+            pass
+        elif kind < 0.9:
+            out.append(letter + chance.choice(STRAY))
+        else:
+            out.append("" if letter == " " else letter + " ")
+    return "".join(out)
+
+
+def han_errors(text: str, rate: float, chance: random.Random) -> str:
+    """The same of Chinese: a look-alike where one is known, else any other character of the text."""
+    alike = {one: group for group in HAN_CONFUSIONS.split() for one in group}
+    characters = [one for one in text if "\u4e00" <= one <= "\u9fff"] or ["一"]
+    out = []
+    for letter in text:
+        if letter == "\n" or chance.random() >= rate:
+            out.append(letter)
+            continue
+        kind = chance.random()
+        if kind < 0.75:
+            out.append(chance.choice(alike.get(letter, "").replace(letter, "") or characters))
+        elif kind < 0.85:
+            pass
+        else:
+            out.append(letter + chance.choice(STRAY + "丨丶亅"))
+    return "".join(out)
