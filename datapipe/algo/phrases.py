@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ __all__ = ["FOLDER", "Hits", "Phrases", "mark_file", "read_phrases"]
 FOLDER = "configs/marks"
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd
 _SHIFT = np.uint64(29)
+_LINE = np.uint64(word_hash("_"))  # counts as a word elsewhere, but stands between the characters of hidden phrases
 
 
 class Hits(NamedTuple):
@@ -56,7 +58,7 @@ class Phrases:
         first: set[int] = set()
         keys: dict[int, list[tuple[int, int]]] = {}
         for number, (name, phrase) in enumerate(pairs):
-            for written in dict.fromkeys((phrase, phrase.replace("'", "\u2019"))):
+            for written in _written(phrase):
                 cut = [written[one.start : one.end] for one in tokens(written) if one.kind & IS_WORD]
                 if not cut:
                     raise InputError(f"{phrase!r} of {name} holds no word", remedy="leave it out")
@@ -83,7 +85,7 @@ class Phrases:
         sizes = words.last - words.first
         document = np.repeat(np.arange(len(sizes)), sizes)
         at = np.arange(len(document)) + np.repeat(words.first - (np.cumsum(sizes) - sizes), sizes)
-        is_word = (words.kind[at] & IS_WORD) > 0
+        is_word = ((words.kind[at] & IS_WORD) > 0) & (words.hashes[at] != _LINE)
         document, hashes = document[is_word], words.hashes[at[is_word]]
         place = np.searchsorted(self._first, hashes)
         starts = np.flatnonzero(np.append(self._first, 0)[place] == hashes) if len(self._first) else place[:0]
@@ -112,6 +114,15 @@ class Phrases:
         counts = high - low
         which = np.repeat(low - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
         return np.repeat(starts, counts), numbers[which]
+
+
+def _written(phrase: str) -> list[str]:
+    """A phrase with each of its apostrophes straight or curly."""
+    parts = phrase.split("'")
+    return [
+        "".join(part for pair in zip(parts, (*marks, ""), strict=True) for part in pair)
+        for marks in product("'\u2019", repeat=len(parts) - 1)
+    ]
 
 
 def _key(words: Uint64s) -> Uint64s:
