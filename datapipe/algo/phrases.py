@@ -24,6 +24,7 @@ from datapipe.errors import InputError
 from datapipe.text.cache import segment
 from datapipe.text.jit import Int64s, Uint64s
 from datapipe.text.reference import IS_WORD, tokens, word_hash
+from datapipe.text.segmentation import flat
 
 __all__ = ["FOLDER", "Hits", "Phrases", "mark_file", "read_phrases"]
 
@@ -82,9 +83,7 @@ class Phrases:
     def find(self, texts: Any) -> Hits:
         """All places of all phrases in a string array, overlapping ones too."""
         words = segment(texts).words
-        sizes = words.last - words.first
-        document = np.repeat(np.arange(len(sizes)), sizes)
-        at = np.arange(len(document)) + np.repeat(words.first - (np.cumsum(sizes) - sizes), sizes)
+        document, at = flat(words.first, words.last)
         is_word = ((words.kind[at] & IS_WORD) > 0) & (words.hashes[at] != _LINE)
         document, hashes = document[is_word], words.hashes[at[is_word]]
         place = np.searchsorted(self._first, hashes)

@@ -27,6 +27,7 @@ from datapipe.algo.keyed import counted, of_rows
 from datapipe.schema import COLUMNS
 from datapipe.stage import Group, Mask, Round, Scratch, StageConfig, below, decide, first_of, measure, schema
 from datapipe.text import BytesView, hash_slices, normal_form, readonly, segment, view_bytes
+from datapipe.text.segmentation import flat
 from datapipe.units import Share
 
 TOO_LITTLE_LEFT = "too_little_left"
@@ -79,19 +80,12 @@ def _pairs(document: Int64s, hashes: Uint64s) -> Uint64s:
     return hashes + document.astype(np.uint64) * SPREAD
 
 
-def _flat(first: Int64s, last: Int64s) -> tuple[Int64s, Int64s]:
-    """Document and index of each piece of documents whose pieces are first to last."""
-    sizes = last - first
-    before = np.cumsum(sizes) - sizes
-    return np.repeat(np.arange(len(sizes)), sizes), np.arange(sizes.sum()) + np.repeat(first - before, sizes)
-
-
 def _lines(texts: Any) -> _Lines:
     view, pieces = view_bytes(texts), segment(texts)
     form = normal_form(texts, pieces)
-    document, at = _flat(pieces.lines.first, pieces.lines.last)
+    document, at = flat(pieces.lines.first, pieces.lines.last)
     start, end = view.starts[document] + pieces.lines.start[at], view.starts[document] + pieces.lines.end[at]
-    owner, word = _flat(form.first, form.last)
+    owner, word = flat(form.first, form.last)
     stands = view.starts[owner] + pieces.words.start[form.token[word]]
     first, last = np.searchsorted(stands, start), np.searchsorted(stands, end)
     some = last > first

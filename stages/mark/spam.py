@@ -28,6 +28,7 @@ from datapipe.algo.lists import names_of, rows_where
 from datapipe.algo.phrases import Phrases, mark_file, read_phrases
 from datapipe.stage import Map, Mask, StageConfig, above, below, decide, first_of, measure, schema
 from datapipe.text import IS_WORD, segment, view_bytes, word_hash
+from datapipe.text.segmentation import flat
 
 FILE = "spam_zh.yaml"
 KINDS = ("gambling", "adult", "doorway", "novel")
@@ -97,9 +98,7 @@ def _of_phrases(texts: Any, count: int) -> tuple[Int64s, Int64s]:
 def _of_characters(texts: Any, count: int) -> tuple[Int64s, Floats, Floats]:
     """Chinese characters of each text; share of different pairs; share of function characters."""
     view, words = view_bytes(texts), segment(texts).words
-    sizes = words.last - words.first
-    document = np.repeat(np.arange(len(sizes)), sizes)
-    at = np.arange(len(document)) + np.repeat(words.first - (np.cumsum(sizes) - sizes), sizes)
+    document, at = flat(words.first, words.last)
     first = view.data[view.starts[document] + words.start[at]]
     han = (first >= HAN_LEADS[0]) & (first <= HAN_LEADS[1]) & ((words.kind[at] & IS_WORD) > 0)
     document, hashes = document[han], words.hashes[at[han]]

@@ -29,6 +29,7 @@ from datapipe.algo.keyed import counted, of_rows
 from datapipe.stage import Group, Mask, Round, Scratch, StageConfig, decide, first_of, measure, schema
 from datapipe.text import IS_WORD, BytesView, hash_slices, readonly, segment, view_bytes
 from datapipe.text.reference import HAS_ALPHABETIC
+from datapipe.text.segmentation import flat
 
 TEMPLATED = "templated"
 
@@ -64,9 +65,7 @@ def _seeds(count: int) -> Uint64s:
 def _skeletons(texts: Any) -> tuple[Int64s, Uint64s]:
     """The document and the hash of each word of all skeletons."""
     view, words = view_bytes(texts), segment(texts).words
-    sizes = words.last - words.first
-    document = np.repeat(np.arange(len(sizes)), sizes)
-    at = np.arange(len(document)) + np.repeat(words.first - (np.cumsum(sizes) - sizes), sizes)
+    document, at = flat(words.first, words.last)
     is_word = (words.kind[at] & IS_WORD) > 0
     document, at = document[is_word], at[is_word]
     first = view.data[view.starts[document] + words.start[at]]

@@ -20,6 +20,7 @@ import orjson
 from datapipe.stage import Mask
 from datapipe.text import IS_WORD, segment, view_bytes, word_hash
 from datapipe.text.reference import HAS_ALPHABETIC
+from datapipe.text.segmentation import flat
 
 Uint64s: TypeAlias = npt.NDArray[np.uint64]
 Int64s: TypeAlias = npt.NDArray[np.int64]
@@ -88,9 +89,7 @@ def known(bits: npt.NDArray[np.uint8], hashes: Uint64s) -> Mask:
 def tokens(texts: Any) -> Tokens:
     """The tokens of a string array."""
     view, words = view_bytes(texts), segment(texts).words
-    sizes = words.last - words.first
-    document = np.repeat(np.arange(len(sizes)), sizes)
-    at = np.arange(len(document)) + np.repeat(words.first - (np.cumsum(sizes) - sizes), sizes)
+    document, at = flat(words.first, words.last)
     start, end = view.starts[document] + words.start[at], view.starts[document] + words.end[at]
     data = view.data
     is_digit = (data >= ord("0")) & (data <= ord("9"))
