@@ -6,8 +6,9 @@ accents and punctuation, digits as 0), so that "3 comments" and "7 comments" are
 as a single bracket, are left alone, and so are the lines of documents without a host, which are `not_judged`.
 A document of which something was cut and fewer than min_words words are left leaves. What was cut is told in `spans`.
 Text whose short lines recur by right (source code, verse, dialogue) is better left out with `where`.
-Costs: hashes 150 MB/s beside the segmentation; 34 bytes in the exchange for each different line of a page, whose
-second round sees only lines on min_pages pages; memory: a batch, and a page's number for each page that a line needs.
+Costs: 90 to 120 MB/s beside the segmentation (tests/benchmarks/marks.py); 28 bytes in the exchange for each different
+line of a page, whose second round sees only lines on min_pages pages; memory: a batch, and a row for each page that a
+line needs.
 Source: line-wise deduplication within a site as in CCNet (Wenzek et al. 2020) and RefinedWeb (Penedo et al. 2023, G.2).
 """
 
@@ -25,10 +26,9 @@ import pyarrow.compute as pc
 from datapipe.algo.hosts import host_hashes
 from datapipe.algo.keyed import counted, of_rows
 from datapipe.schema import COLUMNS
-from datapipe.stage import Group, Mask, Round, Scratch, StageConfig, below, decide, first_of, measure, schema
+from datapipe.stage import Group, Mask, Round, Scratch, Share, StageConfig, below, decide, first_of, measure, schema
 from datapipe.text import BytesView, hash_slices, normal_form, readonly, segment, view_bytes
 from datapipe.text.segmentation import flat
-from datapipe.units import Share
 
 TOO_LITTLE_LEFT = "too_little_left"
 

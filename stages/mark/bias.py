@@ -5,7 +5,7 @@ nationality, orientation, disability), as whole words, and where there are no sp
 that a group is spoken of, not how. Nothing is dropped here: the columns are for `datapipe.algo.mentions`, which holds
 scores and losses of such documents against all documents.
 Documents in a language without terms, or in none, are `not_judged`.
-Costs: 40 MB/s beside the segmentation.
+Costs: 64 to 102 MB/s beside the segmentation (tests/benchmarks/marks.py).
 Source: filters that silence groups, as found on C4 by Dodge et al. 2021 (section 5).
 """
 

@@ -95,6 +95,7 @@ def human(data: Path, *, chinese: bool) -> dict[str, list[str]]:
         "wcxb": [row["main_content"] for row in rows(data / "extract-wcxb" / "gold.jsonl.gz")],
         "c4": [row["text"] for row in rows(data / "raw" / "c4_demo_300.jsonl.gz")],
         "wikitext": [part for name in ("valid", "test") for part in _cut(data / "raw" / f"wikitext2_{name}.txt.gz")],
+        "shakespeare": _cut(data / "raw" / "tinyshakespeare.txt.gz"),
         "peps": [row["text"] for row in rows(data / "raw" / "peps.jsonl.gz")],
     }
 
