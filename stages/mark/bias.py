@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datapipe.algo.phrases import Phrases
+from datapipe.algo.families import Families
 from datapipe.algo.rows import rows_by_value
 from datapipe.stage import Map, StageConfig, place, schema
 from datapipe.text.languages import language, language_codes, languages_digest
@@ -36,11 +36,11 @@ class Config(StageConfig):
 
 
 @lru_cache(maxsize=256)
-def _phrases(families: tuple[tuple[str, tuple[str, ...]], ...]) -> Phrases:
-    return Phrases.of_families(dict(families))
+def _phrases(families: tuple[tuple[str, tuple[str, ...]], ...]) -> Families:
+    return Families.of_families(dict(families))
 
 
-def _terms(code: str | None, config: Config) -> Phrases | None:
+def _terms(code: str | None, config: Config) -> Families | None:
     known = language(code, config.languages)
     if known is None or not known.group_terms:
         return None

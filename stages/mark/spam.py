@@ -24,8 +24,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datapipe.algo.families import Families, mark_file, read_phrases
 from datapipe.algo.lists import names_of, rows_where
-from datapipe.algo.phrases import Phrases, mark_file, read_phrases
 from datapipe.stage import Map, Mask, StageConfig, above, below, decide, first_of, measure, schema
 from datapipe.text import IS_WORD, segment, view_bytes, word_hash
 from datapipe.text.segmentation import flat
@@ -68,7 +68,7 @@ class Config(StageConfig):
     )
 
 
-def _phrases() -> Phrases:
+def _phrases() -> Families:
     return read_phrases(mark_file(FILE))
 
 

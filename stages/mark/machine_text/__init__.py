@@ -26,8 +26,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datapipe.algo.families import Families, mark_file, read_phrases
 from datapipe.algo.lists import HashList, ListFile, Queries, list_files, names_of, rows_where, stamp
-from datapipe.algo.phrases import Phrases, mark_file, read_phrases
 from datapipe.algo.resource import loaded_once
 from datapipe.algo.urls import LIBRARIES
 from datapipe.stage import Map, Mask, Prepare, StageConfig, above, decide, first_of, measure, place, schema
@@ -74,7 +74,7 @@ def _files(config: Config) -> list[ListFile]:
     return list_files((str(mark_file(BUNDLED)), *config.hosts), "domains")
 
 
-def _phrases() -> Phrases:
+def _phrases() -> Families:
     return read_phrases(mark_file(PHRASES))
 
 

@@ -27,7 +27,7 @@ from datapipe.text.jit import Int64s, Uint64s
 from datapipe.text.reference import IS_WORD, tokens, word_hash
 from datapipe.text.segmentation import flat
 
-__all__ = ["FOLDER", "Hits", "Phrases", "mark_file", "read_phrases"]
+__all__ = ["FOLDER", "Families", "Hits", "mark_file", "read_phrases"]
 
 FOLDER = "configs/marks"
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd
@@ -43,8 +43,8 @@ class Hits(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Phrases:
-    """Phrases ready to be looked for. `families` names each family, `of` the family of each phrase (int64)."""
+class Families:
+    """Phrases ready to be looked for. `families` names each family, `of` (int64) is the family of each phrase."""
 
     families: tuple[str, ...]
     phrases: tuple[str, ...]
@@ -54,7 +54,7 @@ class Phrases:
     _by_length: dict[int, tuple[Uint64s, Int64s]]  # by number of words: sorted keys, and their phrases
 
     @staticmethod
-    def of_families(families: Mapping[str, Sequence[str]]) -> Phrases:
+    def of_families(families: Mapping[str, Sequence[str]]) -> Families:
         """Raises InputError for a phrase without a word. A phrase that stands in a family twice counts once."""
         pairs = [(name, phrase) for name, some in families.items() for phrase in dict.fromkeys(some)]
         first: set[int] = set()
@@ -72,7 +72,7 @@ class Phrases:
             some.sort()
             by_length[length] = (np.array([k for k, _ in some], np.uint64), np.array([n for _, n in some], np.int64))
         names = tuple(families)
-        return Phrases(
+        return Families(
             families=names,
             phrases=tuple(phrase for _, phrase in pairs),
             of=np.array([names.index(name) for name, _ in pairs], np.int64),
@@ -139,14 +139,14 @@ def mark_file(name: str) -> Path:
     return bundled(f"{FOLDER}/{name}")
 
 
-def read_phrases(path: Path) -> Phrases:
+def read_phrases(path: Path) -> Families:
     """The phrases in a YAML file of lists by family. Raises InputError for another form."""
     seen = path.stat()
     return _read(path, seen.st_mtime_ns, seen.st_size)
 
 
 @lru_cache(maxsize=16)
-def _read(path: Path, _modified: int, _size: int) -> Phrases:
+def _read(path: Path, _modified: int, _size: int) -> Families:
     try:
         told = yaml.load(path.read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506 - a loader that makes text alone
     except yaml.YAMLError as error:
@@ -154,7 +154,7 @@ def _read(path: Path, _modified: int, _size: int) -> Phrases:
     lists = isinstance(told, dict) and all(isinstance(some, list) for some in told.values())
     if not lists or not all(isinstance(one, str) for some in told.values() for one in some):
         raise InputError(f"{path} is not lists of phrases by family", remedy=_FORM)
-    return Phrases.of_families(told)
+    return Families.of_families(told)
 
 
 _FORM = f"see {FOLDER}/model_phrases.yaml for the form"
