@@ -40,6 +40,7 @@ __all__ = [
     "Prepare",
     "Round",
     "Scratch",
+    "Share",
     "Sink",
     "SinkConfig",
     "Size",

@@ -99,6 +99,8 @@ def _verdicts(trial: Trial, whole: pa.RecordBatch, cut: Cut, ranges: int) -> pa.
 
 
 def _sorted(keys: pa.Table, sort: tuple[str, ...]) -> pa.Table:
+    if not len(keys):  # where a round gave nothing, its columns are not known
+        return keys
     place = [name for name in ("shard", "row") if name in keys.column_names]
     return keys.sort_by([(name, "ascending") for name in ["key", *sort, *place]])
 

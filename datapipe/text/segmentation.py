@@ -26,6 +26,13 @@ BYTES_PER_LINE = 40
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
+def flat(first: Int64s, last: Int64s) -> tuple[Int64s, Int64s]:
+    """Document and index (int64) of each piece, document by document, of documents whose pieces are first to last."""
+    sizes = last - first
+    before = np.cumsum(sizes) - sizes
+    return np.repeat(np.arange(len(sizes)), sizes), np.arange(sizes.sum()) + np.repeat(first - before, sizes)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Spans:
     """Pieces of documents. Those of document d are the indexes first[d] to last[d] (exclusive).

@@ -42,7 +42,7 @@ def test_english_and_chinese_name_groups_of_people() -> None:
     for code in ("en", "zh"):
         found = language(code)
         assert found is not None
-        assert set(found.group_terms) == {"gender", "religion", "nationality"}
+        assert set(found.group_terms) == {"gender", "religion", "nationality", "orientation", "disability"}
         assert all(len(set(terms)) == len(terms) >= 5 for terms in found.group_terms.values())
 
 

@@ -1,0 +1,1 @@
+"""Stages that mark documents and drop none unless asked."""
