@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datapipe.text.estimate import MOST_PER_BYTE, UNIT, TokenEstimate, estimate_tokens
     from datapipe.text.hashing import hash128, hash_slices, xxh3_128_hex, xxh64
     from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
+    from datapipe.text.periods import repeated_periods
     from datapipe.text.piecewise import Pieces, pieces, replace_pieces
     from datapipe.text.quality import quality_measures
     from datapipe.text.reference import AFTER_SPACE, IS_WORD, word_hash
@@ -50,6 +51,7 @@ __all__ = [
     "pieces",
     "quality_measures",
     "readonly",
+    "repeated_periods",
     "repetition_measures",
     "replace_pieces",
     "segment",
@@ -68,6 +70,7 @@ _MODULES = {
     "estimate": ("MOST_PER_BYTE", "UNIT", "TokenEstimate", "estimate_tokens"),
     "hashing": ("hash128", "hash_slices", "xxh3_128_hex", "xxh64"),
     "normalise": ("NormalForm", "normal_form", "normalised_hash"),
+    "periods": ("repeated_periods",),
     "piecewise": ("Pieces", "pieces", "replace_pieces"),
     "quality": ("quality_measures",),
     "reference": ("AFTER_SPACE", "IS_WORD", "word_hash"),

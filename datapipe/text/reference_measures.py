@@ -53,6 +53,23 @@ def repetition_measures(text: str, *, top: Iterable[int], duplicate: Iterable[in
     return measures
 
 
+def repeated_periods(text: str, *, periods: Iterable[int]) -> list[int]:
+    """As `periods.repeated_periods`, of one text."""
+    words = [text[token.start : token.end].casefold() for token in tokens(text) if token.kind & IS_WORD]
+    return [max((_repeats(words[i:], period) for i in range(len(words))), default=0) for period in periods]
+
+
+def _repeats(words: Sequence[str], period: int) -> int:
+    """How often the block of the first words stands at the beginning; 1 if a shorter block makes it up."""
+    block = words[:period]
+    if any(period % shorter == 0 and block == block[:shorter] * (period // shorter) for shorter in range(1, period)):
+        return 1
+    count = 1
+    while len(block) == period and words[count * period : (count + 1) * period] == block:
+        count += 1
+    return count
+
+
 def quality_measures(text: str, *, stop_words: Iterable[str]) -> dict[str, float]:
     """As `quality.quality_measures`, of one text."""
     words = [text[token.start : token.end] for token in tokens(text) if token.kind & IS_WORD]

@@ -19,6 +19,7 @@ from datapipe.text.estimate import estimate_tokens
 from datapipe.text.hashing import hash128
 from datapipe.text.jit import kernel_folder
 from datapipe.text.normalise import normalised_hash
+from datapipe.text.periods import repeated_periods
 from datapipe.text.quality import quality_measures
 from datapipe.text.repetition import repetition_measures
 from datapipe.text.segmentation import Segmentation
@@ -78,6 +79,7 @@ def _compile_words() -> None:
     estimate_tokens(segmentation.words)
     stand_in: Any = _WordsOnly(segmentation)
     repetition_measures(stand_in)
+    repeated_periods(stand_in, (1,))
 
 
 @_without_collecting()
