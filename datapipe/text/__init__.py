@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datapipe.text.reference import AFTER_SPACE, IS_WORD, word_hash
     from datapipe.text.repetition import repetition_measures
     from datapipe.text.segmentation import Segmentation, Spans, Words
+    from datapipe.text.symbols import symbol_measures
     from datapipe.text.tables import TABLES_VERSION
     from datapipe.text.warm import warm_up
 
@@ -55,6 +56,7 @@ __all__ = [
     "repetition_measures",
     "replace_pieces",
     "segment",
+    "symbol_measures",
     "view_bytes",
     "warm_up",
     "word_hash",
@@ -76,6 +78,7 @@ _MODULES = {
     "reference": ("AFTER_SPACE", "IS_WORD", "word_hash"),
     "repetition": ("repetition_measures",),
     "segmentation": ("Segmentation", "Spans", "Words"),
+    "symbols": ("symbol_measures",),
     "tables": ("TABLES_VERSION",),
     "warm": ("warm_up",),
 }

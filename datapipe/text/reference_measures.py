@@ -3,14 +3,29 @@
 Costs: thousands of times the kernels' time; never on the path of data.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import xxhash
 
-from datapipe.text.reference import IS_WORD, lines, normal_words, paragraphs, tokens
+from datapipe.text.reference import (
+    APOSTROPHE,
+    BREAK,
+    IS_WORD,
+    LETTER,
+    OTHER,
+    SPACE,
+    group,
+    lines,
+    normal_words,
+    paragraphs,
+    tokens,
+)
 
 BULLETS = tuple("-*\u2022\u2023\u25aa\u25cf\u25e6")
+CODE = frozenset("{}[]<>=;|&$\\^~`")
+ADDRESS = re.compile(r"(?<![A-Za-z0-9_])(?:https?://|www\.)[^ ]*")
 ELLIPSES = ("...", "\u2026")
 
 
@@ -86,6 +101,30 @@ def quality_measures(text: str, *, stop_words: Iterable[str]) -> dict[str, float
         "alphabetic_words": _share(sum(any(map(str.isalpha, unit)) for unit in units), len(units)),
         "stop_words": len({word.casefold() for word in stop_words} & folded),
     }
+
+
+def symbol_measures(text: str) -> dict[str, float]:
+    """As `symbols.symbol_measures`, of one text."""
+    seen = [character for character in text if group(character) not in (SPACE, BREAK)]
+    letters = list(filter(str.isalpha, seen))
+    marks = [c for c in seen if group(c) in (OTHER, APOSTROPHE) and not c.isdecimal()]
+    changed = [c for c in letters if len(c.casefold()) == 1 and c.casefold() != c and not c.islower()]
+    rows = [text[start:end] for start, end in lines(text)]
+    addresses = "".join(ADDRESS.findall(_spaces_alike(text)))
+    return {
+        "punctuation": _share(len(marks), len(seen)),
+        "digits": _share(sum(map(str.isdecimal, seen)), len(seen)),
+        "capitals": _share(len(changed), len(letters)),
+        "addresses": _share(len(addresses), len(seen)),
+        "code_characters": _share(sum(c in CODE for c in seen), len(seen)),
+        "code_lines": _share(sum(row.endswith(("{", "}", ";")) for row in rows), len(rows)),
+    }
+
+
+def _spaces_alike(text: str) -> str:
+    """Every space a blank, and every letter or number that is none of ASCII's an `a`."""
+    same = {SPACE: " ", BREAK: " "}
+    return "".join(same.get(group(c), "a" if group(c) == LETTER and not c.isascii() else c) for c in text)
 
 
 def normalised_hash(text: str, *, seeds: Iterable[int]) -> list[int]:

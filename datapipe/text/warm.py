@@ -23,6 +23,7 @@ from datapipe.text.periods import repeated_periods
 from datapipe.text.quality import quality_measures
 from datapipe.text.repetition import repetition_measures
 from datapipe.text.segmentation import Segmentation
+from datapipe.text.symbols import symbol_measures
 
 
 def warm_up() -> float:
@@ -89,6 +90,7 @@ def _compile_lines() -> None:
     _ = segmentation.lines
     hash128(texts)
     quality_measures(texts, segmentation)
+    symbol_measures(texts, segmentation)
     normalised_hash(texts, segmentation)
 
 
