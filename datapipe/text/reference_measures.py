@@ -76,11 +76,11 @@ def repeated_periods(text: str, *, periods: Iterable[int]) -> list[int]:
 
 def _repeats(words: Sequence[str], period: int) -> int:
     """How often the block of the first words stands at the beginning; 1 if a shorter block makes it up."""
-    block = words[:period]
+    block = list(words[:period])
     if any(period % shorter == 0 and block == block[:shorter] * (period // shorter) for shorter in range(1, period)):
         return 1
     count = 1
-    while len(block) == period and words[count * period : (count + 1) * period] == block:
+    while len(block) == period and list(words[count * period : (count + 1) * period]) == block:
         count += 1
     return count
 
