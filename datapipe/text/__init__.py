@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from datapipe.text.line_rules import kept_lines
     from datapipe.text.line_shape import line_measures
     from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
+    from datapipe.text.periods import repeated_periods
     from datapipe.text.piecewise import Pieces, pieces, replace_pieces
     from datapipe.text.quality import quality_measures
     from datapipe.text.reference import AFTER_SPACE, IS_WORD, word_hash
     from datapipe.text.repetition import repetition_measures
     from datapipe.text.segmentation import Segmentation, Spans, Words
+    from datapipe.text.symbols import symbol_measures
     from datapipe.text.tables import TABLES_VERSION
     from datapipe.text.warm import warm_up
 
@@ -54,9 +56,11 @@ __all__ = [
     "pieces",
     "quality_measures",
     "readonly",
+    "repeated_periods",
     "repetition_measures",
     "replace_pieces",
     "segment",
+    "symbol_measures",
     "view_bytes",
     "warm_up",
     "word_hash",
@@ -74,11 +78,13 @@ _MODULES = {
     "line_rules": ("kept_lines",),
     "line_shape": ("line_measures",),
     "normalise": ("NormalForm", "normal_form", "normalised_hash"),
+    "periods": ("repeated_periods",),
     "piecewise": ("Pieces", "pieces", "replace_pieces"),
     "quality": ("quality_measures",),
     "reference": ("AFTER_SPACE", "IS_WORD", "word_hash"),
     "repetition": ("repetition_measures",),
     "segmentation": ("Segmentation", "Spans", "Words"),
+    "symbols": ("symbol_measures",),
     "tables": ("TABLES_VERSION",),
     "warm": ("warm_up",),
 }

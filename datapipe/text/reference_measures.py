@@ -11,7 +11,13 @@ import xxhash
 
 from datapipe.text.line_shape import QUOTATION_MARKS
 from datapipe.text.reference import (
+    APOSTROPHE,
+    BREAK,
     IS_WORD,
+    LETTER,
+    OTHER,
+    SPACE,
+    group,
     is_closing,
     is_terminal,
     lines,
@@ -22,6 +28,8 @@ from datapipe.text.reference import (
 )
 
 BULLETS = tuple("-*\u2022\u2023\u25aa\u25cf\u25e6")
+CODE = frozenset("{}[]<>=;|&$\\^~`")
+ADDRESS = re.compile(r"(?<![A-Za-z0-9_])(?:https?://|www\.)[^ ]*")
 ELLIPSES = ("...", "\u2026")
 CITATION = re.compile(r"\[[0-9]*\]|\[edit\]|\[citation needed\]")
 
@@ -63,6 +71,23 @@ def repetition_measures(text: str, *, top: Iterable[int], duplicate: Iterable[in
         if size in sizes:
             measures[f"duplicate_{size}_grams"] = _share(_characters_in(grams, repeated, lengths), sum(lengths))
     return measures
+
+
+def repeated_periods(text: str, *, periods: Iterable[int]) -> list[int]:
+    """As `periods.repeated_periods`, of one text."""
+    words = [text[token.start : token.end].casefold() for token in tokens(text) if token.kind & IS_WORD]
+    return [max((_repeats(words[i:], period) for i in range(len(words))), default=0) for period in periods]
+
+
+def _repeats(words: Sequence[str], period: int) -> int:
+    """How often the block of the first words stands at the beginning; 1 if a shorter block makes it up."""
+    block = list(words[:period])
+    if any(period % shorter == 0 and block == block[:shorter] * (period // shorter) for shorter in range(1, period)):
+        return 1
+    count = 1
+    while len(block) == period and list(words[count * period : (count + 1) * period]) == block:
+        count += 1
+    return count
 
 
 def quality_measures(text: str, *, stop_words: Iterable[str]) -> dict[str, float]:
@@ -136,6 +161,30 @@ def kept_lines(
             kept.append(bare)
             counts["sentences"] += len(sentences(line))
     return "\n".join(kept), counts
+
+
+def symbol_measures(text: str) -> dict[str, float]:
+    """As `symbols.symbol_measures`, of one text."""
+    seen = [character for character in text if group(character) not in (SPACE, BREAK)]
+    letters = list(filter(str.isalpha, seen))
+    marks = [c for c in seen if group(c) in (OTHER, APOSTROPHE) and not c.isdecimal()]
+    changed = [c for c in letters if len(c.casefold()) == 1 and c.casefold() != c and not c.islower()]
+    rows = [text[start:end] for start, end in lines(text)]
+    addresses = "".join(ADDRESS.findall(_spaces_alike(text)))
+    return {
+        "punctuation": _share(len(marks), len(seen)),
+        "digits": _share(sum(map(str.isdecimal, seen)), len(seen)),
+        "capitals": _share(len(changed), len(letters)),
+        "addresses": _share(len(addresses), len(seen)),
+        "code_characters": _share(sum(c in CODE for c in seen), len(seen)),
+        "code_lines": _share(sum(row.endswith(("{", "}", ";")) for row in rows), len(rows)),
+    }
+
+
+def _spaces_alike(text: str) -> str:
+    """Every space a blank, and every letter or number that is none of ASCII's an `a`."""
+    same = {SPACE: " ", BREAK: " "}
+    return "".join(same.get(group(c), "a" if group(c) == LETTER and not c.isascii() else c) for c in text)
 
 
 def normalised_hash(text: str, *, seeds: Iterable[int]) -> list[int]:

@@ -21,9 +21,11 @@ from datapipe.text.jit import kernel_folder
 from datapipe.text.line_rules import kept_lines
 from datapipe.text.line_shape import line_measures
 from datapipe.text.normalise import normalised_hash
+from datapipe.text.periods import repeated_periods
 from datapipe.text.quality import quality_measures
 from datapipe.text.repetition import repetition_measures
 from datapipe.text.segmentation import Segmentation
+from datapipe.text.symbols import symbol_measures
 
 
 def warm_up() -> float:
@@ -82,6 +84,7 @@ def _compile_words() -> None:
     repetition_measures(stand_in)
     kept_lines(*_tiny())
     line_measures(*_tiny())
+    repeated_periods(stand_in, (1,))
 
 
 @_without_collecting()
@@ -91,6 +94,7 @@ def _compile_lines() -> None:
     _ = segmentation.lines
     hash128(texts)
     quality_measures(texts, segmentation)
+    symbol_measures(texts, segmentation)
     normalised_hash(texts, segmentation)
 
 
