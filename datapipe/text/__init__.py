@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datapipe.text.line_rules import kept_lines
     from datapipe.text.line_shape import line_measures
     from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
+    from datapipe.text.peer_measures import peer_gopher_measures, peer_line_measures
     from datapipe.text.piecewise import Pieces, pieces, replace_pieces
     from datapipe.text.quality import quality_measures
     from datapipe.text.reference import AFTER_SPACE, IS_WORD, word_hash
@@ -51,6 +52,8 @@ __all__ = [
     "line_measures",
     "normal_form",
     "normalised_hash",
+    "peer_gopher_measures",
+    "peer_line_measures",
     "pieces",
     "quality_measures",
     "readonly",
@@ -74,6 +77,7 @@ _MODULES = {
     "line_rules": ("kept_lines",),
     "line_shape": ("line_measures",),
     "normalise": ("NormalForm", "normal_form", "normalised_hash"),
+    "peer_measures": ("peer_gopher_measures", "peer_line_measures"),
     "piecewise": ("Pieces", "pieces", "replace_pieces"),
     "quality": ("quality_measures",),
     "reference": ("AFTER_SPACE", "IS_WORD", "word_hash"),
