@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datapipe.text.decode import UndecodableText, decode_html
     from datapipe.text.estimate import MOST_PER_BYTE, UNIT, TokenEstimate, estimate_tokens
     from datapipe.text.hashing import hash128, hash_slices, xxh3_128_hex, xxh64
+    from datapipe.text.line_corrections import corrected_lines
     from datapipe.text.line_rules import kept_lines
     from datapipe.text.line_shape import line_measures
     from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
@@ -43,6 +44,7 @@ __all__ = [
     "Words",
     "carry",
     "clean",
+    "corrected_lines",
     "decode_html",
     "estimate_tokens",
     "forget",
@@ -74,6 +76,7 @@ _MODULES = {
     "decode": ("UndecodableText", "decode_html"),
     "estimate": ("MOST_PER_BYTE", "UNIT", "TokenEstimate", "estimate_tokens"),
     "hashing": ("hash128", "hash_slices", "xxh3_128_hex", "xxh64"),
+    "line_corrections": ("corrected_lines",),
     "line_rules": ("kept_lines",),
     "line_shape": ("line_measures",),
     "normalise": ("NormalForm", "normal_form", "normalised_hash"),
