@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.text import tables
-from datapipe.text.buffers import BytesView, Texts, readonly, view_bytes
+from datapipe.text.buffers import BytesView, Texts, as_one_array, readonly, texts_of, view_bytes
 from datapipe.text.characters import look_up, read
 from datapipe.text.jit import Int32s, Int64s, Uint8s, Uint64s, called, kernel, pasted
 from datapipe.text.reference import IS_WORD, tokens, word_hash
@@ -29,9 +29,38 @@ FATES = ("kept", "upper_case", "numeric", "counter", "few_words", "phrase")
 # Where a phrase may stand.
 START, END, ANYWHERE = 1, 2, 4
 LINE_FEED = 10
-# Small letters that fold to others: micro sign, long s, iota below, final sigma, symbols of Greek letters, dotted s.
+# Small letters that fold to others: micro sign, long s, final sigma, symbols of Greek letters, Cyrillic variants.
 _SMALL = np.array(
-    [0xB5, 0x17F, 0x345, 0x3C2, 0x3D0, 0x3D1, 0x3D5, 0x3D6, 0x3F0, 0x3F1, 0x3F5, 0x1E9B, 0x1FBE], np.int64
+    [
+        0xB5,
+        0x17F,
+        0x3C2,
+        0x3D0,
+        0x3D1,
+        0x3D5,
+        0x3D6,
+        0x3F0,
+        0x3F1,
+        0x3F5,
+        0x13F8,
+        0x13F9,
+        0x13FA,
+        0x13FB,
+        0x13FC,
+        0x13FD,
+        0x1C80,
+        0x1C81,
+        0x1C82,
+        0x1C83,
+        0x1C84,
+        0x1C85,
+        0x1C86,
+        0x1C87,
+        0x1C88,
+        0x1E9B,
+        0x1FBE,
+    ],
+    np.int64,
 )
 _MULTIPLE = np.int64(1 << 21)  # folds to several: of these only U+0130 is a capital, and few texts hold it
 _CHEROKEE = np.array([0x13A0, 0x13FF, 0xAB70, 0xABBF], np.int64)  # folds to its capitals
@@ -85,10 +114,10 @@ def _is_upper(point: int, entry: int) -> bool:
         return False
     if _CHEROKEE[0] <= point <= _CHEROKEE[1] or _CHEROKEE[2] <= point <= _CHEROKEE[3]:
         return False
-    for small in _SMALL:
-        if point == small:
-            return False
-    return True
+    small = False
+    for other in _SMALL:
+        small |= point == other
+    return not small
 
 
 @pasted
@@ -145,9 +174,7 @@ def _is_counter(view: BytesView, tokens: _Tokens, span: tuple[int, int, int], kn
 
 
 @pasted
-def _cut_phrases(
-    view: BytesView, tokens: _Tokens, line: tuple[int, int, int, int], known: tuple[_Phrases, _Room, int]
-) -> int:
+def _cut_phrases(tokens: _Tokens, line: tuple[int, int, int, int], known: tuple[_Phrases, _Room, int]) -> int:
     """Note the phrases to cut from the line (base, first and last token, its end); returns the words in them."""
     base, first, last, stop = line
     phrases, room, first_word = known
@@ -195,6 +222,22 @@ def _fate(view: BytesView, tokens: _Tokens, line: tuple[int, int, int, int, int]
     return FEW_WORDS if words < rules.words else KEPT
 
 
+@pasted
+def _cut_line(data: Uint8s, line: tuple[int, int, int, int], room: _Room) -> None:
+    """Note a whole line (start, stop, start of the next, end of the text) to cut, up to its line feed.
+
+    Of two lines without a line feed between them, the break stays.
+    """
+    start, stop, following, end = line
+    behind = stop
+    while behind < end and data[behind] != LINE_FEED:
+        behind += 1
+    behind = behind + 1 if behind < end else end
+    room.cuts[0, room.used[0]] = start
+    room.cuts[1, room.used[0]] = stop if following < behind else behind
+    room.used[0] += 1
+
+
 @kernel
 def _judge(
     view: BytesView, pieces: tuple[_Lines, _Tokens], known: tuple[_Rules, _Phrases, Table], out: tuple[_Room, Int64s]
@@ -218,20 +261,14 @@ def _judge(
             removed = words if fate != KEPT else 0
             if fate == KEPT and words <= rules.short:
                 before = room.used[0]
-                removed = _cut_phrases(view, tokens, (base, first, token, stop), (phrases, room, first_word))
+                removed = _cut_phrases(tokens, (base, first, token, stop), (phrases, room, first_word))
                 if removed:
                     fate = PHRASE
                 if removed == words and words:
                     room.used[0] = before
             if removed == words and fate != KEPT:
-                behind = stop
-                while behind < view.ends[x] and view.data[behind] != LINE_FEED:
-                    behind += 1
-                room.cuts[0, room.used[0]] = start
-                # Of two lines without a line feed between them, the break stays.
-                more = line + 1 < lines.last[x] and base + lines.start[line + 1] < behind
-                room.cuts[1, room.used[0]] = stop if more else min(behind + 1, view.ends[x])
-                room.used[0] += 1
+                following = base + lines.start[line + 1] if line + 1 < lines.last[x] else view.ends[x]
+                _cut_line(view.data, (start, stop, following, view.ends[x]), room)
             counts[x, fate] += 1
             counts[x, 6] += words
             counts[x, 7] += removed
@@ -276,7 +313,7 @@ def _phrases(kinds: dict[int, Sequence[str]]) -> _Phrases:
     )
 
 
-def corrected_lines(
+def corrected_lines(  # noqa: PLR0913 - keyword-only, one for each rule
     texts: Texts,
     segmentation: Segmentation,
     *,
@@ -305,7 +342,5 @@ def corrected_lines(
     data = np.empty(int((view.ends - view.starts).sum()), np.uint8)
     offsets = np.zeros(len(view.starts) + 1, np.int64)
     _write(view, room, (data, offsets))
-    valid = texts.is_valid().buffers()[1] if texts.null_count else None
-    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data[: offsets[-1]])]
-    kept: pa.LargeStringArray = pa.Array.from_buffers(pa.large_string(), len(view.starts), buffers)
+    kept = texts_of(data, offsets, as_one_array(texts))
     return kept, {name: counts[:, i].astype(np.int32) for i, name in enumerate((*FATES, "words", "removed_words"))}

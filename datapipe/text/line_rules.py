@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.text import tables
-from datapipe.text.buffers import BytesView, Texts, readonly, view_bytes
+from datapipe.text.buffers import BytesView, Texts, as_one_array, readonly, texts_of, view_bytes
 from datapipe.text.jit import Int32s, Int64s, Uint8s, inlined, kernel, pasted
 from datapipe.text.line_shape import ends_well
 from datapipe.text.reference import AFTER_SPACE, IS_WORD
@@ -135,7 +135,8 @@ def _citation(data: Uint8s, i: int, end: int, marks: _Phrases) -> int:
             for k in range(first, last):
                 same &= data[i + 1 + k - first] == marks.data[k]
             if same:
-                return last - first + 1
+                width: int = last - first + 1
+                return width
     return 0
 
 
@@ -157,7 +158,7 @@ def _last_kept(data: Uint8s, place: tuple[int, int], marks: _Phrases, spaces: in
 
 @inlined
 def _ends_plainly(byte: int) -> bool:
-    """Whether it is one of the marks of datatrove: . ? ! " '"""
+    """Whether it is one of datatrove's marks: full stop, question, exclamation or quotation mark, apostrophe."""
     return byte == 46 or byte == 63 or byte == 33 or byte == 34 or byte == 39  # noqa: PLR1714 - faster than a tuple
 
 
@@ -311,9 +312,7 @@ def kept_lines(
     data = np.empty(int((view.ends - view.starts).sum()), np.uint8)
     offsets = np.zeros(count + 1, np.int64)
     _write(view, lines, (_CITATIONS, readonly(fates)), (data, offsets))
-    valid = texts.is_valid().buffers()[1] if texts.null_count else None
-    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data[: offsets[-1]])]
-    kept: pa.LargeStringArray = pa.Array.from_buffers(pa.large_string(), count, buffers)
+    kept = texts_of(data, offsets, as_one_array(texts))
     if peer:
         counts[:, SENTENCES] = _sentences_of_lines(kept)
     names = ("kept", "long_word", "no_terminal", "few_words", "script", "policy", "sentences", "lorem_ipsum", "brace")

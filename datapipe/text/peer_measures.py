@@ -10,7 +10,7 @@ Costs: a tenth of the speed of our own measures; not compiled by `warm_up`. Scra
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xxhash
@@ -94,7 +94,7 @@ def _measure_words(view: BytesView, tokens: _Tokens, x: int, room: tuple[Uint8s,
             if stops[k] == hashed and met[k] != x + 1:
                 met[k] = x + 1
                 stopped += 1
-    count = tokens.last[x] - tokens.first[x]
+    count: int = I64(tokens.last[x] - tokens.first[x])
     out[0] = words
     out[1] = characters / words if words else 0.0
     out[6] = alphabetic / count if count else 0.0
@@ -212,7 +212,7 @@ def _copies(data: Uint8s, place: tuple[int, int, int], pieces: int, meetings: Me
 
 
 @inlined
-def _joined(grams: _Grams, i: int, j: int) -> object:
+def _joined(grams: _Grams, i: int, j: int) -> Any:
     """The hash of an n-gram that token j comes behind."""
     return grams.gram[i] * grams.power[j] + grams.own[j]
 
@@ -235,9 +235,9 @@ def _top(grams: _Grams, count: int, lengths: tuple[Int32s, int, int], meetings: 
     mask = new_epoch(meetings.epoch, count)
     for i in range(count):
         meetings.grams[i] = mix(grams.gram[i])
-    best, most = 0, 0
+    best, most = I64(0), 0
     for i in range(count):
-        leader = first_met(meetings, meetings.grams[i], np.int64(i), mask)
+        leader: int = I64(first_met(meetings, meetings.grams[i], np.int64(i), mask))
         if meetings.counts[leader] > most or (meetings.counts[leader] == most and leader < best):
             best, most = leader, meetings.counts[leader]
     total = size - 1
@@ -314,7 +314,9 @@ def _repetition(
 
 
 @kernel
-def _lines(view: BytesView, known: tuple[Uint8s, Table, int], room: tuple[Meetings, Int64s, Int64s], out: Float64s) -> None:  # noqa: E501
+def _lines(
+    view: BytesView, known: tuple[Uint8s, Table, int], room: tuple[Meetings, Int64s, Int64s], out: Float64s
+) -> None:
     """Fill `out` float64 (documents, len(LINES)); room = (meetings, line feeds and tokens of each document)."""
     bits, table, short = known
     meetings, feeds, tokens = room
@@ -368,7 +370,7 @@ def _meetings(most: int) -> Meetings:
 
 
 def peer_gopher_measures(texts: Texts, segmentation: Segmentation, *, stop_words: Iterable[str]) -> dict[str, Float64s]:
-    """datatrove's measures of Gopher's rules, one float64 array each; 0 where there is nothing to measure.
+    """The measures of Gopher's rules as datatrove takes them, one float64 array each; 0 where there is nothing.
 
     Names as in `quality_measures` and `repetition_measures`; stop words are met in the case given.
     """
@@ -387,7 +389,7 @@ def peer_gopher_measures(texts: Texts, segmentation: Segmentation, *, stop_words
 
 
 def peer_line_measures(texts: Texts, segmentation: Segmentation, *, short: int) -> dict[str, Float64s]:
-    """datatrove's measures of FineWeb's rules, one float64 array each, named as in `line_measures`."""
+    """The measures of FineWeb's rules as datatrove takes them, one float64 array each, named as in `line_measures`."""
     view, words = view_bytes(texts), segmentation.words
     feeds = _feeds(view)
     out = np.zeros((len(view.starts), len(LINES)))

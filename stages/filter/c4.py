@@ -15,10 +15,11 @@ Source: Raffel et al. 2020 (C4), section 2.2; Penedo et al. 2024 (FineWeb), sect
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from datapipe.stage import Map, StageConfig, below, decide, first_of, measure, schema
 from datapipe.text import kept_lines, segment
@@ -42,8 +43,8 @@ class Config(StageConfig):
     policies: tuple[str, ...] = measure(POLICIES, "phrases, whatever their case; lines with one are cut")
     like: Literal["datatrove"] | None = measure(
         None,
-        "datatrove: words are what stands between spaces, a line ends with . ? ! or a quotation mark of ASCII, and lorem "
-        "ipsum and { count in lines that the rules before let pass",
+        "datatrove: words are what stands between spaces, a line ends with . ? ! or a quotation mark of ASCII, and "
+        "lorem ipsum and { count in lines that the rules before let pass",
     )
     min_sentences: int | None = decide(5, "sentences in the lines that stay; fewer leave as too_few_sentences", ge=0)
     lorem_ipsum: bool = decide(True, "whether documents with `lorem ipsum` leave")
@@ -73,7 +74,8 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     """Why each document leaves."""
-    lorem, brace = (measured[name].to_numpy(zero_copy_only=False) for name in FLAGS)
+    flags: list[Any] = [pc.fill_null(measured[name], False) for name in FLAGS]
+    lorem, brace = (flag.to_numpy(zero_copy_only=False) for flag in flags)
     return first_of(
         (lorem & config.lorem_ipsum, LOREM_IPSUM),
         (brace & config.curly_bracket, CURLY_BRACKET),

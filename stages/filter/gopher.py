@@ -41,8 +41,8 @@ from datapipe.text import (
     repetition_measures,
     segment,
 )
-from datapipe.text.quality import GOPHER_STOP_WORDS
 from datapipe.text.languages import Language, language, language_codes, languages_digest
+from datapipe.text.quality import GOPHER_STOP_WORDS
 from datapipe.text.thresholds import Count, Number, Share, by_language, thresholds, thresholds_library
 
 NAME = "filter.gopher"

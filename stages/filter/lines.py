@@ -71,7 +71,9 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
         anywhere=config.anywhere,
     )
     share = counts["removed_words"] / np.maximum(counts["words"], 1)
-    return pa.RecordBatch.from_arrays([kept, *(pa.array(counts[name]) for name in COUNTS), pa.array(share)], schema=ADDS)
+    return pa.RecordBatch.from_arrays(
+        [kept, *(pa.array(counts[name]) for name in COUNTS), pa.array(share)], schema=ADDS
+    )
 
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:

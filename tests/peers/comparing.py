@@ -104,8 +104,8 @@ def theirs(folder: Path, texts: list[str], cut: str) -> dict[str, Any]:
     if done.returncode:
         sys.exit(done.stderr[-2000:])
     found: dict[str, Any] = json.loads(target.read_text())
-    for name in found:
-        found[name]["reasons"] = [reason and REASONS[reason] for reason in found[name]["reasons"]]
+    for said in found.values():
+        said["reasons"] = [reason and REASONS[reason] for reason in said["reasons"]]
     return found
 
 

@@ -75,9 +75,7 @@ def test_lines_and_phrases_are_cut(line: str, left: str | None, column: str | No
     assert {name for name in names if found[name]} == ({column} if column else set())
 
 
-@pytest.mark.parametrize(
-    ("removed", "expected"), [(4, None), (5, None), (6, "too_many_words_removed")]
-)  # of 100 words
+@pytest.mark.parametrize(("removed", "expected"), [(4, None), (5, None), (6, "too_many_words_removed")])  # of 100 words
 @pytest.mark.parametrize("language", ["en", "zh", None])
 def test_a_document_leaves_when_more_than_a_twentieth_is_removed(
     removed: int, expected: str | None, language: str | None
