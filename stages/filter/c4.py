@@ -74,7 +74,8 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     """Why each document leaves."""
-    flags: list[Any] = [pc.fill_null(measured[name], False) for name in FLAGS]
+    given: list[Any] = [measured[name] for name in FLAGS]
+    flags: list[Any] = [pc.fill_null(flag, False) for flag in given]
     lorem, brace = (flag.to_numpy(zero_copy_only=False) for flag in flags)
     return first_of(
         (lorem & config.lorem_ipsum, LOREM_IPSUM),
