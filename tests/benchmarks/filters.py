@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from datapipe.text import forget
 from stages.filter import c4, fineweb, gopher
-from tests.peers.comparing import english_web, texts_of, theirs
+from tests.peers.comparing import ROOT, english_web, texts_of, theirs
 
 ROUNDS = 7
 ROWS = 256
@@ -37,7 +37,7 @@ stages:
   fineweb: {{use: filter.fineweb}}
   c4: {{use: filter.c4}}
   out: {{use: write.jsonl}}
-cluster: {{kind: local, processes: 1}}
+cluster: {{kind: local, workers: 1}}
 """
 
 
@@ -78,7 +78,8 @@ def through_a_recipe(texts: list[str]) -> float:
                     file.write(json.dumps({"text": f"{copy} {text}", "language": "en"}) + "\n")
         (folder / "recipe.yaml").write_text(RECIPE.format(folder=folder))
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "datapipe", "run", folder / "recipe.yaml"], check=True, cwd=folder)
+        command = [sys.executable, "-m", "datapipe", "run", str(folder / "recipe.yaml")]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         return copies * size(texts) / (time.perf_counter() - began)
 
 
