@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from datapipe.text.decode import UndecodableText, decode_html
     from datapipe.text.estimate import MOST_PER_BYTE, UNIT, TokenEstimate, estimate_tokens
     from datapipe.text.hashing import hash128, hash_slices, xxh3_128_hex, xxh64
+    from datapipe.text.line_corrections import corrected_lines
     from datapipe.text.line_rules import kept_lines
     from datapipe.text.line_shape import line_measures
     from datapipe.text.normalise import NormalForm, normal_form, normalised_hash
+    from datapipe.text.peer_measures import peer_gopher_measures, peer_line_measures
     from datapipe.text.periods import repeated_periods
     from datapipe.text.piecewise import Pieces, pieces, replace_pieces
     from datapipe.text.quality import quality_measures
@@ -44,6 +46,7 @@ __all__ = [
     "Words",
     "carry",
     "clean",
+    "corrected_lines",
     "decode_html",
     "estimate_tokens",
     "forget",
@@ -53,6 +56,8 @@ __all__ = [
     "line_measures",
     "normal_form",
     "normalised_hash",
+    "peer_gopher_measures",
+    "peer_line_measures",
     "pieces",
     "quality_measures",
     "readonly",
@@ -75,9 +80,11 @@ _MODULES = {
     "decode": ("UndecodableText", "decode_html"),
     "estimate": ("MOST_PER_BYTE", "UNIT", "TokenEstimate", "estimate_tokens"),
     "hashing": ("hash128", "hash_slices", "xxh3_128_hex", "xxh64"),
+    "line_corrections": ("corrected_lines",),
     "line_rules": ("kept_lines",),
     "line_shape": ("line_measures",),
     "normalise": ("NormalForm", "normal_form", "normalised_hash"),
+    "peer_measures": ("peer_gopher_measures", "peer_line_measures"),
     "periods": ("repeated_periods",),
     "piecewise": ("Pieces", "pieces", "replace_pieces"),
     "quality": ("quality_measures",),

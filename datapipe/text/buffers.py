@@ -66,3 +66,14 @@ def view_bytes(texts: Texts) -> BytesView:
         ends = np.where(np.asarray(array.is_null()), starts, ends)
     data = np.frombuffer(memoryview(data_buffer or pa.py_buffer(b"")), np.uint8)
     return BytesView(readonly(data), readonly(starts), readonly(ends))
+
+
+def texts_of(data: Uint8s, offsets: Int64s, like: "pa.Array[Any]") -> pa.LargeStringArray:
+    """Strings that follow one another in `data` (valid UTF-8), text i up to offsets[i + 1]; null where `like` is."""
+    valid: Any = like.is_valid()
+    mask = valid.buffers()[1] if like.null_count else None
+    parts: tuple[Any, Any] = (offsets, data[: offsets[-1]])
+    buffers: list[Any] = [mask, *map(pa.py_buffer, parts)]
+    made: Any = pa.Array.from_buffers(pa.large_string(), len(like), buffers)
+    texts: pa.LargeStringArray = made
+    return texts

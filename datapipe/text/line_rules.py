@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.text import tables
-from datapipe.text.buffers import BytesView, Texts, readonly, view_bytes
+from datapipe.text.buffers import BytesView, Texts, as_one_array, readonly, texts_of, view_bytes
 from datapipe.text.jit import Int32s, Int64s, Uint8s, inlined, kernel, pasted
 from datapipe.text.line_shape import ends_well
-from datapipe.text.reference import IS_WORD
+from datapipe.text.reference import AFTER_SPACE, IS_WORD
 from datapipe.text.segmentation import Segmentation, Spans
 from datapipe.text.tables import Table
 
@@ -57,11 +57,15 @@ class _Phrases(NamedTuple):
 
 
 class _Limits(NamedTuple):
-    """Words a line has at least, characters a word has at most (0 is off), whether a line must end well."""
+    """Words a line has at least, characters a word has at most (0 is off), whether a line must end well.
+
+    peer: whether lines are judged as datatrove does.
+    """
 
     words: int
     length: int
     terminal: int
+    peer: int
 
 
 def _phrases(kinds: dict[int, Sequence[str]]) -> _Phrases:
@@ -131,13 +135,15 @@ def _citation(data: Uint8s, i: int, end: int, marks: _Phrases) -> int:
             for k in range(first, last):
                 same &= data[i + 1 + k - first] == marks.data[k]
             if same:
-                return last - first + 1
+                width: int = last - first + 1
+                return width
     return 0
 
 
 @pasted
-def _last_kept(data: Uint8s, i: int, end: int, marks: _Phrases) -> int:
-    """Where data[i:end] ends without the citation marks and spaces at its end."""
+def _last_kept(data: Uint8s, place: tuple[int, int], marks: _Phrases, spaces: int) -> int:
+    """Where data[i:end] ends without the citation marks, and the spaces unless `spaces` stay, at its end."""
+    i, end = place
     upto = i
     while i < end:
         width = _citation(data, i, end, marks)
@@ -145,9 +151,28 @@ def _last_kept(data: Uint8s, i: int, end: int, marks: _Phrases) -> int:
             i += width
             continue
         i += 1
-        if data[i - 1] != SPACE:
+        if spaces or data[i - 1] != SPACE:
             upto = i
     return upto
+
+
+@inlined
+def _ends_plainly(byte: int) -> bool:
+    """Whether it is one of datatrove's marks: full stop, question, exclamation or quotation mark, apostrophe."""
+    return byte == 46 or byte == 63 or byte == 33 or byte == 34 or byte == 39  # noqa: PLR1714 - faster than a tuple
+
+
+@pasted
+def _flag(counts: Int64s, bits: int, fate: int, peer: int) -> None:
+    """Note what makes a document leave: anywhere in it, or for datatrove the first in a line that gets so far."""
+    if not peer:
+        counts[LOREM] |= (bits & LOREM_IPSUM) != 0
+        counts[BRACED] |= (bits & BRACES) != 0
+    elif fate in (KEPT, SCRIPT, POLICY) and counts[LOREM] + counts[BRACED] == 0:
+        if bits & LOREM_IPSUM:
+            counts[LOREM] = 1
+        elif bits & BRACES and fate != SCRIPT:
+            counts[BRACED] = 1
 
 
 @pasted
@@ -160,8 +185,10 @@ def _judge_line(
     if limits.length and longest > limits.length:
         return LONG_WORD
     if limits.terminal:
-        upto = _last_kept(view.data, start, end, marks)
-        if upto == start or not ends_well(view.data, start, upto, table):
+        upto = _last_kept(view.data, (start, end), marks, limits.peer)
+        if upto == start:
+            return NO_TERMINAL
+        if not (_ends_plainly(view.data[upto - 1]) if limits.peer else ends_well(view.data, start, upto, table)):
             return NO_TERMINAL
         stops = upto - start >= 3 and view.data[upto - 1] == FULL_STOP
         if stops and view.data[upto - 2] == FULL_STOP and view.data[upto - 3] == FULL_STOP:
@@ -183,15 +210,20 @@ def _judge(
     """Fill in what becomes of each line, uint8 (lines), and counts int64 (documents, COUNTS)."""
     lines, tokens, sentences = pieces
     fates, counts = out
+    peer = rules[0].peer
+    starts = AFTER_SPACE if peer else IS_WORD  # datatrove's words are what stands between spaces
     at = 0
     for x in range(len(view.starts)):
         token, sentence = tokens.first[x], sentences.first[x]
         for line in range(lines.first[x], lines.last[x]):
-            words, longest, inside = 0, 0, 0
+            words, longest, inside, unit = 0, 0, 0, 0
             while token < tokens.last[x] and tokens.start[token] < lines.end[line]:
-                if tokens.kinds[token] & IS_WORD:
+                if tokens.kinds[token] & starts:
                     words += 1
-                    longest = max(longest, tokens.length[token])
+                    unit = 0
+                unit += tokens.length[token] if peer or tokens.kinds[token] & IS_WORD else 0
+                longest = max(longest, unit)
+                unit = unit if peer else 0
                 token += 1
             while sentence < sentences.last[x] and sentences.start[sentence] < lines.end[line]:
                 inside += 1
@@ -202,8 +234,7 @@ def _judge(
             fates[at] = fate
             at += 1
             counts[x, fate] += 1
-            counts[x, LOREM] |= (bits & LOREM_IPSUM) != 0
-            counts[x, BRACED] |= (bits & BRACES) != 0
+            _flag(counts[x], bits, fate, peer)
             if fate == KEPT:
                 counts[x, SENTENCES] += inside
 
@@ -235,6 +266,18 @@ def _write(view: BytesView, lines: _Places, marks: tuple[_Phrases, Uint8s], out:
         offsets[x + 1] = to
 
 
+def _sentences_of_lines(texts: pa.LargeStringArray) -> Int64s:
+    """Sentences of each text, at least one for each line."""
+    pieces, starts = Segmentation.of(texts), view_bytes(texts).starts
+    lines, sentences = pieces.lines, pieces.sentences
+    document = np.repeat(np.arange(len(texts)), lines.per_document())
+    begins = np.repeat(starts, sentences.per_document()) + sentences.start
+    inside = np.searchsorted(begins, starts[document] + lines.end) - np.searchsorted(
+        begins, starts[document] + lines.start
+    )
+    return np.bincount(document, np.maximum(inside, 1), len(texts)).astype(np.int64)
+
+
 def _places(spans: Spans) -> _Places:
     return _Places(spans.first, spans.last, spans.start, spans.end)
 
@@ -247,16 +290,20 @@ def kept_lines(
     max_word_length: int | None = 1000,
     terminal: bool = True,
     policies: Sequence[str] = (),
+    peer: bool = False,
 ) -> tuple[pa.LargeStringArray, dict[str, np.ndarray]]:
     """The texts with the lines that C4 keeps (large_string), and for each text counts, int32.
 
     kept, long_word, no_terminal, few_words, script, policy (lines by what became of them); sentences (in lines kept);
     lorem_ipsum, brace (1 if the phrase, or `{`, stands anywhere). A text without lines becomes empty, null stays null.
+    `peer`: as datatrove does. Words are what stands between spaces, the marks . ? ! " ' end a line, spaces before a
+    citation stay, sentences are those of the text without citations (at least one a line), and the phrase and `{`
+    count in lines that earlier rules let pass, whichever comes first.
     """
     view, words = view_bytes(texts), segmentation.words
     lines, count = _places(segmentation.lines), len(segmentation)
     tokens = _Tokens(words.first, words.last, words.start, words.length, words.kind)
-    limits = _Limits(min_words, max_word_length or 0, int(terminal))
+    limits = _Limits(min_words, max_word_length or 0, int(terminal), int(peer))
     phrases = _phrases({LOREM_IPSUM: ("lorem ipsum",), SCRIPTING: ("javascript",), POLICIES: policies})
     counts = np.zeros((count, COUNTS), np.int64)
     fates = np.zeros(int(segmentation.lines.per_document().sum()), np.uint8)
@@ -265,8 +312,8 @@ def kept_lines(
     data = np.empty(int((view.ends - view.starts).sum()), np.uint8)
     offsets = np.zeros(count + 1, np.int64)
     _write(view, lines, (_CITATIONS, readonly(fates)), (data, offsets))
-    valid = texts.is_valid().buffers()[1] if texts.null_count else None
-    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data[: offsets[-1]])]
-    kept: pa.LargeStringArray = pa.Array.from_buffers(pa.large_string(), count, buffers)
+    kept = texts_of(data, offsets, as_one_array(texts))
+    if peer:
+        counts[:, SENTENCES] = _sentences_of_lines(kept)
     names = ("kept", "long_word", "no_terminal", "few_words", "script", "policy", "sentences", "lorem_ipsum", "brace")
     return kept, {name: counts[:, i].astype(np.int32) for i, name in enumerate(names)}

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from datapipe.text.characters import mix
-from datapipe.text.jit import I64, U64, Float64s, Int, Int32s, Int64s, Uint8s, Uint64s, called, inlined, kernel, pasted
+from datapipe.text.jit import I64, U64, Float64s, Int, Int32s, Int64s, Uint8s, Uint64s, called, kernel, pasted
+from datapipe.text.meetings import Meetings, first_met, new_epoch, room_for
 from datapipe.text.reference import IS_WORD
 from datapipe.text.segmentation import Segmentation, Spans
 
@@ -25,20 +26,6 @@ LONGEST_NGRAM = 64
 
 EMPTY = np.int64(-1)  # not a Python integer, for which numba compiles anew
 COMBINE = U64(0x9FB21C651E98DF25)  # any large odd number
-FIRST_BITS = U64(32)
-FIRST_MASK = U64(0xFFFFFFFF)
-
-
-class _Meetings(NamedTuple):
-    """Which hashes were met. table: uint64 (power of two,), epoch << 32 | index; epoch: uint64 (1,).
-
-    For each word of a document: grams uint64, what is met; counts int32, how often.
-    """
-
-    table: Uint64s
-    epoch: Uint64s
-    grams: Uint64s
-    counts: Int32s
 
 
 class _Found(NamedTuple):
@@ -52,7 +39,7 @@ class _Found(NamedTuple):
 class _Scratch(NamedTuple):
     """Of one call and thread. hashes: uint64, of each word of a document."""
 
-    meetings: _Meetings
+    meetings: Meetings
     found: _Found
     hashes: Uint64s
 
@@ -66,43 +53,17 @@ class _Pieces(NamedTuple):
     hashes: Uint64s
 
 
-@inlined
-def _leader(meetings: _Meetings, hashed: object, index: Int, mask: object) -> Int:
-    """The first index met with this hash in this epoch (index itself if none); its count goes up."""
-    table, epoch = meetings.table, meetings.epoch[0]
-    slot = hashed & mask  # type: ignore[operator]
-    while table[slot] >> FIRST_BITS == epoch:
-        first: int = I64(table[slot] & FIRST_MASK)
-        if meetings.grams[first] == hashed:
-            meetings.counts[first] += 1
-            return first
-        slot = (slot + U64(1)) & mask
-    table[slot] = epoch << FIRST_BITS | U64(index)
-    meetings.counts[index] = 1
-    return index
-
-
-@called
-def _new_epoch(epoch: Uint64s, items: int) -> object:
-    """Empty the hash table without touching it; returns the mask of the part that so many items need."""
-    epoch[0] += U64(1)
-    size = 16
-    while 2 * size < 3 * items:
-        size *= 2
-    return U64(size - 1)
-
-
 @pasted
-def _extra_copies(spans: _Pieces, x: int, meetings: _Meetings) -> tuple[int, int, int]:
+def _extra_copies(spans: _Pieces, x: int, meetings: Meetings) -> tuple[int, int, int]:
     """Of document x: spans that stood before, their characters, all characters."""
     first, last = spans.first[x], spans.last[x]
-    mask = _new_epoch(meetings.epoch, last - first)
+    mask = new_epoch(meetings.epoch, last - first)
     copies, copied, characters = 0, 0, 0
     for i in range(last - first):
         length = spans.length[first + i]
         characters += length
         meetings.grams[i] = spans.hashes[first + i]
-        if _leader(meetings, meetings.grams[i], i, mask) != i:
+        if first_met(meetings, meetings.grams[i], i, mask) != i:
             copies += 1
             copied += length
     return copies, copied, characters
@@ -136,12 +97,12 @@ def _most_frequent(found: _Found, count: int, counts: Int32s) -> Int:
 def _repeated(scratch: _Scratch, candidates: int, size: int) -> int:
     """Of the n-grams at places[:candidates], keep those that occur twice; returns how many are kept."""
     meetings, found = scratch.meetings, scratch.found
-    mask = _new_epoch(meetings.epoch, candidates)
+    mask = new_epoch(meetings.epoch, candidates)
     for q in range(candidates):
         i = np.int64(found.places[q])
         gram = mix(meetings.grams[i] * COMBINE + scratch.hashes[i + size - 1])
         meetings.grams[i] = gram
-        found.leaders[i] = _leader(meetings, gram, i, mask)
+        found.leaders[i] = first_met(meetings, gram, i, mask)
     kept: int = I64(0)  # as a Python integer, parts that it is given to would be compiled for it anew
     for q in range(candidates):
         i = found.places[q]
@@ -214,13 +175,10 @@ def _measure(pieces: tuple[_Pieces, _Pieces, _Pieces], kinds: Uint8s, plan: tupl
 def _scratch_for(words: Spans, lines: Spans) -> _Scratch:
     """Scratch for the largest document."""
     most = max(int(np.max(spans.last - spans.first, initial=0)) for spans in (words, lines)) + 1
-    size = 16
-    while 2 * size < 3 * most:
-        size *= 2
     hashes, grams = np.empty((2, most), np.uint64)
     counts, *others = np.empty((4, most), np.int32)
     return _Scratch(
-        _Meetings(np.zeros(size, np.uint64), np.zeros(1, np.uint64), grams, counts), _Found(*others), hashes
+        Meetings(np.zeros(room_for(most), np.uint64), np.zeros(1, np.uint64), grams, counts), _Found(*others), hashes
     )
 
 

@@ -11,12 +11,12 @@ Source: Penedo et al. 2025 (FineWeb2), section 3.4 and its public configuration.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from datapipe.stage import Map, StageConfig, above, below, first_of, measure, place, schema
-from datapipe.text import line_measures, segment
+from datapipe.text import line_measures, peer_line_measures, segment
 from datapipe.text.thresholds import Number, Share, by_language, thresholds, thresholds_library
 
 NAME = "filter.fineweb2"
@@ -31,6 +31,11 @@ class Config(StageConfig):
     """Thresholds of FineWeb2, by language."""
 
     short_line_characters: int = measure(30, "characters; a line with no more is short", ge=0)
+    like: Literal["datatrove"] | None = measure(
+        None,
+        "datatrove: lines are cut at line feeds alone and not stripped, no quotation mark ends one, punctuation counts "
+        "as words, and repeated characters are a share of all but line feeds",
+    )
     min_terminal_lines: Share = by_language(0.12, "share of lines; less leaves as too_few_terminal_lines")
     max_short_lines: Share = by_language(None, "share of lines; more leaves as too_many_short_lines")
     max_duplicate_line_characters: Share = by_language(
@@ -48,7 +53,8 @@ ADDS = schema(**dict.fromkeys(MEASURES, pa.float64()))
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """The four measures."""
-    found = line_measures(batch["text"], segment(batch["text"]), short=config.short_line_characters)
+    measures = line_measures if config.like is None else peer_line_measures
+    found = measures(batch["text"], segment(batch["text"]), short=config.short_line_characters)
     arrays: list[pa.Array[Any]] = [pa.array(found[name]) for name in MEASURES]
     return pa.RecordBatch.from_arrays(arrays, schema=ADDS)
 

@@ -17,7 +17,8 @@ What a rule needs to know of a language:
 - thresholds: those of the paper were made for English; the file of a language may give others. An option that a recipe
   sets holds for every language.
 What is known of each language stands in `configs/languages/`, or in a folder of the user's own (`languages`).
-Where public tools differ on what a share is, the paper's wording is followed; see `datapipe.text`.
+Where public tools differ on what a share is, the paper's wording is followed; see `datapipe.text`. `like: datatrove`
+decides as that tool does.
 Costs: 90 MB/s beside the segmentation, 45 MB/s with it; most of it is for n-grams.
 Source: Rae et al. 2021 (Gopher), section A.1.1 and Table A1.
 """
@@ -25,16 +26,23 @@ Source: Rae et al. 2021 (Gopher), section A.1.1 and Table A1.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datapipe.stage import Map, StageConfig, above, below, first_of, place
-from datapipe.text import Segmentation, quality_measures, repetition_measures, segment
+from datapipe.stage import Map, StageConfig, above, below, first_of, measure, place
+from datapipe.text import (
+    Segmentation,
+    peer_gopher_measures,
+    quality_measures,
+    repetition_measures,
+    segment,
+)
 from datapipe.text.languages import Language, language, language_codes, languages_digest
+from datapipe.text.quality import GOPHER_STOP_WORDS
 from datapipe.text.thresholds import Count, Number, Share, by_language, thresholds, thresholds_library
 
 NAME = "filter.gopher"
@@ -65,6 +73,11 @@ BY_SPACES = {"mean_word_length", "alphabetic_words"}
 class Config(StageConfig):
     """Thresholds of Rae et al. 2021, Table A1, all inclusive: a document at a threshold is kept."""
 
+    like: Literal["datatrove"] | None = measure(
+        None,
+        "datatrove: measures and the order of rules as that tool has them: punctuation counts as words, shares of "
+        "repeated text are of all characters, whatever the language, and only extra copies of n-grams count",
+    )
     min_words: Count = by_language(50, "words; fewer leave as too_few_words", fit=False)
     max_words: Count = by_language(100_000, "words; more leave as too_many_words", fit=False)
     min_mean_word_length: Number = by_language(3.0, "characters a word on average; less leaves as word_length")
@@ -125,6 +138,12 @@ RULES = (
         for name, reason in SHARES.items()
     ),
 )
+# datatrove looks at paragraphs before lines, and at both before n-grams.
+_REPEATED = ("duplicate_paragraphs", "duplicate_paragraph_characters", "duplicate_lines", "duplicate_line_characters")
+PEER_RULES = (
+    *(rule for rule in RULES if rule[2] not in (*_REPEATED, *NGRAMS)),
+    *((above, "max", name, SHARES[name]) for name in (*_REPEATED, *NGRAMS)),
+)
 COUNTS = ("words", "stop_words")
 MEASURES = ("words", "mean_word_length", "hash_marks_per_word", "ellipses_per_word", *SHARES)
 # float64: as float32, one tenth would lie above 0.1.
@@ -154,6 +173,14 @@ def _measure(texts: pa.Array[Any], segmentation: Segmentation, code: str | None,
     return {name: values for name, values in measures.items() if name not in not_applied}
 
 
+def _measure_as_peer(
+    texts: pa.Array[Any], segmentation: Segmentation, code: str | None, known: Language | None
+) -> Measures:
+    """All measures as datatrove takes them: every one applies, and without a list the English stop words do."""
+    stop_words = known.stop_words if known is not None and known.stop_words else GOPHER_STOP_WORDS
+    return peer_gopher_measures(texts, segmentation, stop_words=stop_words)
+
+
 def _is_judged(known: Language | None) -> bool:
     return known is not None and bool(known.stop_words)
 
@@ -171,15 +198,16 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
     texts, segmentation = batch["text"], segment(batch["text"])
     found = {name: np.zeros(batch.num_rows, np.int32 if name in COUNTS else np.float64) for name in MEASURES}
     absent = {name: np.ones(batch.num_rows, np.bool_) for name in MEASURES}
-    judged = np.zeros(batch.num_rows, np.bool_)
+    judged = np.full(batch.num_rows, config.like is not None)
+    measures = _measure if config.like is None else _measure_as_peer
     for code, rows in _groups(batch["language"]).items():
         known = language(code, config.languages)
         whole = len(rows) == batch.num_rows
         some = (texts, segmentation) if whole else (texts.take(rows), segmentation.take(rows))
-        for name, values in _measure(*some, code, known).items():
+        for name, values in measures(*some, code, known).items():
             found[name][rows] = values
             absent[name][rows] = False
-        judged[rows] = _is_judged(known)
+        judged[rows] |= _is_judged(known)
     arrays: list[pa.Array[Any]] = [pa.array(found[name], mask=absent[name]) for name in MEASURES]
     return pa.RecordBatch.from_arrays([*arrays, pa.array(judged)], schema=ADDS)
 
@@ -187,7 +215,8 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     """Why each document leaves, by the first rule that it fails."""
     limit = thresholds(config, NAME, measured["language"])
-    rules = [(bound(measured[name], limit(f"{side}_{name}")), reason) for bound, side, name, reason in RULES]
+    order = RULES if config.like is None else PEER_RULES
+    rules = [(bound(measured[name], limit(f"{side}_{name}")), reason) for bound, side, name, reason in order]
     return first_of(*rules)
 
 

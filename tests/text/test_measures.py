@@ -1,5 +1,7 @@
 """Repetition, quality and normal form equal their plain-Python references."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -84,7 +86,12 @@ LINES = [
 @pytest.mark.parametrize("terminal", [True, False])
 def test_lines_that_c4_keeps_equal_reading_them(texts: list[str], terminal: bool) -> None:  # noqa: FBT001 - a parameter
     documents = [*LINES, *texts]
-    rules = {"min_words": 3, "max_word_length": 11, "terminal": terminal, "policies": ("use cookies", "使用条款")}
+    rules: dict[str, Any] = {
+        "min_words": 3,
+        "max_word_length": 11,
+        "terminal": terminal,
+        "policies": ("use cookies", "使用条款"),
+    }
     kept, counts = kept_lines(pa.array(documents, pa.large_string()), Segmentation.of(pa.array(documents)), **rules)
     expected = [reference_measures.kept_lines(reference.decode(text.encode()), **rules) for text in documents]
     assert kept.to_pylist() == [text for text, _ in expected]
