@@ -48,12 +48,15 @@ class _Tokens(NamedTuple):
 
 
 class _Phrases(NamedTuple):
-    """data: uint8, all phrases in lower case; starts: int64 (n + 1,); bits: uint8 (n,); opens: uint8 (256,)."""
+    """data: uint8, all phrases in lower case, sorted; starts: int64 (n + 1,); bits: uint8 (n,).
+
+    opens: int32 (256,), for each byte the number (from 1) of the first phrase that begins with it; 0 if none does.
+    """
 
     data: Uint8s
     starts: Int64s
     bits: Uint8s
-    opens: Uint8s
+    opens: Int32s
 
 
 class _Limits(NamedTuple):
@@ -69,14 +72,14 @@ class _Limits(NamedTuple):
 
 
 def _phrases(kinds: dict[int, Sequence[str]]) -> _Phrases:
-    each = [(bit, phrase.lower().encode()) for bit, phrases in kinds.items() for phrase in phrases]
-    opens = np.zeros(256, np.uint8)
-    for _, phrase in each:
-        opens[[phrase[0], *phrase[:1].upper()]] = 1
+    each = sorted((phrase.lower().encode(), bit) for bit, phrases in kinds.items() for phrase in phrases if phrase)
+    opens = np.zeros(256, np.int32)
+    for number, (phrase, _) in reversed(list(enumerate(each, 1))):
+        opens[[phrase[0], *phrase[:1].upper()]] = number
     return _Phrases(
-        readonly(np.frombuffer(b"".join(phrase for _, phrase in each) or b"\0", np.uint8)),
-        readonly(np.cumsum([0, *(len(phrase) for _, phrase in each)])),
-        readonly(np.array([bit for bit, _ in each], np.uint8)),
+        readonly(np.frombuffer(b"".join(phrase for phrase, _ in each) or b"\0", np.uint8)),
+        readonly(np.cumsum([0, *(len(phrase) for phrase, _ in each)])),
+        readonly(np.array([bit for _, bit in each], np.uint8)),
         readonly(opens),
     )
 
@@ -109,11 +112,12 @@ def _found(data: Uint8s, i: int, end: int, phrases: _Phrases) -> int:
         byte = data[i]
         if byte == BRACE:
             bits |= BRACES
-        if phrases.opens[byte]:
-            for p in range(len(phrases.bits)):
-                here = (phrases.data, phrases.starts[p], phrases.starts[p + 1])
-                if not bits & phrases.bits[p] and _stands_at(data, i, end, here):
-                    bits |= phrases.bits[p]
+        p = phrases.opens[byte] - 1
+        while 0 <= p < len(phrases.bits) and phrases.data[phrases.starts[p]] == _lower(byte):
+            here = (phrases.data, phrases.starts[p], phrases.starts[p + 1])
+            if not bits & phrases.bits[p] and _stands_at(data, i, end, here):
+                bits |= phrases.bits[p]
+            p += 1
         i += 1
     return bits
 
@@ -144,6 +148,8 @@ def _citation(data: Uint8s, i: int, end: int, marks: _Phrases) -> int:
 def _last_kept(data: Uint8s, place: tuple[int, int], marks: _Phrases, spaces: int) -> int:
     """Where data[i:end] ends without the citation marks, and the spaces unless `spaces` stay, at its end."""
     i, end = place
+    if data[end - 1] != CLOSING_BRACKET:  # a line does not end in spaces
+        return end
     upto = i
     while i < end:
         width = _citation(data, i, end, marks)
@@ -255,6 +261,14 @@ def _write(view: BytesView, lines: _Places, marks: tuple[_Phrases, Uint8s], out:
                 data[to] = LINE_FEED
                 to += 1
             i, end = view.starts[x] + lines.start[line], view.starts[x] + lines.end[line]
+            marked = False
+            for k in range(i, end):
+                marked |= view.data[k] == OPENING
+            if not marked:
+                for k in range(end - i):
+                    data[to + k] = view.data[i + k]
+                to += end - i
+                continue
             while i < end:
                 width = _citation(view.data, i, end, citations)
                 if width:
