@@ -14,7 +14,20 @@ import pytest
 from tests.quickstart.conftest import ROOT
 from tests.quickstart.corpus import column, fates
 
-STAGES = ["asked", "sites", "text", "language", "length", "quality", "unique"]
+STAGES = [
+    "asked",
+    "sites",
+    "text",
+    "language",
+    "length",
+    "quality",
+    "loops",
+    "mild",
+    "machine",
+    "spam",
+    "groups",
+    "unique",
+]
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,8 @@ def _web_rows(items: list[Item]) -> list[tuple[Page, Row]]:
 def _answer(article: Article, charset: str) -> Row:
     fields = article.fields
     row: Row = {"language": article.language, "kind": article.kind}
+    if article.kind == "toxic":
+        row["toxic"] = True
     if article.language not in LANGUAGES and "bad" not in fields:
         return row | {"good": False, "reason": "language_not_kept"}
     if "bad" in fields:
@@ -89,8 +91,6 @@ def _answer(article: Article, charset: str) -> Row:
     if "pii" in fields:
         pairs = [entry.split(":") for entry in fields["pii"].split(",")]
         row["personal_data"] = [{"type": kind, "description": text} for kind, text in pairs]
-    if article.kind == "toxic":
-        row["toxic"] = True
     if "leaks" in fields:
         row["leaks"] = _leaks(fields["leaks"])
     if "attack" in fields:
