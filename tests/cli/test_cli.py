@@ -169,7 +169,7 @@ def test_every_stage_has_a_page(capsys: pytest.CaptureFixture[str], name: str) -
 
 def test_an_unknown_stage_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "stages", "filter.lenght")
-    near = "did you mean filter.length or filter.language or filter.url?"
+    near = "did you mean filter.length or filter.lines or filter.language?"
     told = f"error: there is no stage 'filter.lenght'; {near}; a stage of your own needs --stages DIR\n"
     assert (code, err) == (2, told)
 
