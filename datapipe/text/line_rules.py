@@ -3,7 +3,7 @@
 A line is judged by what it ends in, by its words (those of the segmentation: of scripts without spaces a character
 is a word), and by phrases in it. Marks of citations (`[3]`, `[edit]`, `[citation needed]`) are taken out first.
 Source: Raffel et al. 2020 (C4), section 2.2.
-Costs: 140 MB/s after the segmentation, most of it for the phrases; as much memory as the texts for what is kept.
+Costs: 130 MB/s of English after the segmentation, 100 of Chinese; as much memory as the texts for what is kept.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 A line ends well if a terminal mark of any script ends it, closing punctuation behind the mark not counted, or a
 quotation mark does: C4's rule, for all scripts. Lines are those of the segmentation: not blank, and stripped.
 Source: Raffel et al. 2020 (C4), Penedo et al. 2024 (FineWeb).
-Costs: 1.4 GB/s after the segmentation, since only the last characters of lines are read; no scratch.
+Costs: about 1 GB/s after the segmentation, since only the last characters of lines are read; no scratch.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """Which hashes were met before: the hash table of kernels that count what repeats.
 
 Open addressing, and an epoch number in each slot, so that nothing is cleared between documents.
-Costs: 10-30 ns a look-up; 12-24 bytes an item of the largest document.
+Costs: one look-up an item, expected; 12-24 bytes an item of the largest document.
 """
 
 from typing import NamedTuple

@@ -6,7 +6,7 @@ case; shares of repeated text are of all characters of the text; the most freque
 once; of repeated n-grams the extra copies count, and a copy is skipped as a whole, so that the n-grams that overlap it
 are not looked at. Repeated n-grams are compared as strings without spaces, here by a 64-bit polynomial hash.
 Source: datatrove 0.10; `tests/peers` compares decisions and reasons.
-Costs: a tenth of the speed of our own measures; not compiled by `warm_up`. Scratch: 80 bytes a token and line.
+Costs: slower than our own measures, and not compiled by `warm_up`. Scratch: 80 bytes a token and line.
 """
 
 from collections.abc import Iterable
