@@ -31,8 +31,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from datapipe.algo.rows import rows_by_value
 from datapipe.stage import Map, StageConfig, above, below, first_of, measure, place
 from datapipe.text import (
     Segmentation,
@@ -151,7 +151,6 @@ ADDS = pa.schema(
     [(name, pa.int32() if name in COUNTS else pa.float64()) for name in MEASURES] + [("judged", pa.bool_())]
 )
 
-Rows: TypeAlias = npt.NDArray[np.int64]
 Measures: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
@@ -185,14 +184,6 @@ def _is_judged(known: Language | None) -> bool:
     return known is not None and bool(known.stop_words)
 
 
-def _groups(languages: pa.Array[Any]) -> dict[str | None, Rows]:
-    """The rows of each language, in order."""
-    codes: Any = languages.dictionary_encode()
-    indices = pc.fill_null(codes.indices, len(codes.dictionary)).to_numpy(zero_copy_only=False)
-    names = [*codes.dictionary.to_pylist(), None]
-    return {name: rows for i, name in enumerate(names) if len(rows := np.flatnonzero(indices == i))}
-
-
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """All measures, null where one does not apply, and whether stop words of the language are known (`judged`)."""
     texts, segmentation = batch["text"], segment(batch["text"])
@@ -200,7 +191,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
     absent = {name: np.ones(batch.num_rows, np.bool_) for name in MEASURES}
     judged = np.full(batch.num_rows, config.like is not None)
     measures = _measure if config.like is None else _measure_as_peer
-    for code, rows in _groups(batch["language"]).items():
+    for code, rows in rows_by_value(batch["language"]).items():
         known = language(code, config.languages)
         whole = len(rows) == batch.num_rows
         some = (texts, segmentation) if whole else (texts.take(rows), segmentation.take(rows))
