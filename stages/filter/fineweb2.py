@@ -2,8 +2,10 @@
 
 - too few lines end as sentences do; too many characters in lines that stood before; too many line breaks a word.
 The rule of short lines is off, as FineWeb2 has it; give `max_short_lines` a value to have it. The thresholds stand in
-the file of each language, where they are known; `datapipe fit language` finds them for others as FineWeb2 did, by the
-percentiles of reference texts. Else FineWeb's own hold, but for repeated lines, of which FineWeb2 allows a tenth.
+the file of each language, where they are known: those that FineWeb2 published, for 50 languages, but that line breaks
+are counted by words and so have none where each character counts as one; Chinese has thresholds measured here.
+`datapipe fit language` finds them for others, by percentiles of reference texts. Else FineWeb's own hold, but for
+repeated lines, of which FineWeb2 allows a tenth.
 Costs: as `filter.fineweb`.
 Source: Penedo et al. 2025 (FineWeb2), section 3.4 and its public configuration.
 """

@@ -71,3 +71,28 @@ def test_fineweb2_leaves_short_lines_alone_and_a_tenth_of_repeated_ones() -> Non
     assert reason(fineweb, tenth) == "duplicate_line_characters"
     assert reason(fineweb2, tenth) is None
     assert reason(fineweb2, f"{tenth}\n{LONG} 17.") == "duplicate_line_characters"
+
+
+@pytest.mark.parametrize(
+    ("language", "ended", "expected"),
+    [  # FineWeb2 publishes .143 for Arabic, .231 for Russian, 0 for German and .12 of FineWeb holds elsewhere
+        ("ar", 15, None),
+        ("ar", 14, "too_few_terminal_lines"),
+        ("ru", 24, None),
+        ("ru", 23, "too_few_terminal_lines"),
+        ("de", 0, None),
+        ("eo", 12, None),
+        ("eo", 11, "too_few_terminal_lines"),
+    ],
+)
+def test_fineweb2_holds_each_language_against_its_published_threshold(
+    language: str, ended: int, expected: str | None
+) -> None:
+    assert reason(fineweb2, lines((ENDED, ended), (LONG, 100 - ended)), language) == expected
+
+
+def test_fineweb2_counts_line_breaks_by_language() -> None:
+    text = "\n".join(f"{number} one two three four five." for number in range(100))  # 99 breaks for 600 words: .165
+    assert reason(fineweb2, text, "ar") is None  # .189
+    assert reason(fineweb2, text, "vi") == "too_many_newlines"  # .103
+    assert reason(fineweb2, text, None) is None
