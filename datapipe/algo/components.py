@@ -10,7 +10,7 @@ Source: Kiveris et al. 2014 (Connected Components in MapReduce and Beyond), larg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,32 +20,39 @@ import numpy.typing as npt
 from datapipe.algo.pairs import Pairs, SortedPairs
 from datapipe.text.jit import Int64s, Uint64s, kernel
 
-__all__ = ["components"]
+__all__ = ["Components"]
 
-Links: TypeAlias = Iterable[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]]
 Members: TypeAlias = Iterator[npt.NDArray[np.uint64]]
 
 IN_MEMORY = 10  # times the bytes of links that solving them in memory takes
 LINK_BYTES = 16
 
 
-def components(links: Links, folder: Path, memory_bytes: int) -> Members:
-    """Nodes that have a link, as arrays of shape (n, 2) of uint64: the least node of its component, and the node.
+class Components:
+    """Collects links, then tells who belongs together."""
 
-    Sorted by both; each node stands there once, the least beside itself. A link of a node to itself is none.
-    """
-    edges = Pairs(folder / "links", memory_bytes // 2)
-    count = 0
-    for one, other in links:
+    def __init__(self, folder: Path, memory_bytes: int) -> None:
+        self._folder, self._memory = folder, memory_bytes
+        self._links = Pairs(folder / "links", memory_bytes // 2)
+        self._count = 0
+
+    def add(self, one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> None:
+        """Link nodes, a pair each; a link of a node to itself is none."""
         apart = one != other
-        edges.add(np.maximum(one, other)[apart], np.minimum(one, other)[apart])
-        count += int(apart.sum())
-    found = edges.sorted()
-    if count * LINK_BYTES * IN_MEMORY <= memory_bytes:
-        yield from _in_memory(found)
-    else:
-        yield from _by_root(_on_disk(found, folder, memory_bytes), folder, memory_bytes)
-    found.remove()
+        self._links.add(np.maximum(one, other)[apart], np.minimum(one, other)[apart])
+        self._count += int(apart.sum())
+
+    def members(self) -> Members:
+        """Nodes that have a link, as arrays of shape (n, 2): the least node of its component, and the node.
+
+        Sorted by both; each node stands there once, the least beside itself. Nothing can be added any more.
+        """
+        found = self._links.sorted()
+        if self._count * LINK_BYTES * IN_MEMORY <= self._memory:
+            yield from _in_memory(found)
+        else:
+            yield from _by_root(_on_disk(found, self._folder, self._memory), self._folder, self._memory)
+        found.remove()
 
 
 # ---------------------------------------------------------------------------------------------- in memory

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datapipe.algo.components import components
+from datapipe.algo.components import Components
 from datapipe.algo.pairs import Pairs
 
 NODES = st.integers(0, 12) | st.integers(0, 2**64 - 1)
@@ -48,8 +48,10 @@ def arrays(links: list[tuple[int, int]]) -> tuple[npt.NDArray[np.uint64], npt.ND
 
 
 def solved(links: list[tuple[int, int]], folder: Path, memory: int, cut: int = 7) -> list[tuple[int, int]]:
-    parts = (arrays(links[start : start + cut]) for start in range(0, len(links), cut))
-    return [tuple(map(int, row)) for part in components(parts, folder, memory) for row in part]  # type: ignore[misc]
+    found = Components(folder, memory)
+    for start in range(0, len(links), cut):
+        found.add(*arrays(links[start : start + cut]))
+    return [(int(root), int(node)) for part in found.members() for root, node in part]
 
 
 @settings(deadline=None)
