@@ -8,7 +8,7 @@ Group compares documents, Plan orders them, Sink writes.
 
 Batches are `pyarrow.RecordBatch` of at most 1,024 rows and 8 MiB (a bigger document is its own batch).
 `process` must give the same answer however rows are cut into batches.
-Costs nothing at import: declarations and small Arrow helpers.
+Costs nothing at import: declarations alone.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, TypeAlias
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
+from datapipe.rules import Mask, Threshold, above, below, columns, first_of, schema
 from datapipe.schema import CONTENT
 from datapipe.units import Share, Size
 
@@ -34,6 +33,7 @@ __all__ = [
     "Expand",
     "File",
     "Group",
+    "IndexedConfig",
     "Map",
     "Mask",
     "Plan",
@@ -113,6 +113,20 @@ class SinkConfig(StageConfig):
         None,
         "column of few values, such as language: each value gets a folder of files of its own; "
         "documents without one go to `unknown`; none given: all in one",
+    )
+
+
+class IndexedConfig(StageConfig):
+    """What a Group can be told that compares documents with those of earlier runs. The framework sees to it."""
+
+    against: tuple[str, ...] = place(
+        (),
+        "folders of earlier runs with the same stage, oldest first: what stands there leaves here; their texts are "
+        "not read again",
+    )
+    index: bool = place(
+        False,
+        "keep of every document what a later run needs to compare it (by default only of those that resemble another)",
     )
 
 
@@ -294,32 +308,37 @@ class Round:
     """One exchange of a Group.
 
     The first round's `emit(batch, config, resource)` → rows with `row` (uint32, position in the batch), uint64
-    `key`, and what `resolve` needs. The framework replaces `row` by the row in the shard, adds `shard`
-    (uint32), and hands `resolve(stream, config, scratch)` all rows of a range of keys, sorted by `key`, then
-    `sort` (columns without nulls), then (shard, row); a key never spans two ranges. What `resolve` yields is
-    the next round's input (it then holds `key`), or, in the last round, the verdicts (`shard`, `row`, …).
+    `key`, and what `resolve` needs. The framework replaces `row` by the row in the shard, adds `shard` and `run`
+    (uint32; earlier runs come first in both), and hands `resolve(stream, config, scratch)` all rows of a range of
+    keys, sorted by `key`, then `sort` (columns without nulls), then (shard, row); a key never spans two ranges.
+    `whole`: one range holds all keys. What `resolve` yields is, in the last round, the verdicts (`shard`, `row`, …),
+    else the next round's input: rows with `key`, or, where the next round has an `answer`, what it asks of documents
+    (`shard`, `row`, …). `answer(measured, asked, config)` → rows with `row` and `key`, as `emit` gives them: `measured`
+    are the documents asked for (`row`, and what the Group's `measure` gives), `asked` all rows on them, by `row`.
     """
 
     resolve: Callable[[Iterator[pa.RecordBatch], Any, Scratch], Iterator[pa.RecordBatch]]
     emit: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch] | None = None
+    answer: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.RecordBatch] | None = None
     sort: tuple[str, ...] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group(Deciding):
     """Compares documents with each other, by rounds of exchange.
 
-    `settle(sorted stream of the last round, config, scratch)`, where given, sees all of it in one task and
-    yields the verdicts. `apply(batch, verdicts, config)` → the columns in `adds`: `batch` holds `row` and
-    the columns in `applies`, `verdicts` those of the batch's rows, sorted by `row` (with `row` alone where
-    a shard has none).
+    `measure(batch, config, resource)` → columns of the documents that a round asks for, a row each: made once, and
+    all that later runs need of a document besides its keys. `apply(batch, verdicts, config)` → the columns in
+    `adds`: `batch` holds `row` and the columns in `applies`, `verdicts` those of the batch's rows, sorted by `row`
+    (with `row` alone where a shard has none).
     """
 
     kind: ClassVar[str] = "Group"
 
     rounds: tuple[Round, ...]
     apply: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.RecordBatch]
-    settle: Callable[[Iterator[pa.RecordBatch], Any, Scratch], Iterator[pa.RecordBatch]] | None = None
+    measure: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch] | None = None
     applies: tuple[str, ...] = ()
 
 
@@ -350,47 +369,3 @@ class Sink(Stage):
     select: Callable[[tuple[str, ...], Any], tuple[str, ...]]
     write: Callable[[Iterator[pa.RecordBatch], BinaryIO, Any], None]
     suffix: Callable[[Any], str]
-
-
-# ---------------------------------------------------------------------------------------------- Arrow helpers
-
-
-def schema(**types: pa.DataType) -> pa.Schema:
-    """Columns and their types, in the order written."""
-    return pa.schema([pa.field(name, kind) for name, kind in types.items()])
-
-
-def columns(**arrays: Any) -> pa.RecordBatch:
-    """A batch of named columns; numpy arrays are taken as they are."""
-    return pa.RecordBatch.from_arrays([pa.array(values) for values in arrays.values()], names=list(arrays))
-
-
-Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
-
-
-Threshold: TypeAlias = "float | pa.Array[Any] | None"  # one for all rows, or one a row; None and null are off
-
-
-def below(values: pa.Array[Any], threshold: Threshold) -> Mask:
-    """Where a value lies under the threshold; null is not under it, a threshold of None is off."""
-    return _compare(pc.less, values, threshold)
-
-
-def above(values: pa.Array[Any], threshold: Threshold) -> Mask:
-    """Where a value lies over the threshold; null is not over it, a threshold of None is off."""
-    return _compare(pc.greater, values, threshold)
-
-
-def _compare(compare: Callable[..., Any], values: pa.Array[Any], threshold: Threshold) -> Mask:
-    if threshold is None:
-        return np.zeros(len(values), np.bool_)
-    hit: Mask = pc.fill_null(compare(values, threshold), False).to_numpy(zero_copy_only=False)
-    return hit
-
-
-def first_of(*rules: tuple[Mask, str]) -> pa.StringArray:
-    """The reason of the first rule that holds for each row; null where none does."""
-    reasons = np.full(len(rules[0][0]), None, object)
-    for hit, reason in reversed(rules):
-        reasons[hit] = reason
-    return pa.array(reasons, pa.string())

@@ -83,19 +83,39 @@ def _emit(trial: Trial, batch: pa.RecordBatch) -> pa.RecordBatch:
 def _verdicts(trial: Trial, whole: pa.RecordBatch, cut: Cut, ranges: int) -> pa.Table:
     emitted = []
     for number, shard in enumerate(_shards(whole)):
-        table = pa.Table.from_batches([_emit(trial, shard)])
-        emitted.append(table.append_column("shard", pa.array(np.full(len(table), number, np.uint32))))
+        emitted.append(_placed(pa.Table.from_batches([_emit(trial, shard)]), number))
     keys = pa.concat_tables(emitted)
-    steps = [(one.resolve, one.sort, ranges) for one in trial.stage.rounds]
-    if trial.stage.settle is not None:
-        steps.append((trial.stage.settle, (), 1))
     with tempfile.TemporaryDirectory(prefix="datapipe-") as folder:
         scratch = Scratch(Path(folder), _MEMORY_BYTES)
-        for resolve, sort, parts in steps:
-            streams = [_stream(part, cut) for part in _ranges(_sorted(keys, sort), parts)]
-            made = [batch for stream in streams for batch in resolve(stream, trial.config, scratch)]
+        for one in trial.stage.rounds:
+            keys = _answers(trial, whole, keys, one.answer) if one.answer else keys
+            parts = _ranges(_sorted(keys, one.sort), 1 if one.whole else ranges)
+            streams = [_stream(part, cut) for part in parts]
+            made = [batch for stream in streams for batch in one.resolve(stream, trial.config, scratch)]
             keys = pa.Table.from_batches(made) if made else _NOTHING.empty_table()
     return keys
+
+
+def _placed(rows: pa.Table, shard: int) -> pa.Table:
+    for name, number in (("shard", shard), ("run", 0)):
+        rows = rows.append_column(name, pa.array(np.full(len(rows), number, np.uint32)))
+    return rows
+
+
+def _answers(trial: Trial, whole: pa.RecordBatch, asked: pa.Table, answer: Any) -> pa.Table:
+    """What the documents of each shard answer; each is measured once."""
+    given = []
+    for number, shard in enumerate(_shards(whole)):
+        mine = _of_shard(asked, number)
+        if not len(mine):
+            continue
+        rows = np.unique(mine.column("row").to_numpy())
+        batch = shard.select(trial.reads).take(pa.array(rows))
+        measured = trial.stage.measure(batch, trial.config, trial.resource)
+        named = ["row", *measured.schema.names]
+        measured = pa.RecordBatch.from_arrays([pa.array(rows, pa.uint32()), *measured.columns], names=named)
+        given.append(_placed(pa.Table.from_batches([answer(measured, mine, trial.config)]), number))
+    return pa.concat_tables(given) if given else _NOTHING.empty_table()
 
 
 def _sorted(keys: pa.Table, sort: tuple[str, ...]) -> pa.Table:

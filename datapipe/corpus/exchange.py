@@ -1,14 +1,18 @@
 """Exchange files: rows sorted by a uint64 key, with the place at which each of 4,096 buckets starts.
 
 A bucket is the top 12 bits of the key, whatever the data or the number of workers. A reader of a range of
-buckets touches only their row groups. Streams of several files are merged in bounded memory: one batch a
-file. Documents are (shard, row) inside; `shard` is the file's number in the list.
+buckets touches only their row groups, which are small. Documents are (shard, row) inside; `shard` is the file's
+number in the list, and `run` says which run it is of: earlier ones come first.
+Several files are read in order together, window by window of keys: each window is cut out of every file and sorted,
+so that the work grows with the rows and not with the files; a single key of more rows than a window is merged batch
+by batch. Memory: a window, the keys of the range, and one row group of each column of each file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,10 +22,12 @@ from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
 
-__all__ = ["BUCKETS", "BucketRange", "bucket_offsets", "merged", "ranges", "read_range", "with_shard"]
+__all__ = ["BUCKETS", "BucketCounts", "BucketRange", "Sorted", "bucket_offsets", "in_order", "merged", "ranges"]
 
 BUCKETS = 4096
-MERGE_ROWS = 65_536  # rows a merge asks for at once, over all its inputs
+SHIFT = np.uint64(52)
+BATCH_ROWS = 65_536
+WINDOW_ROWS = 262_144
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,24 @@ class BucketRange:
 
 def bucket_offsets(keys: np.ndarray[Any, np.dtype[np.uint64]]) -> list[int]:
     """Rows at which the buckets start in sorted keys, and the number of rows: 4,097 integers."""
-    starts = np.arange(BUCKETS, dtype=np.uint64) << np.uint64(52)
+    starts = np.arange(BUCKETS, dtype=np.uint64) << SHIFT
     return [*np.searchsorted(keys, starts).tolist(), len(keys)]
+
+
+class BucketCounts:
+    """Where the buckets start in keys that come batch by batch."""
+
+    def __init__(self) -> None:
+        self._rows = np.zeros(BUCKETS, np.int64)
+
+    def add(self, keys: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
+        """Count some more keys."""
+        self._rows += np.bincount((keys >> SHIFT).astype(np.int64), minlength=BUCKETS)
+
+    @property
+    def offsets(self) -> list[int]:
+        """As `bucket_offsets` of all keys."""
+        return [0, *np.cumsum(self._rows).tolist()]
 
 
 def ranges(totals: np.ndarray[Any, Any], most: int) -> list[BucketRange]:
@@ -54,14 +76,86 @@ def ranges(totals: np.ndarray[Any, Any], most: int) -> list[BucketRange]:
     return [BucketRange(a, b) for a, b in zip(cuts, [*cuts[1:], BUCKETS], strict=True)]
 
 
-def read_range(store: Store, part: Part, rows: tuple[int, int], batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """Rows [first, last) of an exchange file, in batches."""
-    if rows[0] == rows[1]:
+class Sorted:
+    """Rows [first, last) of an exchange file; `place` holds what they share, such as the number of the shard."""
+
+    def __init__(self, store: Store, part: Part, rows: tuple[int, int], place: dict[str, int]) -> None:
+        self._file = TableFile(store, part)
+        self._first, self._rows = rows[0], rows[1] - rows[0]
+        self._place = place
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row on average."""
+        return self._file.row_bytes
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, those of the place behind."""
+        return [*self._file.columns, *self._place]
+
+    @cached_property
+    def keys(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
+        """uint64, sorted."""
+        keys: np.ndarray[Any, np.dtype[np.uint64]] = self._take("key", 0, self._rows).to_numpy()
+        return keys
+
+    def _take(self, name: str, low: int, high: int) -> Any:
+        return self._file.take(name, np.arange(self._first + low, self._first + high))
+
+    def read(self, low: int, high: int) -> pa.RecordBatch:
+        """Some of the rows, counted from the first."""
+        own = [self._take(name, low, high) for name in self._file.columns]
+        place = [pa.repeat(pa.scalar(number, pa.uint32()), high - low) for number in self._place.values()]
+        return pa.RecordBatch.from_arrays([*own, *place], names=self.columns)
+
+    def batches(self, low: int, high: int, size: int) -> Iterator[pa.RecordBatch]:
+        """The same, in batches."""
+        for start in range(low, high, size):
+            yield self.read(start, min(start + size, high))
+
+
+def in_order(files: Sequence[Sorted], order: Sequence[str], memory_bytes: int) -> Iterator[pa.RecordBatch]:
+    """All rows of sorted files, sorted by `order` (`key` first), which must tell any two rows apart."""
+    if not files:
         return
-    file = TableFile(store, part)
-    for low in range(rows[0], rows[1], batch_rows):
-        at = np.arange(low, min(low + batch_rows, rows[1]))
-        yield pa.RecordBatch.from_arrays([file.take(name, at) for name in file.columns], names=file.columns)
+    widest = max(file.row_bytes + 8 * len(files[0].columns) for file in files)
+    most = max(1, min(WINDOW_ROWS, memory_bytes // 8 // widest))
+    everything = np.sort(np.concatenate([file.keys for file in files]))
+    places = [0] * len(files)
+    start = 0
+    while start < len(everything):
+        stop = _window(everything, start, most)
+        if stop < len(everything):
+            ends = [int(np.searchsorted(file.keys, everything[stop])) for file in files]
+        else:
+            ends = [len(file.keys) for file in files]
+        slices = [(file, low, high) for file, low, high in zip(files, places, ends, strict=True) if low < high]
+        if stop - start > most and len(slices) > 1:  # one key alone
+            size = max(1, most // len(slices))
+            yield from merged([file.batches(low, high, size) for file, low, high in slices], order)
+        elif len(slices) == 1:
+            file, low, high = slices[0]
+            yield from file.batches(low, high, min(most, BATCH_ROWS))
+        else:
+            yield from _together([file.read(low, high) for file, low, high in slices], order)
+        places, start = ends, stop
+
+
+def _window(keys: np.ndarray[Any, np.dtype[np.uint64]], start: int, most: int) -> int:
+    """Where a window of whole keys ends: after at most so many rows, or one key."""
+    stop = start + most
+    if stop >= len(keys):
+        return len(keys)
+    before = int(np.searchsorted(keys, keys[stop]))
+    return before if before > start else int(np.searchsorted(keys, keys[stop], side="right"))
+
+
+def _together(parts: list[pa.RecordBatch], order: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    names = parts[0].schema.names
+    table = pa.Table.from_batches([part.select(names) for part in parts])
+    table = table.sort_by([(name, "ascending") for name in order]).combine_chunks()
+    yield from table.to_batches(max_chunksize=BATCH_ROWS)
 
 
 def merged(streams: Sequence[Iterator[pa.RecordBatch]], order: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -89,8 +183,7 @@ def merged(streams: Sequence[Iterator[pa.RecordBatch]], order: Sequence[str]) ->
             if cut:
                 ready.append(head.slice(0, cut))
             heads[index] = head.slice(cut) if cut < len(head) else next(streams[index], None)
-        table = pa.Table.from_batches(ready).sort_by([(name, "ascending") for name in order]).combine_chunks()
-        yield from table.to_batches()
+        yield from _together(ready, order)
 
 
 def _key(batch: pa.RecordBatch | None, row: int, order: Sequence[str]) -> tuple[Any, ...]:
@@ -109,9 +202,3 @@ def _count_until(batch: pa.RecordBatch, frontier: tuple[Any, ...], order: Sequen
         else:
             high = middle
     return low
-
-
-def with_shard(stream: Iterator[pa.RecordBatch], shard: int) -> Iterator[pa.RecordBatch]:
-    """Add the number of the shard to each row."""
-    for batch in stream:
-        yield batch.append_column("shard", pa.repeat(pa.scalar(shard, pa.uint32()), len(batch)))

@@ -29,14 +29,17 @@ Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.uint32]]"
 
 GROUP_BYTES = 16 << 20  # twice this bounds a row group of ordinary documents, below the 32 MiB of the design
 GROUP_ROWS = 65_536
+SLICED_BYTES = 512 << 10  # of files of which many are open at once, a slice of each being read
+SLICED_ROWS = 16_384
 _UNIQUE = CONTENT | {"id", "url", "title", "metadata"}  # a dictionary only costs for these
 
 
 class TableWriter:
-    """Writes one Parquet file from batches of any cut."""
+    """Writes one Parquet file from batches of any cut; `sliced` for readers of a slice of each of many files."""
 
-    def __init__(self, target: BinaryIO, schema: pa.Schema) -> None:
+    def __init__(self, target: BinaryIO, schema: pa.Schema, *, sliced: bool = False) -> None:
         self.schema = schema
+        self._most_bytes, self._most_rows = (SLICED_BYTES, SLICED_ROWS) if sliced else (GROUP_BYTES, GROUP_ROWS)
         words: Any = [field.name for field in schema if pa.types.is_string(field.type) and field.name not in _UNIQUE]
         self._writer = pq.ParquetWriter(
             target, schema, compression="zstd", compression_level=1, use_dictionary=words, write_page_checksum=True
@@ -52,13 +55,14 @@ class TableWriter:
         sizes = row_bytes(batch)
         start = 0
         while start < len(batch):
-            room = np.searchsorted(np.cumsum(sizes[start:]), GROUP_BYTES - self._bytes, side="left") + 1
-            stop = min(start + int(room), start + GROUP_ROWS - self._rows, len(batch))
+            ahead = sizes[start : start + self._most_rows]
+            room = np.searchsorted(np.cumsum(ahead), self._most_bytes - self._bytes, side="left") + 1
+            stop = min(start + int(room), start + self._most_rows - self._rows, len(batch))
             self._pending.append(batch.slice(start, stop - start))
             self._bytes += int(sizes[start:stop].sum())
             self._rows += stop - start
             start = stop
-            if self._bytes >= GROUP_BYTES or self._rows >= GROUP_ROWS:
+            if self._bytes >= self._most_bytes or self._rows >= self._most_rows:
                 self._flush()
 
     def _flush(self) -> None:
@@ -139,6 +143,13 @@ class TableFile:
             return np.arange(self.part.rows, dtype=np.uint32)
         rows: Rows = self._column("row").to_numpy()
         return rows
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row on average, unpacked; 1 for a file without rows."""
+        groups = self._file.metadata
+        total = sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups))
+        return max(1, total // max(1, self.part.rows))
 
     @property
     def columns(self) -> list[str]:

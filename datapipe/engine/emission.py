@@ -101,7 +101,7 @@ class EmitRun:
         table = self._sorted(rows)
         disown(self._store, old)
         keys = table.column("key").to_numpy() if table.num_columns else np.zeros(0, np.uint64)
-        layer = PartWriter(self._store, f"{self.name}/{self.shard}.parquet", table.schema)
+        layer = PartWriter(self._store, f"{self.name}/{self.shard}.parquet", table.schema, sliced=True)
         for batch in table.to_batches():
             layer.write(batch)
         digest = digest_rows(rows)
@@ -134,7 +134,8 @@ class EmitRun:
         if not parts:
             return pa.table({"row": pa.array([], pa.uint32()), "key": pa.array([], pa.uint64())})
         table = pa.Table.from_batches([part.select(parts[0].schema.names) for part in parts])
-        order = ["key", *self.stage.rounds[0].sort, "row"]
+        sort = [name for name in self.stage.rounds[0].sort if name != "run"]  # one file is of one run
+        order = ["key", *sort, "row"]
         return table.sort_by([(name, "ascending") for name in order]).combine_chunks()
 
     def discard(self) -> None:

@@ -18,10 +18,10 @@ class _Discard(Exception):
 
 
 class PartWriter:
-    """Writes one file; `commit` makes it visible, `discard` leaves nothing behind."""
+    """Writes one file; `commit` makes it visible, `discard` leaves nothing behind. `sliced`: see `TableWriter`."""
 
-    def __init__(self, store: Store, path: str, schema: pa.Schema) -> None:
-        self._store, self._path, self._schema = store, path, schema
+    def __init__(self, store: Store, path: str, schema: pa.Schema, *, sliced: bool = False) -> None:
+        self._store, self._path, self._schema, self._sliced = store, path, schema, sliced
         self._stack = contextlib.ExitStack()
         self._writer: TableWriter | None = None
 
@@ -32,7 +32,7 @@ class PartWriter:
     def _open(self) -> TableWriter:
         if self._writer is None:
             target = self._stack.enter_context(self._store.commit(self._path))
-            self._writer = TableWriter(target, self._schema)
+            self._writer = TableWriter(target, self._schema, sliced=self._sliced)
         return self._writer
 
     def commit(self) -> Part:

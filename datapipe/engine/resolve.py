@@ -1,6 +1,6 @@
-"""One range of keys of a Group's round: merge the shards' sorted keys, resolve, sort for the next reader.
+"""One range of keys of a Group's round: read the shards' sorted keys in order, resolve, sort for the next reader.
 
-Memory: one batch of each input, the state of the stage's `resolve`, and a run of output before it is
+Memory: a window of the input, the state of the stage's `resolve`, and a run of output before it is
 sorted and written. A range that is done leaves a small record, so a restart repeats only what is missing.
 """
 
@@ -15,20 +15,22 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from datapipe.corpus.exchange import MERGE_ROWS, bucket_offsets, merged, read_range, with_shard
+from datapipe.corpus.exchange import BucketCounts, Sorted, bucket_offsets, in_order
 from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
 from datapipe.engine.part import PartWriter
-from datapipe.engine.task import ResolveTask, Slice
+from datapipe.engine.task import Input, ResolveTask, Slice
 from datapipe.errors import StageError
 from datapipe.stage import Scratch
 
-__all__ = ["Resolved", "finished", "run_resolve", "verdicts_of_shard"]
+__all__ = ["Resolved", "finished", "folder", "record", "rows_of_shard", "run_resolve", "write_runs"]
+
+PLACE = ("shard", "row")
 
 
 class Resolved(BaseModel):
-    """What a range of keys gave: files sorted by key, or by (shard, row) in the last round."""
+    """What a task of a round gave: files sorted by key with the start of each bucket, or by document, of each shard."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,86 +42,100 @@ class Resolved(BaseModel):
 def run_resolve(task: ResolveTask) -> Resolved:
     """Resolve one range of keys, or return what an earlier run made of the same inputs."""
     store = Store(task.run)
-    done = finished(store, task)
+    done = finished(store, folder(task), task.name, task.fingerprint)
     if done is not None:
         return done
-    path = _path(task)
     stage: Any = task.call.stage
-    settle = task.round == len(stage.rounds)
-    with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
-        room = Scratch(Path(scratch), task.memory_bytes)
-        resolve = stage.settle if settle else stage.rounds[task.round].resolve
-        stream = resolve(_stream(store, task), task.call.settings, room)
-        made = list(_write(store, path, stream, task))
-    result = Resolved(
-        fingerprint=task.fingerprint,
-        parts=tuple(part for part, _ in made),
-        buckets=tuple(tuple(buckets) for _, buckets in made),
-    )
-    store.write(f"{path}.json", result.model_dump_json().encode())
+    rows = _stream(store, task.inputs, _order(task, task.round), task.memory_bytes)
+    if task.merges:
+        made = [_merge(store, f"{folder(task)}/{task.name}", rows)]
+    else:
+        with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
+            room = Scratch(Path(scratch), task.memory_bytes)
+            stream = stage.rounds[task.round].resolve(rows, task.call.settings, room)
+            order = PLACE if task.by_document else _order(task, task.round + 1)
+            made = list(write_runs(store, task, stream, order))
+    return record(store, task, made)
+
+
+def record(store: Store, task: Any, made: Sequence[tuple[Part, Sequence[int]]]) -> Resolved:
+    """Note that a task is done."""
+    parts, buckets = tuple(part for part, _ in made), tuple(tuple(starts) for _, starts in made)
+    result = Resolved(fingerprint=task.fingerprint, parts=parts, buckets=buckets)
+    store.write(f"{folder(task)}/{task.name}.json", result.model_dump_json().encode())
     return result
 
 
-def _path(task: ResolveTask) -> str:
-    return f"{task.call.name}/exchange/round-{task.round}/{task.keys.name}"
+def folder(task: Any) -> str:
+    """Where the files of a task's round stand."""
+    return f"{task.call.name}/exchange/round-{task.round}"
 
 
-def finished(store: Store, task: ResolveTask) -> Resolved | None:
-    """What an earlier run made of a range of the same inputs."""
-    name = f"{_path(task)}.json"
-    if not store.exists(name):
+def finished(store: Store, folder: str, name: str, fingerprint: str) -> Resolved | None:
+    """What an earlier run made of the same inputs."""
+    path = f"{folder}/{name}.json"
+    if not store.exists(path):
         return None
     try:
-        old = Resolved.model_validate_json(store.read(name))
+        old = Resolved.model_validate_json(store.read(path))
     except ValidationError:
         return None
     whole = all(store.exists(part.path) for part in old.parts)
-    return old if old.fingerprint == task.fingerprint and whole else None
+    return old if old.fingerprint == fingerprint and whole else None
 
 
-def _stream(store: Store, task: ResolveTask) -> Iterator[pa.RecordBatch]:
-    size = max(1024, MERGE_ROWS // max(1, len(task.inputs)))
-    streams = []
-    for rows, shard in task.inputs:
-        stream = read_range(store, rows.part, (rows.first, rows.last), size)
-        streams.append(stream if shard is None else with_shard(stream, shard))
-    held = {
-        name for rows, shard in task.inputs for name in (*rows.part.digests, *(("shard",) if shard is not None else ()))
-    }
-    return merged(streams, _order(task, task.round, held))
+def _stream(
+    store: Store, inputs: Sequence[Sequence[Input]], order: Sequence[str], memory_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    for each in inputs:
+        files = [Sorted(store, one.rows.part, (one.rows.first, one.rows.last), one.place) for one in each]
+        held = set(files[0].columns) if files else set()
+        yield from in_order(files, [name for name in order if name in held], memory_bytes)
 
 
-def _order(task: ResolveTask, number: int, held: Iterable[str]) -> list[str]:
-    """The columns by which the rows that round `number` reads are sorted."""
-    rounds = task.call.stage.rounds
-    sort = rounds[number].sort if number < len(rounds) else ()
-    return ["key", *sort, *(name for name in ("shard", "row") if name in set(held))]
+def _order(task: Any, number: int) -> tuple[str, ...]:
+    """The columns by which the rows that round `number` reads are sorted, those of the place where they are there."""
+    return ("key", *task.call.stage.rounds[number].sort, *PLACE)
 
 
-def _write(
-    store: Store, path: str, stream: Iterator[pa.RecordBatch], task: ResolveTask
+def _merge(store: Store, path: str, stream: Iterator[pa.RecordBatch]) -> tuple[Part, list[int]]:
+    """One file of all rows."""
+    counts = BucketCounts()
+    writer = None
+    for batch in stream:
+        writer = writer or PartWriter(store, f"{path}.parquet", batch.schema, sliced=True)
+        writer.write(batch)
+        counts.add(batch.column("key").to_numpy())
+    assert writer is not None
+    return writer.commit(), counts.offsets
+
+
+def write_runs(
+    store: Store, task: Any, stream: Iterable[pa.RecordBatch], order: Sequence[str]
 ) -> Iterator[tuple[Part, list[int]]]:
-    """Write the output in sorted runs of bounded size."""
+    """Write rows in sorted runs of bounded size; with each file, where its buckets or its shards start."""
+    path = f"{folder(task)}/{task.name}"
     for number, run in enumerate(_runs(stream, task.memory_bytes // 4)):
         table = pa.Table.from_batches(run)
-        order = ["shard", "row"] if task.last else _order(task, task.round + 1, table.column_names)
-        if any(name not in table.column_names for name in order):
+        needed = order if order[0] == "shard" else [name for name in order if name not in PLACE]
+        if any(name not in table.column_names for name in needed):
             raise StageError(
-                f"stage {task.call.name!r} gave round {task.round} no {order}",
+                f"stage {task.call.name!r} gave round {task.round} no {list(needed)}",
                 remedy="see `Round` in the stage contract",
             )
-        table = table.sort_by([(name, "ascending") for name in order]).combine_chunks()
-        writer = PartWriter(store, f"{path}-{number:03d}.parquet", table.schema)
+        present = [name for name in order if name in table.column_names]
+        table = table.sort_by([(name, "ascending") for name in present]).combine_chunks()
+        writer = PartWriter(store, f"{path}-{number:03d}.parquet", table.schema, sliced=True)
         for batch in table.to_batches():
             writer.write(batch)
-        if task.last:
+        if order[0] == "shard":
             starts = np.searchsorted(table.column("shard").to_numpy(), np.arange(task.shards + 1)).tolist()
         else:
             starts = bucket_offsets(table.column("key").to_numpy())
         yield writer.commit(), starts
 
 
-def _runs(stream: Iterator[pa.RecordBatch], most: int) -> Iterator[list[pa.RecordBatch]]:
+def _runs(stream: Iterable[pa.RecordBatch], most: int) -> Iterator[list[pa.RecordBatch]]:
     run: list[pa.RecordBatch] = []
     size = 0
     for batch in stream:
@@ -133,8 +149,8 @@ def _runs(stream: Iterator[pa.RecordBatch], most: int) -> Iterator[list[pa.Recor
         yield run
 
 
-def verdicts_of_shard(store: Store, slices: Sequence[Slice]) -> pa.Table:
-    """The verdicts on one shard's documents, sorted by row; without columns but `row` where there are none."""
+def rows_of_shard(store: Store, slices: Sequence[Slice]) -> pa.Table:
+    """The rows on one shard's documents, sorted by row; without columns but `row` where there are none."""
     tables = []
     for each in slices:
         file = TableFile(store, each.part)

@@ -9,22 +9,24 @@ group per column.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from datapipe.corpus.ids import hash_ids
+from datapipe.corpus.layer import Rows
 from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.columns import Columns
 from datapipe.engine.emission import EmitRun
 from datapipe.engine.reasons import kept_rows
-from datapipe.engine.resolve import verdicts_of_shard
+from datapipe.engine.resolve import rows_of_shard
 from datapipe.engine.step import StepRun, Window
 from datapipe.engine.task import BaseShard, ShardTask, SourceTask
 from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, Group
 from datapipe.text import forget
 
-__all__ = ["Chain", "run_shard", "windows"]
+__all__ = ["Chain", "batches_of", "run_shard", "sizes_of", "windows"]
 
 
 class Chain:
@@ -39,7 +41,7 @@ class Chain:
                 continue
             run = StepRun(store, step, columns, shard=shard, limits=task.limits)
             if number == 0 and isinstance(run.stage, Group):
-                run.verdicts = verdicts_of_shard(store, step.verdicts)
+                run.verdicts = rows_of_shard(store, step.verdicts)
             self.runs.append(run)
 
     def process(self, window: Window) -> None:
@@ -85,13 +87,23 @@ def windows(store: Store, base: BaseShard, columns: Columns) -> Iterator[Window]
     before = base.record if base.previous == base.source.name else base.layers[base.previous]
     rows = kept_rows(store, before.reasons)
     (file,) = columns.files(base.source.name)
-    everything = np.arange(file.part.rows)
-    sizes = file.take("bytes", everything).to_numpy()
-    hashes = hash_ids(file.take("id", everything))
+    sizes = sizes_of(base, columns)
+    hashes = hash_ids(file.take("id", np.arange(file.part.rows)))
+    for mine in batches_of(rows, sizes):
+        yield Window(mine, hashes[mine], sizes[mine], int(mine[-1]) + 1)
+
+
+def sizes_of(base: BaseShard, columns: Columns) -> Any:
+    """Bytes as read of each document of a shard."""
+    (file,) = columns.files(base.source.name)
+    return file.take("bytes", np.arange(file.part.rows)).to_numpy()
+
+
+def batches_of(rows: Rows, sizes: Any) -> Iterator[Rows]:
+    """Cut ascending rows into batches of bounded number and size."""
     start = 0
     while start < len(rows):
         weight = np.cumsum(sizes[rows[start : start + MAX_BATCH_ROWS]])
         stop = start + max(1, int(np.searchsorted(weight, MAX_BATCH_BYTES, side="right")))
-        mine = rows[start:stop]
-        yield Window(mine, hashes[mine], sizes[mine], int(mine[-1]) + 1)
+        yield rows[start:stop]
         start = stop

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from datapipe.algo.where import Where
-from datapipe.corpus.exchange import BucketRange
 from datapipe.corpus.record import Part, Record
 from datapipe.registry import Registry
 from datapipe.stage import Split, Stage, StageConfig
 
 __all__ = [
+    "AnswerTask",
     "BaseShard",
     "Call",
     "ExpandTask",
+    "Input",
     "Keys",
     "Limits",
     "Parent",
@@ -158,31 +159,77 @@ class ResampleTask:
 
 @dataclass(frozen=True)
 class Keys:
-    """An exchange file, where its buckets start, and the number of its shard (None: it holds `shard`).
+    """An exchange file, where its buckets start, and of which shard and run it is (None: it holds `shard` and `run`).
 
-    Files of verdicts have a start for each shard instead of each bucket.
+    Files of verdicts, and of what is asked of documents, have a start for each shard instead of each bucket.
     """
 
     part: Part
     buckets: tuple[int, ...]
     shard: int | None
+    run: int | None = 0
+
+    def slice(self, first: int, last: int) -> Input:
+        """The rows of buckets [first, last)."""
+        return Input(Slice(self.part, self.buckets[first], self.buckets[last]), self.shard, self.run)
+
+
+@dataclass(frozen=True)
+class Input:
+    """Rows of an exchange file, with the shard and the run that they are of (None: they say so themselves)."""
+
+    rows: Slice
+    shard: int | None
+    run: int | None
+
+    @property
+    def place(self) -> dict[str, int]:
+        """What the rows share."""
+        known = {"shard": self.shard, "run": self.run}
+        return {name: number for name, number in known.items() if number is not None}
 
 
 @dataclass(frozen=True)
 class ResolveTask:
-    """One round of a Group over a range of keys; `last` rounds give verdicts, sorted by (shard, row).
+    """One round of a Group over a range of keys.
 
-    `inputs` are the rows of each file that belong to the range, with the file's shard (None: it holds `shard`).
+    `inputs` are the rows of each file that belong to the range; a range that holds all keys comes in parts, in
+    order. Files of a round `by_document` are sorted by (shard, row): its rows are verdicts, or ask of documents.
+    `merges`: nothing is resolved, the inputs become one file.
     """
 
     run: str
     call: Call
     round: int
-    keys: BucketRange
-    inputs: tuple[tuple[Slice, int | None], ...]
+    name: str
+    inputs: tuple[tuple[Input, ...], ...]
     fingerprint: str
     shards: int  # how many there are
-    last: bool
+    by_document: bool
+    merges: bool = False
+    memory_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True)
+class AnswerTask:
+    """What the documents of one shard answer to what a round asks of them.
+
+    `base` is None for a shard of an earlier run: then `measured` is what that run keeps of its documents.
+    """
+
+    run: str
+    call: Call
+    round: int
+    name: str
+    asked: tuple[Slice, ...]
+    fingerprint: str
+    base: BaseShard | None
+    owners: dict[str, tuple[str, ...]]
+    values: str  # value fingerprint of what is measured
+    resource: str | None = None
+    measured: Part | None = None
+    everything: bool = False  # measure all documents, not only those asked for
+    where: Where | None = None
     memory_bytes: int = 256 << 20
 
 

@@ -1,94 +1,238 @@
-"""Carries out the rounds of a Group: which ranges of keys, from which files, and what the verdicts rest on."""
+"""Carries out the rounds of a Group: which ranges of keys, from which files, and what the verdicts rest on.
+
+Where there are many files, a round first merges them, some at a time, so that no task opens more than
+`MERGE_INPUTS`: the work grows with the rows, not with the number of files times that of ranges.
+Memory of the driver: the names and bucket offsets of one round's files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from datapipe.corpus.exchange import BUCKETS, BucketRange, ranges
 from datapipe.corpus.fingerprint import fingerprint
+from datapipe.engine.answering import run_answer
 from datapipe.engine.resolve import Resolved, finished, run_resolve
-from datapipe.engine.task import Keys, ResolveTask, Slice
+from datapipe.engine.task import AnswerTask, Input, Keys, ResolveTask, Slice
 from datapipe.recipe import Node
-from datapipe.run.context import Context, Verdicts
+from datapipe.run.context import Context, Shard, Verdicts
+from datapipe.run.earlier import EarlierShard, earlier_shards
+from datapipe.run.paths import Path
 from datapipe.run.tasks import exchange
+from datapipe.stage import IndexedConfig
 
 __all__ = ["resolve", "resolved"]
 
 RANGE_ROWS = 2_000_000  # of one task: about 100 MB of keys
+MERGE_INPUTS = 128  # files that one task opens
 
 
 def resolve(context: Context, node: Node) -> Verdicts:
     """Run all rounds of a Group over the keys of its shards; ranges that are done are not done again."""
-    verdicts = _verdicts(context, node, run=True)
+    verdicts = _Rounds(context, node, run=True).verdicts()
     assert verdicts is not None
     return verdicts
 
 
 def resolved(context: Context, node: Node) -> Verdicts | None:
     """The verdicts of a Group whose rounds are all done; None if they are not."""
-    return _verdicts(context, node, run=False)
+    return _Rounds(context, node, run=False).verdicts()
 
 
-def _verdicts(context: Context, node: Node, *, run: bool) -> Verdicts | None:
-    stage: Any = node.stage
-    incoming = context.incoming(node)
-    records = [context.state.of(exchange(node))[shard.name] for _, shard in incoming]
-    what = {
-        "stage": {path.root_key: context.paths.keys(path) for path, _ in incoming},
-        "documents": [[record.shard, record.base, record.rows_in] for record in records],
-    }
-    rests_on = fingerprint(what)
-    inputs = tuple(Keys(record.layer[0], tuple(record.buckets or ()), number) for number, record in enumerate(records))
-    rounds = len(stage.rounds) + (stage.settle is not None)
-    for number in range(rounds):
-        whole = number == len(stage.rounds)
-        cuts = [BucketRange(0, BUCKETS)] if whole else ranges(_totals(inputs), RANGE_ROWS)
-        last = number == rounds - 1
-        tasks = [
-            ResolveTask(
-                run=context.store.url,
-                call=context.paths.call(node),
-                round=number,
-                keys=cut,
-                inputs=_within(inputs, cut),
-                fingerprint=fingerprint({"of": rests_on, "round": number, "keys": cut.name}),
-                shards=len(incoming),
-                last=last,
-            )
-            for cut in cuts
-        ]
-        found = {task.fingerprint: finished(context.store, task) for task in tasks}
-        missing = [task for task in tasks if found[task.fingerprint] is None]
-        if missing and not run:
+class _Missing(Exception):
+    """A task is not done, and none may run."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A shard by its number: of this run, or of an earlier one."""
+
+    name: str
+    run: int
+    own: tuple[Path, Shard] | None
+    earlier: EarlierShard | None = None
+
+
+class _Rounds:
+    """All rounds of one Group."""
+
+    def __init__(self, context: Context, node: Node, *, run: bool) -> None:
+        self._context, self._node, self._run = context, node, run
+        self._stage: Any = node.stage
+        self._records: list[Any] = []
+        self._places: list[_Place] = []
+        for each in earlier_shards(context, node):
+            self._records.append(each.keys)
+            self._places.append(_Place(f"{each.run}-{each.keys.shard}", each.run, None, each))
+        own = len(getattr(node.config, "against", ()))
+        for path, shard in context.incoming(node):
+            self._records.append(context.state.of(exchange(node))[shard.name])
+            self._places.append(_Place(shard.name, own, (path, shard)))
+        what = {
+            "stage": {path.root_key: context.paths.keys(path) for path, _ in context.incoming(node)},
+            "documents": [[record.shard, record.base, record.rows_in] for record in self._records],
+            "runs": [place.run for place in self._places],
+        }
+        self._rests_on = fingerprint(what)
+        self._kept: dict[int, list[tuple[str, Any]]] = {}  # by round, what its tasks gave
+
+    def verdicts(self) -> Verdicts | None:
+        """Of the last round; None where a task is not done and none may run."""
+        numbers = {place.name: number for number, place in enumerate(self._places) if place.own}
+        try:
+            found = self._first_keys()
+            for number, round_ in enumerate(self._stage.rounds):
+                if round_.answer is not None:
+                    found = self._answers(number, found)
+                found = self._resolve(number, self._merged(number, found))
+        except _Missing:
             return None
-        if missing:  # else no worker need start
-            found.update((result.fingerprint, result) for result in context.engine.map(run_resolve, missing))
-        results = [result for task in tasks if (result := found[task.fingerprint])]
-        if missing:
-            _sweep(context, f"{exchange(node)}/round-{number}", {f"{task.keys.name}.json" for task in tasks}, results)
-        inputs = tuple(
-            Keys(part, buckets, None)
-            for result in results
-            for part, buckets in zip(result.parts, result.buckets, strict=True)
+        if self._run:
+            self._forget(numbers)
+        return Verdicts(found, self._rests_on, numbers)
+
+    def _first_keys(self) -> tuple[Keys, ...]:
+        return tuple(
+            Keys(record.layer[0], tuple(record.buckets or ()), number, place.run)
+            for number, (record, place) in enumerate(zip(self._records, self._places, strict=True))
         )
-    numbers = {shard.name: number for number, (_, shard) in enumerate(incoming)}
-    return Verdicts(inputs, rests_on, numbers)
+
+    # ------------------------------------------------------------------ the steps of a round
+
+    def _answers(self, number: int, asked: tuple[Keys, ...]) -> tuple[Keys, ...]:
+        """What documents answer, a file or more a shard."""
+        index = isinstance(self._node.config, IndexedConfig) and self._node.config.index
+        asks = [_asks(asked, at) for at in range(len(self._places))]
+        wanted = [at for at, place in enumerate(self._places) if asks[at] or (index and place.own)]
+
+        def task(at: int) -> AnswerTask:
+            place = self._places[at]
+            path, shard = place.own or (None, None)
+            return AnswerTask(
+                run=self._context.store.url,
+                call=self._context.paths.call(self._node),
+                round=number,
+                name=place.name,
+                asked=asks[at],
+                fingerprint=self._fingerprint(number, place.name),
+                base=self._context.base(path.before(), shard) if path and shard else None,
+                owners=path.owners if path else {},
+                values=self._context.paths.keys(path) if path else "",
+                resource=self._context.resource(self._node),
+                measured=place.earlier.measured if place.earlier else None,
+                everything=index,
+                where=self._node.where,
+            )
+
+        names = [self._places[at].name for at in wanted]
+        results = self._carry_out(run_answer, number, names, lambda nth: task(wanted[nth]))
+        found = zip(wanted, results, strict=True)
+        return tuple(keys for at, result in found for keys in _keys(result, at, self._places[at].run))
+
+    def _merged(self, number: int, inputs: tuple[Keys, ...]) -> tuple[Keys, ...]:
+        """The same rows in no more files than a task may open."""
+        level = 0
+        while len(inputs) > MERGE_INPUTS:
+            blocks = [inputs[at : at + MERGE_INPUTS] for at in range(0, len(inputs), MERGE_INPUTS)]
+            blocks = [some for block in blocks if (some := tuple(keys for keys in block if keys.part.rows))]
+            names = [f"merged-{level}-{at:05d}" for at in range(len(blocks))]
+
+            def task(at: int, names: Sequence[str] = names, blocks: Sequence[tuple[Keys, ...]] = blocks) -> ResolveTask:
+                whole = tuple(keys.slice(0, BUCKETS) for keys in blocks[at])
+                return self._resolve_task(number, names[at], (whole,), merges=True)
+
+            results = self._carry_out(run_resolve, number, names, task)
+            inputs = tuple(keys for result in results for keys in _keys(result, None, None))
+            level += 1
+        return inputs
+
+    def _resolve(self, number: int, inputs: tuple[Keys, ...]) -> tuple[Keys, ...]:
+        """What a round makes of all ranges of keys."""
+        cuts = ranges(_totals(inputs), RANGE_ROWS)
+        parts: list[list[BucketRange]] = [cuts] if self._stage.rounds[number].whole else [[cut] for cut in cuts]
+        names = [f"{part[0].first:04d}-{part[-1].last:04d}" for part in parts]
+
+        def task(at: int) -> ResolveTask:
+            return self._resolve_task(number, names[at], tuple(_within(inputs, cut) for cut in parts[at]))
+
+        results = self._carry_out(run_resolve, number, names, task)
+        if self._run:
+            self._sweep(number)
+        return tuple(keys for result in results for keys in _keys(result, None, None))
+
+    def _resolve_task(
+        self, number: int, name: str, inputs: tuple[tuple[Input, ...], ...], *, merges: bool = False
+    ) -> ResolveTask:
+        following = self._stage.rounds[number + 1 : number + 2]
+        return ResolveTask(
+            run=self._context.store.url,
+            call=self._context.paths.call(self._node),
+            round=number,
+            name=name,
+            inputs=inputs,
+            fingerprint=self._fingerprint(number, name),
+            shards=len(self._places),
+            by_document=not following or following[0].answer is not None,
+            merges=merges,
+        )
+
+    def _fingerprint(self, number: int, name: str) -> str:
+        return fingerprint({"of": self._rests_on, "round": number, "name": name})
+
+    def _carry_out(
+        self, function: Callable[[Any], Resolved], number: int, names: Sequence[str], task: Callable[[int], Any]
+    ) -> list[Resolved]:
+        """Run the tasks that are not done; results in order of their names."""
+        store = self._context.store
+        prints = [self._fingerprint(number, name) for name in names]
+        folder = f"{exchange(self._node)}/round-{number}"
+        found: dict[str, Resolved | None] = {}
+        for key, name in zip(prints, names, strict=True):
+            found[key] = finished(store, folder, name, key)
+        missing = [at for at, key in enumerate(prints) if found[key] is None]
+        if missing and not self._run:
+            raise _Missing
+        if missing:  # else no worker need start
+            made = self._context.engine.map(function, (task(at) for at in missing))
+            found.update((result.fingerprint, result) for result in made)
+        self._kept.setdefault(number, []).extend(zip(names, (found[key] for key in prints), strict=True))
+        return [result for key in prints if (result := found[key])]
+
+    def _sweep(self, number: int) -> None:
+        """Remove the files of a round that it does not have today."""
+        folder = f"{exchange(self._node)}/round-{number}"
+        named = {f"{name}.json" for name, _ in self._kept[number]}
+        named |= {part.path.rpartition("/")[2] for _, result in self._kept[number] for part in result.parts}
+        for name in self._context.store.names(folder):
+            if name not in named and not name.startswith("."):
+                self._context.store.remove(f"{folder}/{name}")
+
+    def _forget(self, shards: Container[str]) -> None:
+        """Remove what is measured of shards that are no longer there."""
+        folder = f"{exchange(self._node)}/measured"
+        for name in self._context.store.names(folder):
+            if name.partition(".")[0] not in shards and not name.startswith("."):
+                self._context.store.remove(f"{folder}/{name}")
 
 
-def _sweep(context: Context, folder: str, named: set[str], results: list[Resolved]) -> None:
-    """Remove the files of a round that its ranges of keys do not have today."""
-    named |= {part.path.rpartition("/")[2] for result in results for part in result.parts}
-    for name in context.store.names(folder):
-        if name not in named and not name.startswith("."):
-            context.store.remove(f"{folder}/{name}")
+def _asks(asked: tuple[Keys, ...], shard: int) -> tuple[Slice, ...]:
+    """Where the rows are that ask the documents of a shard."""
+    found = (keys.slice(shard, shard + 1).rows for keys in asked)
+    return tuple(rows for rows in found if rows.first < rows.last)
 
 
-def _within(inputs: tuple[Keys, ...], cut: BucketRange) -> tuple[tuple[Slice, int | None], ...]:
+def _keys(result: Resolved, shard: int | None, run: int | None) -> Iterator[Keys]:
+    return (Keys(part, buckets, shard, run) for part, buckets in zip(result.parts, result.buckets, strict=True))
+
+
+def _within(inputs: tuple[Keys, ...], cut: BucketRange) -> tuple[Input, ...]:
     """The rows of each file that belong to a range of keys; files without any are left out."""
-    found = ((Slice(keys.part, keys.buckets[cut.first], keys.buckets[cut.last]), keys.shard) for keys in inputs)
-    return tuple((rows, shard) for rows, shard in found if rows.first < rows.last)
+    found = (keys.slice(cut.first, cut.last) for keys in inputs)
+    return tuple(each for each in found if each.rows.first < each.rows.last)
 
 
 def _totals(inputs: tuple[Keys, ...]) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -225,13 +226,18 @@ def assert_like(changed: Done, fresh: Done) -> None:
     assert corpus(changed, "again") == corpus(fresh, "again")
 
 
-def corpus(done: Done, stage: str) -> dict[str, dict[str, Any]]:
-    """The documents kept after a stage by id, with every column there is: the corpus as a reader meets it."""
+def corpus(done: Done, stage: str, *, dropped: bool = False) -> dict[str, dict[str, Any]]:
+    """The documents kept after a stage by id, with every column there is: the corpus as a reader meets it.
+
+    `dropped`: with those that this stage, or one above, lets go.
+    """
     context = done.context
     found: dict[str, dict[str, Any]] = {}
     for path, shard in context.incoming(context.recipe.nodes[stage]):
         owners = _owners(path)
         rows = kept_rows(context.store, context.record(path, shard).reasons)
+        if dropped:
+            rows = np.arange(shard.record.layer[0].rows, dtype=np.uint32)
         columns = Columns(context.store, path.root.name, context.base(path, shard))
         batch = columns.batch(tuple(owners), rows, owners)
         found |= {row["id"]: row for row in batch.to_pylist()}

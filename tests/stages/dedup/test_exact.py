@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datapipe.algo.survivors import VERDICTS, microseconds, resolve
 from datapipe.stage import Scratch
 from datapipe.text import forget
-from stages.dedup.exact import STAGE, VERDICTS, Config, microseconds, resolve
+from stages.dedup.exact import STAGE, Config
 
 SCRATCH = Scratch(Path("unused"), 0)
 
@@ -54,8 +55,9 @@ def sorted_keys(shards: Sequence[Sequence[Document]], config: Config) -> pa.Tabl
     for number, documents in enumerate(shards):
         forget()
         keys = only.emit(batch_of(documents), config, None)
-        shard = pa.array([number] * keys.num_rows, pa.uint32())
-        tables.append(pa.Table.from_batches([keys]).append_column("shard", shard))
+        for name, value in (("shard", number), ("run", max(0, number + len(config.against) + 1 - len(shards)))):
+            keys = keys.append_column(name, pa.array([value] * keys.num_rows, pa.uint32()))
+        tables.append(pa.Table.from_batches([keys]))
     order: Any = [(name, "ascending") for name in ("key", *only.sort, "shard", "row")]
     return pa.concat_tables(tables).sort_by(order)
 
@@ -136,6 +138,32 @@ def test_which_copy_survives(config: Config, survivor: str) -> None:
     stays = [document.id for document, result in zip(TIMES, results, strict=True) if result[2] is None]
     assert stays == [survivor]
     assert {result[0] for result in results} == {None, survivor}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.1, 2.5, -3.0, 2.0], 1),
+        ([-1.5, -0.25, -1e300, -0.5], 1),
+        ([None, -5.0, float("nan"), float("-inf")], 1),
+        ([0.0, -0.0, None, None], 0),  # equal numbers: by id
+        ([1e-300, 0.0, float("inf"), 1e300], 2),
+    ],
+)
+def test_the_best_by_a_column_stays(values: list[float | None], expected: int) -> None:
+    config = Config(survivor="best:quality.score")
+    batch = batch_of(simple(*["same"] * 4)).append_column("quality.score", pa.array(values, pa.float64()))
+    keys = pa.Table.from_batches([STAGE.rounds[0].emit(batch, config, None)])  # type: ignore[misc]
+    order = keys.sort_by([("rank", "ascending"), ("tie", "ascending")])
+    assert order["row"][0].as_py() == expected
+    assert STAGE.reads_for(config) == ("text", "id", "quality.score")
+
+
+def test_documents_of_earlier_runs_stay_and_are_counted() -> None:
+    old, new = [Document("one", "z"), Document("two", "y")], [Document("one", "a"), Document("one", "b")]
+    for rule in ("first", "longest", "newest"):
+        _, found = run([old, [*new, Document("three", "c")]], Config(survivor=rule, against=("earlier",)))
+        assert found == [("z", None, "duplicate"), ("z", None, "duplicate"), (None, 1, None)]
 
 
 def test_dates_cut_short_begin_with_their_period() -> None:

@@ -77,8 +77,7 @@ STAGE = Group(
     reads=("text", "id"),
     adds=schema(survivor=pa.string(), pairs=pa.int64()),
     reasons={COPY: "an equal text stays in its place"},
-    rounds=(Round(emit=emit, resolve=resolve),),
-    settle=settle,
+    rounds=(Round(emit=emit, resolve=resolve), Round(resolve=settle, whole=True)),
     apply=apply,
     decide=decide_reasons,
 )

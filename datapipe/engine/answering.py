@@ -1,0 +1,178 @@
+"""What documents answer when a round of a Group asks about them: measured once, sent on by key.
+
+A round that compares documents more closely needs more of them than their keys, but of few of them: those that
+resemble another. Their columns are made from the text when they are first asked for, and stored under
+`exchange/measured`; a run with `index` makes them of all documents, so that later runs can ask too.
+Memory: what is asked of one shard, a batch of documents, and a run of answers before it is sorted and written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from datapipe.corpus.layer import Rows, TableFile
+from datapipe.corpus.record import Part
+from datapipe.corpus.store import Store
+from datapipe.engine.calling import called
+from datapipe.engine.columns import Columns
+from datapipe.engine.part import PartWriter
+from datapipe.engine.reasons import kept_rows
+from datapipe.engine.resolve import Resolved, finished, folder, record, rows_of_shard, write_runs
+from datapipe.engine.shards import batches_of, sizes_of
+from datapipe.engine.task import AnswerTask
+from datapipe.errors import CorruptData, InputError, StageError
+from datapipe.stage import MAX_BATCH_ROWS
+from datapipe.text import forget
+
+__all__ = ["Measured", "measured_of", "run_answer"]
+
+
+class Measured(BaseModel):
+    """Which documents of a shard are measured, with what values."""
+
+    model_config = ConfigDict(frozen=True)
+
+    values: str
+    base: str
+    part: Part
+
+
+def measured_of(store: Store, stage: str, shard: str) -> Measured | None:
+    """What is measured of a shard's documents; None where nothing is, or it cannot be read."""
+    name = f"{stage}/exchange/measured/{shard}.json"
+    if not store.exists(name):
+        return None
+    try:
+        return Measured.model_validate_json(store.read(name))
+    except ValidationError:
+        return None
+
+
+def run_answer(task: AnswerTask) -> Resolved:
+    """Measure the documents that are asked for, where they are not yet, and write their answers."""
+    store = Store(task.run)
+    done = finished(store, folder(task), task.name, task.fingerprint)
+    if done is not None:
+        return done
+    asked = rows_of_shard(store, task.asked)
+    wanted = np.unique(asked.column("row").to_numpy())
+    if task.base is not None:
+        part = _Measuring(store, task).extend(wanted)
+    else:
+        assert task.measured is not None
+        part = task.measured
+    answers = _answers(task, TableFile(store, part), asked, wanted) if len(wanted) else iter(())
+    order = ("key", *task.call.stage.rounds[task.round].sort, "row")
+    placed = tuple(name for name in order if name != "run")  # one file is of one run
+    return record(store, task, list(write_runs(store, task, answers, placed)))
+
+
+def _answers(task: AnswerTask, file: TableFile, asked: pa.Table, wanted: Rows) -> Iterator[pa.RecordBatch]:
+    at = file.find(wanted)
+    if (at < 0).any():
+        raise InputError(
+            f"the run at {file.part.run} did not keep what {task.call.name!r} asks of its documents",
+            remedy="run it once more with `index: true` on that stage",
+        )
+    rows = asked.column("row").to_numpy()
+    for start in range(0, len(wanted), MAX_BATCH_ROWS):
+        mine = wanted[start : start + MAX_BATCH_ROWS]
+        places = at[start : start + MAX_BATCH_ROWS]
+        measured = pa.RecordBatch.from_arrays([file.take(name, places) for name in file.columns], names=file.columns)
+        first, last = np.searchsorted(rows, [mine[0], int(mine[-1]) + 1])
+        questions = asked.slice(first, last - first).combine_chunks().to_batches()[0]
+        answer = task.call.stage.rounds[task.round].answer
+        given = called(task.call, task.name, answer, measured, questions, task.call.settings)
+        _check(task, given, mine)
+        yield given
+
+
+def _check(task: AnswerTask, given: pa.RecordBatch, rows: Rows) -> None:
+    names = given.schema.names
+    sound = all(name in names for name in ("row", "key")) and given.schema.field("key").type == pa.uint64()
+    if not sound or not np.isin(given.column("row").to_numpy(), rows).all():
+        raise StageError(
+            f"stage {task.call.name!r} answered round {task.round} without a proper `row` or `key`",
+            remedy="`row` is that of the document asked for, `key` a uint64",
+        )
+
+
+class _Measuring:
+    """The measured documents of one shard of this run: a file sorted by row, extended by those it lacks."""
+
+    def __init__(self, store: Store, task: AnswerTask) -> None:
+        assert task.base is not None
+        self._store, self._task, self._base = store, task, task.base
+        self._path = f"{task.call.name}/exchange/measured/{self._base.shard}"
+        old = measured_of(store, task.call.name, self._base.shard)
+        same = old is not None and (old.values, old.base) == (task.values, self._base.record.base)
+        self._old = self._opened(old.part) if old is not None and same else None
+
+    def _opened(self, part: Part) -> TableFile | None:
+        """A file that is damaged is made anew."""
+        try:
+            return TableFile(self._store, part)
+        except CorruptData:
+            return None
+
+    def extend(self, wanted: Rows) -> Part:
+        """Measure what is lacking; returns the file."""
+        columns = Columns(self._store, self._base.source.name, self._base)
+        if self._task.everything:
+            wanted = self._everything(columns, wanted)
+        stored = self._old.rows if self._old is not None else wanted[:0]
+        if self._old is not None and np.isin(wanted, stored).all():
+            return self._old.part
+        rows = np.union1d(wanted, stored).astype(np.uint32)
+        writer = None
+        for mine in batches_of(rows, sizes_of(self._base, columns)):
+            made = self._batch(columns, mine, stored)
+            writer = writer or PartWriter(self._store, f"{self._path}.parquet", made.schema, sliced=True)
+            writer.write(made)
+        if writer is None:
+            return Part(path=f"{self._path}.parquet", rows=0, bytes=0, digests={})
+        part = writer.commit()
+        found = Measured(values=self._task.values, base=self._base.record.base, part=part)
+        self._store.write(f"{self._path}.json", found.model_dump_json().encode())
+        return part
+
+    def _everything(self, columns: Columns, wanted: Rows) -> Rows:
+        before = self._base.layers.get(self._base.previous, self._base.record)
+        rows = kept_rows(self._store, before.reasons)
+        rows = rows[columns.where(self._task.where, rows, self._task.owners)] if len(rows) else rows
+        return np.union1d(rows, wanted).astype(np.uint32)
+
+    def _batch(self, columns: Columns, rows: Rows, stored: Rows) -> pa.RecordBatch:
+        """Some rows: those that are stored as they stand, the others measured."""
+        parts = []
+        known = np.isin(rows, stored)
+        if self._old is not None and known.any():
+            at = self._old.find(rows[known])
+            names = self._old.columns
+            parts.append(pa.RecordBatch.from_arrays([self._old.take(name, at) for name in names], names=names))
+        if not known.all():
+            parts.append(self._measure(columns, rows[~known]))
+        if len(parts) == 1:
+            return parts[0]
+        together = pa.Table.from_batches([part.select(parts[0].schema.names) for part in parts]).sort_by("row")
+        return together.combine_chunks().to_batches()[0]
+
+    def _measure(self, columns: Columns, rows: Rows) -> pa.RecordBatch:
+        task, stage = self._task, self._task.call.stage
+        columns.start_window()
+        batch = columns.batch(stage.reads_for(task.call.settings), rows, task.owners)
+        resource = Path(task.resource) if task.resource else None
+        made = called(task.call, self._base.shard, stage.measure, batch, task.call.settings, resource)
+        forget()
+        if len(made) != len(rows) or "row" in made.schema.names:
+            raise StageError(
+                f"stage {task.call.name!r} measured {len(made)} of {len(rows)} rows",
+                remedy="`measure` gives one row per row, and no column `row`",
+            )
+        names = ["row", *made.schema.names]
+        return pa.RecordBatch.from_arrays([pa.array(rows, pa.uint32()), *made.columns], names=names)
