@@ -21,18 +21,17 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from datapipe.algo.hosts import host_hashes
 from datapipe.algo.keyed import counted, of_rows
 from datapipe.schema import COLUMNS
 from datapipe.stage import Group, Mask, Round, Scratch, Share, StageConfig, below, decide, first_of, measure, schema
 from datapipe.text import BytesView, hash_slices, normal_form, readonly, segment, view_bytes
+from datapipe.text.cutting import SPANS, spans_of, without
 from datapipe.text.segmentation import flat
 
 TOO_LITTLE_LEFT = "too_little_left"
 
-SPANS = pa.list_(pa.struct([("start", pa.int64()), ("end", pa.int64())]))
 ADDS = schema(text=COLUMNS["text"], lines=pa.int32(), spans=SPANS, words=pa.int32(), judged=pa.bool_())
 KEYS = schema(row=pa.uint32(), key=pa.uint64(), host=pa.uint64(), line=pa.uint64())
 SECOND = schema(shard=pa.uint32(), row=pa.uint32(), key=pa.uint64(), line=pa.uint64())
@@ -193,34 +192,15 @@ def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa
     cut = np.bincount(document, minlength=count)
     words = np.bincount(lines.document[~is_cut], lines.words[~is_cut], count)
     _, known = host_hashes(batch["url"])
-    spans = pa.StructArray.from_arrays(
-        [pa.array(starts - view.starts[document]), pa.array(ends - view.starts[document])],
-        fields=list(SPANS.value_type),
-    )
-    offsets: Any = pa.array(np.append(0, np.cumsum(cut)).astype(np.int32))
+    before = view.starts[document]
     arrays: list[pa.Array[Any]] = [
-        _without(texts, view, starts, ends) if len(starts) else texts,
+        without(texts, starts, ends) if len(starts) else texts,
         pa.array(cut.astype(np.int32)),
-        pa.ListArray.from_arrays(offsets, spans),
+        spans_of(document, starts - before, ends - before, count),
         pa.array(words.astype(np.int32), mask=cut == 0),
         pa.array(known),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=ADDS)
-
-
-def _without(texts: Any, view: BytesView, starts: Int64s, ends: Int64s) -> Any:
-    """The texts without these parts of their buffer."""
-    first, last = int(view.starts[0]), int(view.ends.max())
-    change = np.bincount(starts - first, minlength=last - first + 1) - np.bincount(
-        ends - first, minlength=last - first + 1
-    )
-    stays = np.cumsum(change[:-1]) == 0
-    kept = np.append(0, np.cumsum(stays))
-    bounds = np.append(kept[view.starts - first], kept[-1])
-    data = view.data[first:last][stays]
-    buffers: list[Any] = [pa.py_buffer(bounds.tobytes()), pa.py_buffer(data.tobytes())]
-    made = pa.LargeStringArray.from_buffers(len(texts), *buffers)
-    return pc.if_else(texts.is_valid(), made, pa.scalar(None, made.type)) if texts.null_count else made
 
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
