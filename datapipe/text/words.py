@@ -53,7 +53,8 @@ class DocumentArrays(NamedTuple):
 
 
 @called
-def _letter_follows(data: Uint8s, i: int, end: int, table: Table) -> bool:
+def letter_follows(data: Uint8s, i: int, end: int, table: Table) -> bool:
+    """Whether the character at data[i] is a letter: then an apostrophe before it stands inside a word."""
     if i >= end:
         return False
     point, _ = read(data, i, end)
@@ -88,7 +89,7 @@ def _read_token(
                 break
         elif (carries_on >> (entry & GROUP)) & 1 == 0:
             apostrophe_inside = group == LETTER and entry & GROUP == APOSTROPHE
-            if not (apostrophe_inside and _letter_follows(data, i + width, end, table)):
+            if not (apostrophe_inside and letter_follows(data, i + width, end, table)):
                 break
     kind = IS_WORD if carries_on else 0
     if bits & ALPHABETIC:
