@@ -69,6 +69,20 @@ def test_lists_that_need_no_documents_are_prepared(tmp_path: Path) -> None:
     assert [(each.stage, each.reason) for each in trial.chapters] == [("sites", "blocked_domain")]
 
 
+def test_a_plain_text_takes_the_place_of_what_would_be_extracted_from_a_page(tmp_path: Path) -> None:
+    made = {
+        "pages": {"use": "read.html", "paths": [str(tmp_path / "in")], "source": "mine"},
+        "text": {"use": "extract", "engine": "resiliparse"},
+        "length": {"use": "filter.length", "min_words": 3},
+    }
+    bench = Workbench(tmp_path).fill(files=1, lines=1)
+    trial = try_out(bench.recipe("run", made), Document("a.txt", b"one two three four"), str(TOYS))
+    (length,) = trial.chapters
+    assert (length.outcome, length.measures[0].value) == ("kept", 4)
+    assert trial.skipped == {"text": "reads html, which this document does not have"}
+    assert trial.text == "one two three four"
+
+
 def test_html_is_told_by_name_type_or_content() -> None:
     assert Document("a.html", b"").kind == "HTML"
     assert Document("http://x/a", b"", "text/html; charset=utf-8").kind == "HTML"
