@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from datapipe.cli.funnel import print_funnel, troubles
+from datapipe.cli.funnel import idle_stages, print_funnel, troubles
 from datapipe.cli.options import console
 from datapipe.cli.progress import ConsoleProgress, say_seconds
 from datapipe.engine.local import Engine, LocalEngine
@@ -69,6 +69,8 @@ def carry_out(job: Job, began: float) -> int:
             else f"{count:,} {what.replace(' ', 's ', 1) if ' set' in what else what + 's'}"
         )
         click.echo(f"warning: {told}; see: datapipe show {run} --reason {reason}", err=True)
+    for line in idle_stages(context):
+        click.echo(f"warning: {line}", err=True)
     return sum(found.values())
 
 
