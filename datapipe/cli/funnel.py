@@ -57,7 +57,8 @@ def idle_stages(context: Context) -> list[str]:
         asked = sums["documents_in"] - sums["not_applied"]
         if 0 < asked == sums["not_judged"]:
             use = context.recipe.nodes[name].use if name in context.recipe.nodes else name
-            found.append(f"{name} ({use}) judged none of its {asked:,} documents; {_remedy(context, name, use)}")
+            asked_of = f"{asked:,} document{'' if asked == 1 else 's'}"
+            found.append(f"{name} ({use}) judged none of its {asked_of}; {_remedy(context, name, use)}")
     return found
 
 

@@ -33,20 +33,17 @@ def warnings(folder: Path, texts: list[str], stages: dict[str, dict[str, object]
         (
             ["en", "en"],
             {"mild": {"use": "filter.toxicity"}},
-            "warning: mild (filter.toxicity) judged none of its 2 documents; "
-            "it asks for their language: put a stage {use: filter.language} above it",
+            "mild (filter.toxicity) judged none of its 2 documents; it asks for their language: put a stage {use: filter.language} above it",
         ),
         (
             ["ja"],
             {"language": {"use": "filter.language"}, "mild": {"use": "filter.toxicity"}},
-            "warning: mild (filter.toxicity) judged none of its 1 documents; "
-            "which languages it knows: datapipe stages filter.toxicity",
+            "mild (filter.toxicity) judged none of its 1 document; which languages it knows: datapipe stages filter.toxicity",
         ),
         (
             ["en"],
             {"forms": {"use": "mark.templates", "min_words": 500}},
-            "warning: forms (mark.templates) judged none of its 1 documents; "
-            "what it asks of them: datapipe stages mark.templates",
+            "forms (mark.templates) judged none of its 1 document; what it asks of them: datapipe stages mark.templates",
         ),
         (["en", "ja"], {"language": {"use": "filter.language"}, "mild": {"use": "filter.toxicity"}}, None),
         (["en"], {"mild": {"use": "filter.toxicity", "where": "language == 'en'"}}, None),
@@ -57,4 +54,4 @@ def test_a_stage_that_judged_nothing_is_named_with_what_to_do(
     tmp_path: Path, texts: list[str], stages: dict[str, dict[str, object]], told: str | None
 ) -> None:
     found = warnings(tmp_path, [TEXTS[each] * 3 for each in texts], stages)
-    assert found == ([told] if told else [])
+    assert found == ([f"warning: {told}"] if told else [])
