@@ -69,7 +69,7 @@ def _shape_options(command: Callable[..., T]) -> Callable[..., T]:
 
 
 @click.command("classifier")
-@click.argument("data", nargs=-1, required=True, metavar="DATA...")
+@click.argument("data", nargs=-1, required=True, metavar="[LABEL=]FILE...")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The model, MODEL.npz.")
 @click.option("--fields", multiple=True, callback=_pairs, metavar="OURS=YOURS", help="text, label, group, host, url.")
 @click.option(
@@ -109,15 +109,16 @@ def fit_classifier(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Train a small linear model that tells labels of texts: quality, spam, toxicity, or any other.
 
-    DATA are JSON lines with the fields text and label, and group, host or url where documents belong together: those
-    are then trained on together or measured on together. --also takes our field and label names. The model is one file
-    without code, with a card (MODEL.md) beside it.
+    FILES are JSON lines with the fields text and label, and group, host or url where documents belong together: those
+    are then trained on together or measured on together. LABEL=FILE gives all lines of a file one label. --also takes
+    our field and label names. The model is one file without code, with a card (MODEL.md) beside it.
 
     In a recipe: {use: filter.classifier, engine: linear, model: MODEL.npz, drop: {spam: 0.9}}.
 
     \b
-    Example:
-      datapipe fit classifier good.jsonl crawl.jsonl --out quality.npz --fields text=body --licence CC-BY-4.0
+    Examples:
+      datapipe fit classifier labelled.jsonl --out spam.npz --fields text=body --licence CC-BY-4.0
+      datapipe fit classifier good=books.jsonl crawl=pages.jsonl --out quality.npz
     """
     from datapipe.errors import InputError
     from datapipe.fit import FIELDS, Options, Origin, Reading, labelled
@@ -171,7 +172,9 @@ def _terms(path: Path | None) -> tuple[str, ...]:
 
 
 def _name(path: str) -> str:
-    return Path(path).name
+    from datapipe.fit import path_of
+
+    return Path(path_of(path)[1]).name
 
 
 def _names(paths: tuple[str, ...]) -> str:
@@ -187,6 +190,8 @@ def _write(out: Path, model: LinearModel) -> None:
 
 
 def _print(model: LinearModel, out: Path) -> None:
+    from datapipe.fit import unmeasured
+
     held = model.record["held_out"]
     made = table("label", "documents", "AUC")
     for column in made.columns[1:]:
@@ -199,6 +204,8 @@ def _print(model: LinearModel, out: Path) -> None:
         f"{held['accuracy']:.3f} (most frequent label: {held['most_frequent_label']:.3f}), calibration error "
         f"{held['calibration_error']:.3f}"
     )
+    if lacking := unmeasured(model.record):
+        click.echo(f"warning: {lacking}", err=True)
     size = out.stat().st_size
     if size > MOST_BYTES:
         click.echo(f"warning: {size:,} bytes are much for a model; fewer --bits make it smaller", err=True)
