@@ -33,17 +33,21 @@ def warnings(folder: Path, texts: list[str], stages: dict[str, dict[str, object]
         (
             ["en", "en"],
             {"mild": {"use": "filter.toxicity"}},
-            "mild (filter.toxicity) judged none of its 2 documents; it asks for their language: put a stage {use: filter.language} above it",
+            (
+                "mild (filter.toxicity)",
+                "2 documents",
+                "it asks for their language: put a stage {use: filter.language} above it",
+            ),
         ),
         (
             ["ja"],
             {"language": {"use": "filter.language"}, "mild": {"use": "filter.toxicity"}},
-            "mild (filter.toxicity) judged none of its 1 document; which languages it knows: datapipe stages filter.toxicity",
+            ("mild (filter.toxicity)", "1 document", "which languages it knows: datapipe stages filter.toxicity"),
         ),
         (
             ["en"],
             {"forms": {"use": "mark.templates", "min_words": 500}},
-            "forms (mark.templates) judged none of its 1 document; what it asks of them: datapipe stages mark.templates",
+            ("forms (mark.templates)", "1 document", "what it asks of them: datapipe stages mark.templates"),
         ),
         (["en", "ja"], {"language": {"use": "filter.language"}, "mild": {"use": "filter.toxicity"}}, None),
         (["en"], {"mild": {"use": "filter.toxicity", "where": "language == 'en'"}}, None),
@@ -51,7 +55,7 @@ def warnings(folder: Path, texts: list[str], stages: dict[str, dict[str, object]
     ids=["no language told", "a language it does not know", "too short", "one of two judged", "where lets none in"],
 )
 def test_a_stage_that_judged_nothing_is_named_with_what_to_do(
-    tmp_path: Path, texts: list[str], stages: dict[str, dict[str, object]], told: str | None
+    tmp_path: Path, texts: list[str], stages: dict[str, dict[str, object]], told: tuple[str, str, str] | None
 ) -> None:
     found = warnings(tmp_path, [TEXTS[each] * 3 for each in texts], stages)
-    assert found == ([f"warning: {told}"] if told else [])
+    assert found == (["warning: {} judged none of its {}; {}".format(*told)] if told else [])
