@@ -61,3 +61,9 @@ def test_a_label_that_the_model_has_not_is_no_effect_of_what_if(tmp_path: Path) 
     assert what_if(context, "kind", ["drop={good: 0.5}"], registry).reasons == {"label_dropped": (1, 1)}
     model.unlink()  # what was measured is still there to be decided anew
     assert what_if(context, "kind", ["drop=null"], registry).kept == (1, 2)
+
+
+def test_thresholds_of_single_languages_in_a_recipe_are_told_where_they_belong(tmp_path: Path) -> None:
+    path = recipe(tmp_path, {"quality": {"use": "filter.gopher", "min_words": {"zh": 30}}})
+    with pytest.raises(RecipeError, match="stands in its file: `datapipe stages NAME --languages` says how"):
+        CliRunner().invoke(check, [path], catch_exceptions=False)
