@@ -142,7 +142,9 @@ class Has:
         every: Any = self.column.evaluate(batch)
         some = np.flatnonzero(every.is_valid().to_numpy(zero_copy_only=False))
         lists = every.take(pa.array(some))  # of a missing list Arrow may still number the values
-        hit = pc.list_parent_indices(lists).filter(pc.fill_null(pc.equal(lists.flatten(), self.value), False))
+        hit = pc.list_parent_indices(lists).filter(
+            pc.fill_null(pc.equal(lists.flatten(), pa.scalar(self.value)), False)
+        )
         held = np.zeros(len(every), np.bool_)
         held[some[hit.to_numpy()]] = True
         return pa.array(held)

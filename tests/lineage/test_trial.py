@@ -70,7 +70,7 @@ def test_lists_that_need_no_documents_are_prepared(tmp_path: Path) -> None:
 
 
 def test_a_plain_text_takes_the_place_of_what_would_be_extracted_from_a_page(tmp_path: Path) -> None:
-    made = {
+    made: dict[str, dict[str, Any]] = {
         "pages": {"use": "read.html", "paths": [str(tmp_path / "in")], "source": "mine"},
         "text": {"use": "extract", "engine": "resiliparse"},
         "length": {"use": "filter.length", "min_words": 3},
