@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,11 +15,13 @@ from datapipe.cli.options import console, table
 if TYPE_CHECKING:
     from datapipe.algo.linear import LinearModel
     from datapipe.algo.ngrams import Shape
+    from datapipe.fit import Labelled
 
 __all__ = ["fit_classifier"]
 
 MOST_DOCUMENTS = 500_000
 BITS = (10, 20)  # more would not fit into MOST_BYTES
+TELL_SECONDS = 10.0  # between two lines on how far it is
 MOST_BYTES = 2_000_000  # of a model's file
 
 T = TypeVar("T")
@@ -127,10 +131,12 @@ def fit_classifier(  # noqa: PLR0913 - one parameter an option
     _check(out, fields, FIELDS, force=force)
     reading = Reading(fields, names, limit)
     origin = Origin(about or _names(data), licence, tuple(map(_name, data + also)), tuple(map(_name, test)))
+    documents = labelled(data, reading)
+    _say_read(documents)
     model = fitted(
-        labelled(data, reading),
+        documents,
         shape=_shape(**seen),
-        options=Options(balance=balance),
+        options=Options(balance=balance, progress=_Progress()),
         origin=origin,
         held=held_out,
         test=labelled(test, reading) if test else None,
@@ -142,6 +148,31 @@ def fit_classifier(  # noqa: PLR0913 - one parameter an option
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error.strerror}", remedy="give another --out") from error
     _print(model, out)
+
+
+class _Progress:
+    """A line every few seconds on how far the training is."""
+
+    def __init__(self) -> None:
+        self._began = self._told = time.monotonic()
+
+    def __call__(self, done: int, every: int) -> None:
+        """Documents learnt from, of all in all passes."""
+        from datapipe.cli.progress import say_seconds
+
+        now = time.monotonic()
+        if now - self._told >= TELL_SECONDS:
+            self._told = now
+            left = say_seconds((now - self._began) / done * (every - done))
+            click.echo(f"training: {done / every:.0%}, {left} left", err=True)
+
+
+def _say_read(documents: Labelled) -> None:
+    """How many documents there are of each label, and what was left out and why."""
+    counts = sorted(Counter(documents.labels.tolist()).items())
+    told = ", ".join(f"{count:,} {label}" for label, count in counts)
+    left_out = ", ".join(f"{cause} {count:,}" for cause, count in documents.left_out.items())
+    click.echo(f"read {told}" + (f"; lines left out: {left_out}" if left_out else ""), err=True)
 
 
 def _check(out: Path, fields: dict[str, str], known: tuple[str, ...], *, force: bool) -> None:

@@ -165,6 +165,20 @@ def test_a_label_of_one_host_that_is_not_held_out_is_warned_of_and_told_in_the_c
     assert f"Beware: {told}" in (tmp_path / "m.md").read_text(encoding="utf-8")
 
 
+def test_what_was_read_and_left_out_and_how_far_training_is_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datapipe.cli.fit_classifier.TELL_SECONDS", 0.0)
+    made = [*rows(), {"text": "a line of its own"}, rows()[0]]
+    done = call(lines(tmp_path / "a.jsonl", made), "--out", tmp_path / "m.npz", "--bits", 12)
+    told = done.stderr.splitlines()
+    assert told[0] == "read 120 sea, 120 spam; lines left out: no label 1, the same text again 1"
+    passes = [line for line in told if line.startswith("training: ")]
+    assert len(passes) == 12  # of fewer than 256 documents
+    assert passes[2].startswith("training: 25%, ")
+    assert passes[-1] == "training: 100%, 0.0 s left"
+
+
 def test_existing_files_are_kept_unless_forced(fitted: Path) -> None:
     before = np.fromfile(fitted, np.uint8)
     with pytest.raises(InputError, match="exists; give another --out"):
