@@ -147,8 +147,7 @@ class Reader:
         column = self._column(values)
         if column is NOTHING:
             return NOTHING
-        kind = self.available.get(column.name)
-        if not isinstance(kind, pa.ListType | pa.LargeListType) or class_of(kind.value_type) != "text":
+        if isinstance(column, Field) or not _may_list_texts(self.available[column.name]):
             form = f"write it like: language {sign} ['en', 'zh']"
             return self._problem(f"`{sign}` needs a list of values, which `{self._source(values)}` is not", form)
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
@@ -257,6 +256,13 @@ def class_of(kind: pa.DataType) -> Class:
     if pa.types.is_boolean(kind):
         return "bool"
     return "any" if pa.types.is_null(kind) else "other"
+
+
+def _may_list_texts(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds lists of texts, or may, where the type is not known yet."""
+    if isinstance(kind, pa.ListType | pa.LargeListType):
+        return class_of(kind.value_type) == "text"
+    return pa.types.is_null(kind)
 
 
 def class_of_constant(value: Constant) -> Class:

@@ -146,6 +146,11 @@ def test_it_refuses(text: str, message: str, remedy: str) -> None:
     assert remedy in caught.value.problems[0][1]
 
 
+def test_a_field_of_the_metadata_is_no_column_of_lists() -> None:
+    with pytest.raises(WhereError, match=r"needs a list of values, which `metadata\.tags` is not"):
+        parse_where("'a' in metadata.tags", {"metadata": pa.large_string()})
+
+
 def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(WhereError) as caught:
         parse_where("a == 1 and b == 2 or kind > 3 and a == 1", TYPES)
