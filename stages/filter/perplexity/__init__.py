@@ -18,7 +18,7 @@ Costs, on a busy core: 21 MB/s of English and 11 MB/s of Chinese with an ARPA fi
 English with the same in a binary file of kenlm (tests/benchmarks/perplexity.py times the first two); all that twice
 with buckets of the whole corpus. An ARPA model stands in the memory of each process; larger ones miss the processor's
 caches more often.
-Source: Wenzek et al. 2020 (ccnet), section 3.3: buckets at percentiles 30 and 60 in its public configuration.
+Source: Wenzek et al. 2020 (ccnet), filtering by language models; percentiles 30 and 60 are of its public configuration.
 """
 
 from __future__ import annotations
