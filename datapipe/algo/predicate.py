@@ -12,12 +12,26 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from datapipe.algo.fields import parse
 
-__all__ = ["METADATA", "Column", "Compare", "Constant", "Field", "In", "Join", "Missing", "Node", "Not", "with_fields"]
+__all__ = [
+    "METADATA",
+    "Column",
+    "Compare",
+    "Constant",
+    "Field",
+    "Has",
+    "In",
+    "Join",
+    "Missing",
+    "Node",
+    "Not",
+    "with_fields",
+]
 
 METADATA = "metadata"  # the column that holds one JSON object a document
 
@@ -117,6 +131,26 @@ class In:
 
 
 @dataclass(frozen=True)
+class Has:
+    """Whether the list in a column holds a text."""
+
+    column: Column
+    value: str
+
+    def evaluate(self, batch: pa.RecordBatch) -> pa.Array[Any]:
+        """True or false, row by row."""
+        every: Any = self.column.evaluate(batch)
+        some = np.flatnonzero(every.is_valid().to_numpy(zero_copy_only=False))
+        lists = every.take(pa.array(some))  # of a missing list Arrow may still number the values
+        hit = pc.list_parent_indices(lists).filter(
+            pc.fill_null(pc.equal(lists.flatten(), pa.scalar(self.value)), False)
+        )
+        held = np.zeros(len(every), np.bool_)
+        held[some[hit.to_numpy()]] = True
+        return pa.array(held)
+
+
+@dataclass(frozen=True)
 class Not:
     """The opposite."""
 
@@ -142,7 +176,7 @@ class Join:
         return joined
 
 
-Node: TypeAlias = Column | Missing | Compare | In | Not | Join
+Node: TypeAlias = Column | Missing | Compare | In | Has | Not | Join
 
 _KINDS: dict[FieldKind, pa.DataType] = {
     "number": pa.float64(),

@@ -14,7 +14,20 @@ from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 
-from datapipe.algo.predicate import METADATA, Column, Compare, Constant, Field, FieldKind, In, Join, Missing, Node, Not
+from datapipe.algo.predicate import (
+    METADATA,
+    Column,
+    Compare,
+    Constant,
+    Field,
+    FieldKind,
+    Has,
+    In,
+    Join,
+    Missing,
+    Node,
+    Not,
+)
 
 __all__ = ["Reader", "names_in"]
 
@@ -109,6 +122,8 @@ class Reader:
         return Missing(column) if sign == "==" else Not(Missing(column))
 
     def _membership(self, node: ast.expr, sign: str, values: ast.expr) -> Node:
+        if isinstance(values, Named):
+            return self._holding(node, sign, values)
         if not isinstance(values, ast.List | ast.Tuple | ast.Set) or not values.elts:
             return self._problem(f"`{sign}` needs a list of values", f"write it like: language {sign} ['en', 'zh']")
         if any(_is_none(value) for value in values.elts):
@@ -126,6 +141,19 @@ class Reader:
             return self._problem(f"the list for `{sign}` mixes texts, numbers and bools", "use values of one type")
         found = In(self._typed(column, class_of_constant(plain[0])), plain)
         return found if sign == "in" else Not(found)
+
+    def _holding(self, node: ast.expr, sign: str, values: Named) -> Node:
+        """`'spam' in page.marks`: a text in a column of lists."""
+        column = self._column(values)
+        if column is NOTHING:
+            return NOTHING
+        if isinstance(column, Field) or not _may_list_texts(self.available[column.name]):
+            form = f"write it like: language {sign} ['en', 'zh']"
+            return self._problem(f"`{sign}` needs a list of values, which `{self._source(values)}` is not", form)
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            form = f"write it like: 'spam' {sign} {column.name}"
+            return self._problem(f"column `{column.name}` holds lists of texts", form)
+        return Has(column, node.value) if sign == "in" else Not(Has(column, node.value))
 
     def _side(self, node: ast.expr) -> Column | Constant:
         """A column or a constant; `NOTHING` after a problem."""
@@ -228,6 +256,13 @@ def class_of(kind: pa.DataType) -> Class:
     if pa.types.is_boolean(kind):
         return "bool"
     return "any" if pa.types.is_null(kind) else "other"
+
+
+def _may_list_texts(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds lists of texts, or may, where the type is not known yet."""
+    if isinstance(kind, pa.ListType | pa.LargeListType):
+        return class_of(kind.value_type) == "text"
+    return pa.types.is_null(kind)
 
 
 def class_of_constant(value: Constant) -> Class:

@@ -23,19 +23,21 @@ __all__ = ["check", "run_state"]
 def check(recipe: Path, settings: tuple[str, ...], stages_dir: Path | None, *, resolved: bool) -> None:
     """Check a recipe and show its stages.
 
-    Reads no input and writes nothing. Every problem is listed with its line. Exit code 2 if there is one.
+    Reads no document and writes nothing; models and lists that options name must be there and fit. Every problem is
+    listed with its line. Exit code 2 if there is one.
 
     \b
     Example:
       datapipe check recipe.yaml --set quality.min_words=20
     """
-    from datapipe.recipe import load_recipe
+    from datapipe.recipe import check_files, load_recipe
     from datapipe.registry import Registry
 
     loaded = load_recipe(recipe, Registry(stages_dir), settings)
     if resolved:
         click.echo(loaded.resolved_yaml(), nl=False)
         return
+    check_files(loaded)
     _print(loaded)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,11 +15,13 @@ from datapipe.cli.options import console, table
 if TYPE_CHECKING:
     from datapipe.algo.linear import LinearModel
     from datapipe.algo.ngrams import Shape
+    from datapipe.fit import Labelled
 
 __all__ = ["fit_classifier"]
 
 MOST_DOCUMENTS = 500_000
 BITS = (10, 20)  # more would not fit into MOST_BYTES
+TELL_SECONDS = 10.0  # between two lines on how far it is
 MOST_BYTES = 2_000_000  # of a model's file
 
 T = TypeVar("T")
@@ -69,7 +73,7 @@ def _shape_options(command: Callable[..., T]) -> Callable[..., T]:
 
 
 @click.command("classifier")
-@click.argument("data", nargs=-1, required=True, metavar="DATA...")
+@click.argument("data", nargs=-1, required=True, metavar="[LABEL=]FILE...")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The model, MODEL.npz.")
 @click.option("--fields", multiple=True, callback=_pairs, metavar="OURS=YOURS", help="text, label, group, host, url.")
 @click.option(
@@ -109,15 +113,16 @@ def fit_classifier(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Train a small linear model that tells labels of texts: quality, spam, toxicity, or any other.
 
-    DATA are JSON lines with the fields text and label, and group, host or url where documents belong together: those
-    are then trained on together or measured on together. --also takes our field and label names. The model is one file
-    without code, with a card (MODEL.md) beside it.
+    FILES are JSON lines with the fields text and label, and group, host or url where documents belong together: those
+    are then trained on together or measured on together. LABEL=FILE gives all lines of a file one label. --also takes
+    our field and label names. The model is one file without code, with a card (MODEL.md) beside it.
 
     In a recipe: {use: filter.classifier, engine: linear, model: MODEL.npz, drop: {spam: 0.9}}.
 
     \b
-    Example:
-      datapipe fit classifier good.jsonl crawl.jsonl --out quality.npz --fields text=body --licence CC-BY-4.0
+    Examples:
+      datapipe fit classifier labelled.jsonl --out spam.npz --fields text=body --licence CC-BY-4.0
+      datapipe fit classifier good=books.jsonl crawl=pages.jsonl --out quality.npz
     """
     from datapipe.errors import InputError
     from datapipe.fit import FIELDS, Options, Origin, Reading, labelled
@@ -126,10 +131,12 @@ def fit_classifier(  # noqa: PLR0913 - one parameter an option
     _check(out, fields, FIELDS, force=force)
     reading = Reading(fields, names, limit)
     origin = Origin(about or _names(data), licence, tuple(map(_name, data + also)), tuple(map(_name, test)))
+    documents = labelled(data, reading)
+    _say_read(documents)
     model = fitted(
-        labelled(data, reading),
+        documents,
         shape=_shape(**seen),
-        options=Options(balance=balance),
+        options=Options(balance=balance, progress=_Progress()),
         origin=origin,
         held=held_out,
         test=labelled(test, reading) if test else None,
@@ -141,6 +148,31 @@ def fit_classifier(  # noqa: PLR0913 - one parameter an option
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error.strerror}", remedy="give another --out") from error
     _print(model, out)
+
+
+class _Progress:
+    """A line every few seconds on how far the training is."""
+
+    def __init__(self) -> None:
+        self._began = self._told = time.monotonic()
+
+    def __call__(self, done: int, every: int) -> None:
+        """Documents learnt from, of all in all passes."""
+        from datapipe.cli.progress import say_seconds
+
+        now = time.monotonic()
+        if now - self._told >= TELL_SECONDS:
+            self._told = now
+            left = say_seconds((now - self._began) / done * (every - done))
+            click.echo(f"training: {done / every:.0%}, {left} left", err=True)
+
+
+def _say_read(documents: Labelled) -> None:
+    """How many documents there are of each label, and what was left out and why."""
+    counts = sorted(Counter(documents.labels.tolist()).items())
+    told = ", ".join(f"{count:,} {label}" for label, count in counts)
+    left_out = ", ".join(f"{cause} {count:,}" for cause, count in documents.left_out.items())
+    click.echo(f"read {told}" + (f"; lines left out: {left_out}" if left_out else ""), err=True)
 
 
 def _check(out: Path, fields: dict[str, str], known: tuple[str, ...], *, force: bool) -> None:
@@ -171,7 +203,9 @@ def _terms(path: Path | None) -> tuple[str, ...]:
 
 
 def _name(path: str) -> str:
-    return Path(path).name
+    from datapipe.fit import path_of
+
+    return Path(path_of(path)[1]).name
 
 
 def _names(paths: tuple[str, ...]) -> str:
@@ -187,6 +221,8 @@ def _write(out: Path, model: LinearModel) -> None:
 
 
 def _print(model: LinearModel, out: Path) -> None:
+    from datapipe.fit import unmeasured
+
     held = model.record["held_out"]
     made = table("label", "documents", "AUC")
     for column in made.columns[1:]:
@@ -199,6 +235,8 @@ def _print(model: LinearModel, out: Path) -> None:
         f"{held['accuracy']:.3f} (most frequent label: {held['most_frequent_label']:.3f}), calibration error "
         f"{held['calibration_error']:.3f}"
     )
+    if lacking := unmeasured(model.record):
+        click.echo(f"warning: {lacking}", err=True)
     size = out.stat().st_size
     if size > MOST_BYTES:
         click.echo(f"warning: {size:,} bytes are much for a model; fewer --bits make it smaller", err=True)

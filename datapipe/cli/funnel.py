@@ -9,9 +9,11 @@ from rich.table import Table
 from datapipe.cli.progress import say_bytes
 from datapipe.run.context import Context
 from datapipe.run.state import totals
+from datapipe.stage import Source
 
-__all__ = ["print_funnel", "troubles"]
+__all__ = ["idle_stages", "print_funnel", "troubles"]
 
+_LANGUAGE = "language"
 TROUBLES = frozenset({"damaged_input", "crashed", "timed_out", "too_big"})
 
 
@@ -45,3 +47,26 @@ def troubles(context: Context) -> dict[str, int]:
             for reason in TROUBLES & record.dropped.keys():
                 found[reason] = found.get(reason, 0) + record.dropped[reason].documents
     return dict(sorted(found.items()))
+
+
+def idle_stages(context: Context) -> list[str]:
+    """A line for each stage that judged none of the documents it was to judge: it let all of them pass unseen."""
+    found = []
+    for name, records in context.records.items():
+        sums = totals(list(records.values()))
+        asked = sums["documents_in"] - sums["not_applied"]
+        if 0 < asked == sums["not_judged"]:
+            use = context.recipe.nodes[name].use if name in context.recipe.nodes else name
+            asked_of = f"{asked:,} document{'' if asked == 1 else 's'}"
+            found.append(f"{name} ({use}) judged none of its {asked_of}; {_remedy(context, name, use)}")
+    return found
+
+
+def _remedy(context: Context, name: str, use: str) -> str:
+    node = context.recipe.nodes.get(name)
+    if node is None or _LANGUAGE not in node.stage.reads_for(node.config):
+        return f"what it asks of them: datapipe stages {use}"
+    above = [each for path in context.paths.to(name) for each in path.nodes[:-1] if not isinstance(each.stage, Source)]
+    if any(_LANGUAGE in each.stage.adds_for(each.config).names for each in above):
+        return f"which languages it knows: datapipe stages {use}"
+    return "it asks for their language: put a stage {use: filter.language} above it"

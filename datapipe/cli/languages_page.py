@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from datapipe.cli.options import console, table
 from datapipe.errors import DatapipeError
 from datapipe.text.languages import Language, language, language_codes
+from datapipe.text.thresholds import is_by_language_option, otherwise
 
 if TYPE_CHECKING:
     from datapipe.registry import Registry
 
-__all__ = ["print_languages"]
+__all__ = ["print_languages", "print_thresholds"]
 
 NONE = "·"
 
@@ -34,6 +35,33 @@ def print_languages(registry: Registry) -> None:
     count = {name: len(of_stage) for name, of_stage in known.items()}
     out.print("languages known by " + ", ".join(f"{name} {number}" for name, number in count.items()))
     out.print("stages that are not named ask for no language; to add one: datapipe fit language")
+
+
+def print_thresholds(registry: Registry, name: str) -> None:
+    """Of a stage with thresholds by language: the number that holds in each language whose file gives one."""
+    stage = registry.load(name)
+    files = {code: known for code in language_codes() if (known := language(code)) and known.thresholds.get(name)}
+    out = console()
+    options = [option for option in stage.config.model_fields if is_by_language_option(stage.config, option)]
+    given = [option for option in options if any(option in known.thresholds[name] for known in files.values())]
+    if not options:
+        out.print(f"{name} has no option whose threshold depends on the language")
+        return
+    made = table("code", "language", *given)
+    made.add_row("", "all others", *(_number(otherwise(stage.config, option)) for option in given))
+    for code, known in files.items():
+        numbers = known.thresholds[name]
+        made.add_row(code, known.name, *(_number(numbers[option]) if option in numbers else NONE for option in given))
+    if given:
+        out.print(made)
+    if others := [option for option in options if option not in given]:
+        out.print(f"the same in every language: {', '.join(others)}")
+    out.print("A number in a recipe holds for every language. For one language alone: its file, in the form of")
+    out.print("configs/languages/en.yaml, in a folder that the option `languages` names; or datapipe fit language")
+
+
+def _number(value: float | None) -> str:
+    return "off" if value is None else f"{value:g}"
 
 
 def _known(registry: Registry) -> dict[str, tuple[str, ...]]:

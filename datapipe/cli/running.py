@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from datapipe.cli.funnel import print_funnel, troubles
+from datapipe.cli.funnel import idle_stages, print_funnel, troubles
 from datapipe.cli.options import console
 from datapipe.cli.progress import ConsoleProgress, say_seconds
 from datapipe.engine.local import Engine, LocalEngine
 from datapipe.engine.task import Limits
-from datapipe.recipe import Recipe, load_recipe
+from datapipe.recipe import Recipe, check_files, load_recipe
 from datapipe.registry import Registry
 from datapipe.run.driver import open_run, run_recipe
 
@@ -39,6 +39,7 @@ class Job:
 def carry_out(job: Job, began: float) -> int:
     """Run a job; returns how many documents were damaged, or set aside because a stage failed on them."""
     recipe = load_recipe(job.recipe, Registry(job.stages_dir), job.settings)
+    check_files(recipe)
     limits = Limits(job.limit_seconds, job.limit_memory, job.retry)
     engine = _engine(recipe, job, time.perf_counter() - began)
     working = time.perf_counter()
@@ -69,6 +70,8 @@ def carry_out(job: Job, began: float) -> int:
             else f"{count:,} {what.replace(' ', 's ', 1) if ' set' in what else what + 's'}"
         )
         click.echo(f"warning: {told}; see: datapipe show {run} --reason {reason}", err=True)
+    for line in idle_stages(context):
+        click.echo(f"warning: {line}", err=True)
     return sum(found.values())
 
 

@@ -21,26 +21,37 @@ EXCERPT = 600  # characters
 @click.argument("run")
 @click.option("--stage", metavar="STAGE", help="Show what this stage kept; default: the last one.")
 @click.option("--reason", metavar="REASON", help="Show what left for this reason instead.")
+@click.option("--where", metavar="EXPR", help="Only documents of which this holds, such as 'spam.density > 4'.")
 @click.option("-n", "--number", default=5, show_default=True, type=click.IntRange(min=1), help="How many documents.")
 @click.option("--seed", default=0, show_default=True, help="Chooses other documents.")
 @click.option("--full", is_flag=True, help="Whole texts instead of their beginnings.")
 @STAGES_OPTION
 def show(
-    run: str, stage: str | None, reason: str | None, stages_dir: Path | None, *, number: int, seed: int, full: bool
+    run: str,
+    stage: str | None,
+    reason: str | None,
+    stages_dir: Path | None,
+    *,
+    where: str | None,
+    number: int,
+    seed: int,
+    full: bool,
 ) -> None:
     """Show some documents of a run as they were after a stage, with what it measured. Personal data is masked.
 
-    The same seed shows the same documents.
+    The same seed shows the same documents. --where takes what `where` in a recipe takes, over all columns that the
+    documents have after the stage: what a mark names can be read before anything drops it.
 
     \b
     Examples:
       datapipe show runs/quickstart
       datapipe show runs/quickstart --stage quality --reason too_few_words -n 20
+      datapipe show runs/quickstart --stage spam --where "'gambling' in spam.marks"
     """
     from datapipe.cli.telling import open_run
     from datapipe.lineage import sample
 
-    found = sample(open_run(run, stages_dir), stage, reason, number=number, seed=seed)
+    found = sample(open_run(run, stages_dir), stage, reason, where=where, number=number, seed=seed)
     if not found:
         click.echo("no documents")
     for place, each in enumerate(found):

@@ -17,6 +17,7 @@ from datapipe.cli.options import console, table
 from datapipe.errors import InputError
 from datapipe.schema import FRAMEWORK_REASONS
 from datapipe.stage import Group, Map, Stage, StageConfig
+from datapipe.text.thresholds import is_by_language_option
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["print_page", "type_words"]
 
-_ROLES = {"measure": "shapes the columns", "decide": "decides only", "place": "never matters to the output"}
+_ROLES = {"measure": "shapes the columns", "decide": "decides only", "place": "where things are"}
+_ROLES_MEAN = {
+    "measure": "shapes the columns: a change of it measures all documents anew",
+    "decide": "decides only: a change re-decides from what was measured; datapipe what-if tells the effect beforehand",
+    "place": "where things are: files count by what they hold, not by their path",
+}
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "null"}
 
 
@@ -36,9 +42,11 @@ def print_page(registry: Registry, name: str) -> None:
     out = console()
     out.print(f"{name}  ({stage.kind}, version {stage.version}, {registry.origin(name)})\n", style="bold")
     out.print(inspect.cleandoc(_docstring(stage)) or "(it says nothing of itself)")
-    out.print()
+    out.print(f"\nin a recipe   {_recipe_line(stage, name)}\n", highlight=False)
     if stage.config.model_fields:
         out.print(_options(stage))
+        roles = {_role(field) for field in stage.config.model_fields.values()}
+        out.print("\n".join(meaning for role, meaning in _ROLES_MEAN.items() if role in roles) + "\n")
     config = _example(stage)
     out.print(f"reads   {_reads(stage, config)}")
     out.print(f"adds    {_adds(stage, config)}")
@@ -46,6 +54,8 @@ def print_page(registry: Registry, name: str) -> None:
         out.print(f"shaped by {libraries}")
     if stage.languages and config:
         out.print(f"knows the languages {', '.join(stage.languages(config))}")
+    if any(is_by_language_option(stage.config, option) for option in stage.config.model_fields):
+        out.print(f"by_language: datapipe stages {name} --languages lists the thresholds of each")
     out.print()
     if stage.reasons:
         made = table("reason", "what it says of the document")
@@ -67,11 +77,24 @@ def _docstring(stage: Stage) -> str:
 def _options(stage: Stage) -> Table:
     made = table("option", "type", "default", "", "what it is")
     for name, field in stage.config.model_fields.items():
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        role = _ROLES.get(str(extra.get("role")), "")
+        role = _ROLES.get(_role(field), "")
         default = "(needed)" if field.is_required() else _shown(field.get_default(call_default_factory=False))
         made.add_row(name, _field_type(field), default, role, field.description or "")
     return made
+
+
+def _role(field: FieldInfo) -> str:
+    return str(field.json_schema_extra.get("role", "")) if isinstance(field.json_schema_extra, dict) else ""
+
+
+def _recipe_line(stage: Stage, name: str) -> str:
+    """How a recipe names the stage, with the options that it needs."""
+    needed = [
+        f"{option}: {'[…]' if type_words(field.annotation).startswith('list') else '…'}"
+        for option, field in stage.config.model_fields.items()
+        if field.is_required()
+    ]
+    return f"{name.rpartition('.')[2]}: {{{', '.join([f'use: {name}', *needed])}}}"
 
 
 def _field_type(field: FieldInfo) -> str:

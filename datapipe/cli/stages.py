@@ -20,7 +20,9 @@ KINDS = ("Source", "Map", "Expand", "Group", "Plan", "Sink")
 @click.command("stages")
 @click.argument("name", required=False)
 @STAGES_OPTION
-@click.option("--languages", is_flag=True, help="Show which stage knows which language.")
+@click.option(
+    "--languages", is_flag=True, help="Show which stage knows which language; with NAME: its thresholds in each."
+)
 @click.option("--test", is_flag=True, help="Hold the stage NAME against the contract that every stage keeps.")
 def stages(name: str | None, stages_dir: Path | None, *, languages: bool, test: bool) -> None:
     """List all stages, or describe one.
@@ -32,17 +34,21 @@ def stages(name: str | None, stages_dir: Path | None, *, languages: bool, test: 
       datapipe stages
       datapipe stages filter.gopher
       datapipe stages --languages
+      datapipe stages filter.gopher --languages
       datapipe stages filter.mine --stages my_stages --test
     """
     from datapipe.registry import Registry
 
     registry = Registry(stages_dir)
     if languages:
-        if name is not None or test:
-            raise click.UsageError("--languages stands alone; `datapipe stages NAME` lists the languages of a stage")
-        from datapipe.cli.languages_page import print_languages
+        if test:
+            raise click.UsageError("--languages and --test do not go together")
+        from datapipe.cli.languages_page import print_languages, print_thresholds
 
-        print_languages(registry)
+        if name is None:
+            print_languages(registry)
+        else:
+            print_thresholds(registry, name)
     elif name is None:
         if test:
             raise click.UsageError("--test needs the NAME of a stage")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datapipe.lineage import SURVIVOR, Chapter, Measure, excerpt, mask_url, safe
+from datapipe.lineage import OTHERS, SURVIVOR, Chapter, Measure, excerpt, mask_url, safe
 
 __all__ = ["headline", "measure_lines", "open_run", "say_value", "tell"]
 
@@ -60,12 +60,17 @@ def tell(number: int, chapter: Chapter) -> Iterator[str]:
 
 
 def measure_lines(measures: tuple[Measure, ...]) -> Iterator[str]:
-    """A line for each measure that has a value, beside its thresholds."""
+    """A line for each measure that has a value, beside its thresholds; then the options that bound no single one."""
     shown = [measure for measure in measures if measure.value is not None]
-    width = max((len(measure.name) for measure in shown), default=0)
+    others = [safe(said) for measure in measures if measure.name == OTHERS for said in measure.thresholds]
+    width = max(
+        (len(name) for name in [*(measure.name for measure in shown), *([OTHERS] if others else [])]), default=0
+    )
     for measure in shown:
         bounds = f"   ({', '.join(measure.thresholds)})" if measure.thresholds else ""
         yield f"     {measure.name:<{width}}  {say_value(measure.value)}{bounds}"
+    if others:
+        yield f"     {OTHERS:<{width}}  {', '.join(others)}"
 
 
 def say_value(value: Any) -> str:

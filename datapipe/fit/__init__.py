@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datapipe.fit.card import model_card
+from datapipe.fit.card import model_card, unmeasured
 from datapipe.fit.classifier import Origin, fit_classifier
-from datapipe.fit.labelled import FIELDS, Labelled, Reading, labelled
+from datapipe.fit.labelled import FIELDS, Labelled, Reading, labelled, path_of
 from datapipe.fit.language import USEFUL_DOCUMENTS, Fit, Texts, fit_language
 from datapipe.fit.logistic import Options
 from datapipe.fit.percentiles import Fitted
@@ -23,4 +23,6 @@ __all__ = [
     "fit_language",
     "labelled",
     "model_card",
+    "path_of",
+    "unmeasured",
 ]

@@ -9,7 +9,22 @@ from typing import Any
 
 from datapipe.algo.linear import LinearModel
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "unmeasured"]
+
+
+def unmeasured(record: dict[str, Any]) -> str:
+    """What to say of labels of which no document was held out, so that no figure tells of them; empty if of all."""
+    lacking = [label for label, of in record["held_out"]["labels"].items() if not of["documents"]]
+    if not lacking:
+        return ""
+    split = record["split"]
+    why = "the files to measure on have none"
+    if not split["files"]:
+        why = "they are too few" if split["by"] == "hash of the text" else "they are of too few hosts or groups"
+    return (
+        f"no document of {', '.join(lacking)} was measured on ({why}): accuracy and AUC say nothing of how well it is "
+        "told; give --test FILES with all labels, or data of more groups"
+    )
 
 
 def model_card(name: str, model: LinearModel, size: int) -> str:
@@ -80,6 +95,8 @@ def _measured(record: dict[str, Any]) -> str:
         f"{held['most_frequent_label']:.3f}), log loss {held['log_loss']:.3f}, "
         f"expected calibration error {held['calibration_error']:.3f}."
     )
+    if lacking := unmeasured(record):
+        head += f"\n\nBeware: {lacking}."
     rows = [f"| {label} | {of['documents']:,} | {_number(of['auc'])} |" for label, of in held["labels"].items()]
     return "\n".join([head, "", "| label | documents | AUC against all others |", "|---|---|---|", *rows])
 

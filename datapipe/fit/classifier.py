@@ -109,7 +109,7 @@ def _labels(training: Labelled, measured: Labelled) -> tuple[str, ...]:
         )
     for label, count in counts.items():
         if count < FEWEST:
-            raise InputError(f"one document has the label {label!r}", remedy="give more, or leave it out")
+            raise InputError(f"one document to train on has the label {label!r}", remedy="give more, or leave it out")
     if not len(measured):
         raise InputError("no document is left to measure on", remedy="give more documents, or a higher --held-out")
     unknown = sorted(set(measured.labels.tolist()) - counts.keys())

@@ -3,6 +3,7 @@
 Texts that are the same in normal form count once; if people gave them different labels, none of them counts.
 A share is held out by the hash of each document's group (a host, an author, a thread), or without groups by that of
 its text, so that what stands together is never on both sides, and adding lines moves nobody to the other side.
+A file may hold one label and say so in its name here: `good=books.jsonl`; its lines need none.
 Costs parsing, and one pass of the segmentation. Memory: the texts, each cut to 64 KiB.
 """
 
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,13 +25,15 @@ from datapipe.algo.inputs import find_files, packed_suffixes
 from datapipe.algo.json_records import line_records
 from datapipe.algo.urls import split_urls
 from datapipe.errors import InputError
+from datapipe.stage import File
 from datapipe.text import forget, normalised_hash
 
-__all__ = ["FIELDS", "Labelled", "Reading", "held_out", "labelled"]
+__all__ = ["FIELDS", "Labelled", "Reading", "held_out", "labelled", "path_of"]
 
 FIELDS = ("text", "label", "group", "host", "url")  # of these a group is the first that a line has
 MOST_BYTES = 64 << 10  # of a text
 MOST_LINE = 64 << 20  # bytes
+MOST_FIELDS, MOST_NAME = 12, 40  # fields, and characters of their names, that an error tells
 ROWS = 1024
 _SUFFIXES = packed_suffixes("jsonl", "ndjson")
 
@@ -97,11 +101,7 @@ def labelled(paths: Iterable[str], reading: Reading) -> Labelled:
             rows = _first(rows, reading.limit, left_out)
     rows = _first(rows, reading.limit, left_out)
     if not rows:
-        wanted = f"{reading.fields.get('text', 'text')} and {reading.fields.get('label', 'label')}"
-        raise InputError(
-            f"{', '.join(names)}: no line has {wanted} that can be used",
-            remedy="one JSON object a line; --fields says which of its fields are text and label",
-        )
+        raise _unusable(names, reading)
     forms = _forms([row.text for row in rows])
     kept = _once(rows, forms, left_out)
     rows, forms = [rows[at] for at in kept], forms[kept]
@@ -118,6 +118,13 @@ def labelled(paths: Iterable[str], reading: Reading) -> Labelled:
     return Labelled(texts, labels, keys, forms, grouped, dict(sorted((+left_out).items())))
 
 
+def path_of(name: str) -> tuple[str | None, str]:
+    """The label that a file is said to hold, or None, and its path: `good=books.jsonl`, `books.jsonl`."""
+    label, equals, path = name.partition("=")
+    plain = not (equals and label and path) or "/" in label or Path(name).exists()
+    return (None, name) if plain else (label, path)
+
+
 def held_out(documents: Labelled, share: float) -> npt.NDArray[np.bool_]:
     """Which documents are held out."""
     mixed = np.array([xxhash.xxh3_64_intdigest(int(key).to_bytes(8, "little")) for key in documents.keys], np.uint64)
@@ -126,22 +133,52 @@ def held_out(documents: Labelled, share: float) -> npt.NDArray[np.bool_]:
 
 def _rows(paths: tuple[str, ...], reading: Reading, left_out: Counter[str]) -> Iterator[_Row]:
     field = {name: reading.fields.get(name, name) for name in FIELDS}
-    for file in find_files(paths, suffixes=_SUFFIXES):
+    for file, held in _files(paths):
         for entry in line_records(file, 0, MOST_LINE):
             data = entry.data
-            text, label = (data.get(field["text"]), _named(data.get(field["label"]))) if data else (None, None)
+            text = data.get(field["text"]) if data else None
+            label = held or (_label(data, field["label"], reading) if data else None)
             if data is None:
                 left_out["no JSON object"] += 1
             elif not isinstance(text, str) or not text.strip():
                 left_out["no text"] += 1
-            elif label is None:
-                left_out["no label"] += 1
-            elif reading.names and label not in reading.names:
-                left_out["another label"] += 1
+            elif not label:
+                left_out["no label" if label is None else "another label"] += 1
             else:
                 cut = text.encode("utf-8", "replace")[:MOST_BYTES].decode("utf-8", "ignore")
-                label = reading.names.get(label, label)
                 yield _Row(xxhash.xxh3_128_digest(f"{cut}\0{label}".encode()), cut, label, _group(data, field))
+
+
+def _files(paths: tuple[str, ...]) -> Iterator[tuple[File, str | None]]:
+    """Each file with the label that all its lines have, if it was given with one."""
+    given = [path_of(name) for name in paths]
+    for held in dict.fromkeys(label for label, _ in given):
+        for file in find_files([path for label, path in given if label == held], suffixes=_SUFFIXES):
+            yield file, held
+
+
+def _label(data: dict[str, Any], field: str, reading: Reading) -> str | None:
+    """The label of a line by our name; None if it has none, empty if it is one that was not asked for."""
+    label = _named(data.get(field))
+    if label is None or not reading.names:
+        return label
+    return reading.names.get(label, "")
+
+
+def _unusable(paths: tuple[str, ...], reading: Reading) -> InputError:
+    """Why no line can be used, with the fields that the first one has."""
+    wanted = f"{reading.fields.get('text', 'text')} and {reading.fields.get('label', 'label')}"
+    entries = (entry.data for file, _ in _files(paths) for entry in line_records(file, 0, MOST_LINE))
+    first = next((data for data in entries if data), None)
+    has = ""
+    if first is not None:
+        fields = [name for name in first if name.isprintable() and len(name) <= MOST_NAME][:MOST_FIELDS]
+        has = f"; the first has {', '.join(fields) or 'no field'}"
+    return InputError(
+        f"{', '.join(paths)}: no line has {wanted} that can be used{has}",
+        remedy="one JSON object a line; --fields text=YOURS says which field is which, and LABEL=FILE gives all lines "
+        "of a file one label",
+    )
 
 
 def _named(label: object) -> str | None:

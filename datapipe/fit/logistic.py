@@ -8,7 +8,7 @@ Source: AdaGrad (Duchi, Hazan and Singer 2011).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -32,12 +32,16 @@ Float32s: TypeAlias = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Options:
-    """How to train. passes over all documents; rate: first step; decay: pull of weights towards 0 (L2)."""
+    """How to train. passes over all documents; rate: first step; decay: pull of weights towards 0 (L2).
+
+    progress is told now and then how many documents were learnt from, of how many in all passes.
+    """
 
     passes: int = 12
     rate: float = 0.3
     decay: float = 2e-5
     balance: float = 0.0
+    progress: Callable[[int, int], None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +90,8 @@ def train(
             source = source_of(examples.texts[start : start + ROWS], known)
             target = readonly(examples.target[start : start + ROWS])
             _pass(source, eye, (target, step), learner)
+            if options.progress is not None:
+                options.progress(number * len(examples) + start + len(target), options.passes * len(examples))
     forget()
     greatest = np.abs(linear.weights).max(axis=0).astype(np.float64)
     scale = np.where(greatest > 0, greatest / LEVELS, 1.0)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from datapipe.lineage.find import Place, find, nearest
 from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
 from datapipe.lineage.sample import Sampled, sample
-from datapipe.lineage.story import SURVIVOR, Chapter, Measure, Story, story
+from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, story
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
 __all__ = [
+    "OTHERS",
     "SURVIVOR",
     "Chapter",
     "Document",

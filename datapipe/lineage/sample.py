@@ -9,19 +9,22 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from datapipe.corpus.layer import TableFile
+from datapipe.algo.where import Where, WhereError, parse_where
+from datapipe.corpus.layer import Rows, TableFile
+from datapipe.engine.columns import Columns
 from datapipe.errors import InputError
 from datapipe.lineage.find import Place, names_of
 from datapipe.lineage.story import Measure, measures_of
 from datapipe.recipe import Node
 from datapipe.recipe.wording import did_you_mean
+from datapipe.run.again import SLICE_ROWS
 from datapipe.run.context import Context
 from datapipe.run.expanding import parents_of
 from datapipe.run.paths import Path, added
@@ -43,21 +46,31 @@ class Sampled:
     measures: tuple[Measure, ...]
 
 
-def sample(context: Context, stage: str | None, reason: str | None, *, number: int = 5, seed: int = 0) -> list[Sampled]:
+def sample(
+    context: Context,
+    stage: str | None,
+    reason: str | None,
+    *,
+    where: str | None = None,
+    number: int = 5,
+    seed: int = 0,
+) -> list[Sampled]:
     """Documents that stage kept, or that left for a reason; without a stage the last one, or all that may give it.
 
-    Raises InputError for an unknown stage, or a reason that no document left for.
+    `where`: only those of which an expression over the columns after the stage holds.
+    Raises InputError for an unknown stage, a reason that no document left for, or a `where` that cannot be used.
     """
     nodes = _nodes(context, stage, reason)
     chosen: list[tuple[int, str, str, tuple[Path, Place]]] = []
     for node in nodes:
-        for rank, name, path, place in _candidates(context, node, reason, seed):
+        which = _Which(reason, _parsed(context, node, where), seed)
+        for rank, name, path, place in _candidates(context, node, which):
             entry = (-rank, place.id, name, (path, place))
             if len(chosen) < number:
                 heapq.heappush(chosen, entry)
             elif entry[:3] > chosen[0][:3]:
                 heapq.heapreplace(chosen, entry)
-    if reason is not None and not chosen and number:
+    if reason is not None and where is None and not chosen and number:
         given = sorted({r for node in context.recipe.nodes.values() for r in _reasons(context, node)})
         remedy = did_you_mean(reason, given) or "none left for any reason"
         raise InputError(f"no document left for {reason!r}", remedy=remedy)
@@ -83,8 +96,42 @@ def _reasons(context: Context, node: Node) -> set[str]:
     return {reason for record in context.state.of(folder).values() for reason in record.dropped}
 
 
-def _candidates(context: Context, node: Node, reason: str | None, seed: int) -> Iterator[tuple[int, str, Path, Place]]:
+class _Which(NamedTuple):
+    reason: str | None
+    where: Where | None
+    seed: int
+
+
+def _parsed(context: Context, node: Node, where: str | None) -> Where | None:
+    """The expression, checked against the stored columns after a stage."""
+    if where is None:
+        return None
+    stored = context.recipe.available(node.name)
+    stored = {name: kind for name, kind in stored.items() if name not in context.recipe.transient(node.name)}
+    try:
+        return parse_where(where, stored)
+    except WhereError as error:
+        message, remedy = error.problems[0]
+        raise InputError(f"--where: {message}", remedy=remedy) from None
+
+
+def _chosen(columns: Columns, where: Where, rows: Rows, owners: dict[str, tuple[str, ...]]) -> Rows:
+    """The rows of which an expression holds; a slice at a time, since it may ask for texts."""
+    slices = (rows[start : start + SLICE_ROWS] for start in range(0, len(rows), SLICE_ROWS))
+    return np.concatenate([rows[:0], *(some[columns.where(where, some, owners)] for some in slices)])
+
+
+def _owners(path: Path) -> dict[str, tuple[str, ...]]:
+    """Who holds each column after the last stage of a path, newest first."""
+    owners = dict(path.owners)
+    for name in added(path.last):
+        owners[name] = (path.last.name, *(each for each in owners.get(name, ()) if each != path.last.name))
+    return owners
+
+
+def _candidates(context: Context, node: Node, which: _Which) -> Iterator[tuple[int, str, Path, Place]]:
     """Every document to choose from, with what ranks it."""
+    reason, where, seed = which
     starts = {root.root_key: root for root in roots(context)}
     childless = isinstance(node.stage, Expand) and reason is not None
     paths = context.paths.to(node.name) if childless else _paths_from(context, node)
@@ -98,6 +145,8 @@ def _candidates(context: Context, node: Node, reason: str | None, seed: int) -> 
             given: Any = file.take("reason", np.arange(len(file.rows)))
             hit = pc.is_null(given) if reason is None else pc.fill_null(pc.equal(given, pa.scalar(reason)), False)
             rows = file.rows[hit.to_numpy(zero_copy_only=False)]
+            if where is not None:
+                rows = _chosen(open_columns(context, path, with_input(shard)), where, rows, _owners(path))
             base = TableFile(context.store, shard.record.layer[0])
             for row, name in zip(rows.tolist(), base.take("id", rows.astype(np.int64)).to_pylist(), strict=True):
                 rank = xxhash.xxh3_64_intdigest(salt + name.encode())
@@ -112,9 +161,7 @@ def _paths_from(context: Context, node: Node) -> list[Path]:
 def _sampled(context: Context, path: Path, place: Place, reason: str | None) -> Sampled:
     columns = open_columns(context, path, with_input(place.shard))
     row = np.array([place.row], np.uint32)
-    owners = {name: holders for name, holders in path.owners.items() if name in {"title", "text"}}
-    for name in {"title", "text"} & set(added(path.last)):
-        owners[name] = (path.last.name, *(each for each in owners.get(name, ()) if each != path.last.name))
+    owners = _owners(path)
     values: dict[str, Any] = {}
     for name in ("title", "text"):
         try:

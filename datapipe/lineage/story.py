@@ -30,9 +30,10 @@ from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
 from datapipe.stage import Expand, Group, Map, Sink
 from datapipe.text.thresholds import BY_LANGUAGE, is_by_language, threshold_of
 
-__all__ = ["SURVIVOR", "Chapter", "Measure", "Story", "measures_of", "story"]
+__all__ = ["OTHERS", "SURVIVOR", "Chapter", "Measure", "Story", "measures_of", "story"]
 
 SURVIVOR = "survivor"  # the column in which a Group names the document that stays in another's place
+OTHERS = "decided by"  # stands for the options that bound no single measure, such as labels to drop
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def measures_of(columns: Columns, path: Path, row: Any) -> tuple[Measure, ...]:
     """What the last stage of a path has measured of one row, each beside the options that bound it."""
     node = path.last
     names = [name for name in node.stage.adds_for(node.config).names if name not in CONTENT]
-    bounds = _bounds(node, _language(columns, path, row) if is_by_language(node.config) else None)
+    bounds, others = _bounds(node, names, _language(columns, path, row) if is_by_language(node.config) else None)
     found = []
     for name in names:
         value = columns.get(qualified(name, node.name), row, (node.name,))[0].as_py()
@@ -230,20 +231,28 @@ def measures_of(columns: Columns, path: Path, row: Any) -> tuple[Measure, ...]:
     if isinstance(node.stage, Map) and node.stage.guarded:
         failure = columns.get(qualified(FAILURE, node.name), row, (node.name,))[0].as_py()
         found += [Measure(FAILURE, failure)] if failure else []
-    return tuple(found)
+    return (*found, Measure(OTHERS, None, tuple(others))) if others else tuple(found)
 
 
-def _bounds(node: Node, language: str | None) -> dict[str, list[str]]:
-    """The options that decide, by the measure that they name: `min_words` and `max_words` bound `words`."""
+def _bounds(node: Node, names: list[str], language: str | None) -> tuple[dict[str, list[str]], list[str]]:
+    """The options that decide: by the measure that they name, and those that name none and are not off.
+
+    `min_words` and `max_words` bound `words`; `max_passage` bounds `worst_passage`, if no other measure ends so.
+    """
     found: dict[str, list[str]] = {}
+    others = []
     for option, value in config_by_role(node.config, "decide").items():
         measure = option.removeprefix("min_").removeprefix("max_")
         said = "off" if value is None else str(value)
         if value == BY_LANGUAGE:
             number, given = threshold_of(node.config, node.use, option, language)
             said = ("off" if number is None else f"{number:g}") + (f" for {language}" if given else "")
-        found.setdefault(measure, []).append(f"{option} {said}")
-    return found
+        meant = [measure] if measure in names else [name for name in names if name.endswith(f"_{measure}")]
+        if len(meant) == 1:
+            found.setdefault(meant[0], []).append(f"{option} {said}")
+        elif value not in (None, [], {}):
+            others.append(f"{option} {said}")
+    return found, others
 
 
 def _language(columns: Columns, path: Path, row: Any) -> str | None:

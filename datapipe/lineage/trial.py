@@ -129,6 +129,7 @@ def try_out(recipe: Recipe, document: Document, stages_dir: str | None = None) -
         if why:
             trial.skipped[node.name] = why
             alive |= {node.name} & _behind(found[0], alive)
+            _stand_in(columns, batch, found[0])
         elif found[0].nodes[-2].name in alive and _pass(trial, store, (paths, found[0], columns), window):
             alive.add(node.name)
             have |= set(node.stage.adds_for(node.config).names)
@@ -154,6 +155,12 @@ def _root(recipe: Recipe, document: Document) -> Path:
 def _behind(path: Path, alive: set[str]) -> set[str]:
     """A skipped stage lets a document pass that came to it."""
     return {path.last.name} if path.nodes[-2].name in alive else set()
+
+
+def _stand_in(columns: Columns, batch: pa.RecordBatch, path: Path) -> None:
+    """A text that was given takes the place of the one that a skipped `extract` would have made of a page."""
+    made = [name for name in path.last.stage.adds_for(path.last.config).names if name not in path.owners]
+    columns.put(path.last.name, ROW, batch.select([name for name in made if name in batch.schema.names]))
 
 
 def _batch(document: Document) -> pa.RecordBatch:

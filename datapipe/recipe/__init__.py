@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datapipe.recipe.document import write_document
 from datapipe.recipe.editor import recipe_schema
+from datapipe.recipe.files import check_files, file_problem
 from datapipe.recipe.load import load_recipe
 from datapipe.recipe.model import RESOLVED, Cluster, Columns, Node, Recipe
 
@@ -13,6 +14,8 @@ __all__ = [
     "Columns",
     "Node",
     "Recipe",
+    "check_files",
+    "file_problem",
     "load_recipe",
     "recipe_schema",
     "write_document",

@@ -73,7 +73,10 @@ def in_words(
             message, remedy = _one(details[0], model, path, also)
         else:
             wanted = dict.fromkeys(_wanted(detail) for detail in details)
-            message, remedy = f"must be {' or '.join(wanted)}, not {_shown(_at(values, path))}", ""
+            given = _at(values, path)
+            message, remedy = f"must be {' or '.join(wanted)}, not {_shown(given)}", ""
+            if "by_language" in wanted and isinstance(given, dict):
+                remedy = "a number for one language stands in its file: `datapipe stages NAME --languages` says how"
         yield path, message, remedy
 
 

@@ -23,7 +23,7 @@ from datapipe.corpus.record import Part, Record
 from datapipe.engine.reasons import combined, joined, kept_mask
 from datapipe.engine.source import not_sampled
 from datapipe.errors import InputError, RunError
-from datapipe.recipe import Node
+from datapipe.recipe import Node, file_problem
 from datapipe.recipe.wording import did_you_mean
 from datapipe.registry import Registry
 from datapipe.run.again import SLICE_ROWS, Decision
@@ -67,6 +67,8 @@ def what_if(context: Context, stage: str, changes: Sequence[str], registry: Regi
     given = [f"{stage}.{change}" for change in changes]
     new = reopen(context.recipe.run, registry, overrides=given).recipe.nodes[stage]
     effect = Effect(stage, _decided(old, new))
+    if file_problem(old) is None and (problem := file_problem(new)):  # such as a label that the model does not have
+        raise problem
     reasons: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     for path, shard in context.incoming(old):
         effect.of_shards += 1

@@ -29,6 +29,7 @@ __all__ = [
     "by_language",
     "fitted_options",
     "is_by_language",
+    "is_by_language_option",
     "otherwise",
     "threshold_of",
     "thresholds",
@@ -80,6 +81,11 @@ def is_by_language(config: StageConfig) -> bool:
     return any(getattr(config, option) == BY_LANGUAGE for option in type(config).model_fields)
 
 
+def is_by_language_option(model: type[StageConfig], option: str) -> bool:
+    """Whether files of languages may give an option's threshold."""
+    return "otherwise" in _extra(model, option)
+
+
 def threshold_of(config: StageConfig, stage: str, option: str, code: str | None) -> tuple[float | None, bool]:
     """What an option means for a document in one language, and whether that stands in the language's file."""
     value = getattr(config, option)
@@ -128,8 +134,8 @@ def _check(
     model: type[StageConfig], stage: str, code: str | None, numbers: tuple[tuple[str, float | None], ...]
 ) -> None:
     for option, value in numbers:
-        if option not in model.model_fields or "otherwise" not in _extra(model, option):
-            known = ", ".join(name for name in model.model_fields if "otherwise" in _extra(model, name))
+        if option not in model.model_fields or not is_by_language_option(model, option):
+            known = ", ".join(name for name in model.model_fields if is_by_language_option(model, name))
             raise InputError(f"the file of language {code!r} gives {stage} {option}", remedy=f"it may give {known}")
         if why := _wrong(model, option, value):
             raise InputError(f"the file of language {code!r} sets {stage} {option} to {value}: {why}")

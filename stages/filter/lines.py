@@ -46,7 +46,7 @@ class Config(StageConfig):
     at_start: tuple[str, ...] = measure(AT_START, "phrases cut at the start of short lines")
     at_end: tuple[str, ...] = measure(AT_END, "phrases cut at the end of short lines")
     anywhere: tuple[str, ...] = measure(ANYWHERE, "phrases cut anywhere in short lines")
-    max_removed_words: Share = by_language(0.05, "share of words; more removed leaves as too_many_words_removed")
+    max_removed_share: Share = by_language(0.05, "share of words; more removed leaves as too_many_words_removed")
     languages: str | None = place(
         None, "folder of language files of your own; each replaces one of datapipe's, or adds one"
     )
@@ -79,7 +79,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     """Which documents lost too much."""
     limit = thresholds(config, NAME, measured["language"])
-    return first_of((above(measured["removed_share"], limit("max_removed_words")), TOO_MANY_WORDS_REMOVED))
+    return first_of((above(measured["removed_share"], limit("max_removed_share")), TOO_MANY_WORDS_REMOVED))
 
 
 def decide_libraries(config: Config) -> tuple[str, ...]:

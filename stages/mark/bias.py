@@ -4,6 +4,7 @@ What: the terms for groups of people in the file of the document's language (`gr
 nationality, orientation, disability), as whole words, and where there are no spaces as runs of characters. A term says
 that a group is spoken of, not how. Nothing is dropped here: the columns are for `datapipe.algo.mentions`, which holds
 scores and losses of such documents against all documents.
+`datapipe show RUN --stage groups --where "'religion:muslim' in groups.terms"` shows what a stage called `groups` found.
 Documents in a language without terms, or in none, are `not_judged`.
 Costs: 64 to 102 MB/s beside the segmentation (tests/benchmarks/marks.py).
 Source: filters that silence groups, as found on C4 by Dodge et al. 2021 (section 5).

@@ -23,6 +23,8 @@ TYPES: dict[str, pa.DataType] = {
     "q.ok": pa.bool_(),
     "html": pa.large_binary(),
     "messages": pa.large_list(pa.string()),
+    "p.marks": pa.list_(pa.string()),
+    "p.spans": pa.list_(pa.int32()),
 }
 BATCH = pa.RecordBatch.from_arrays(
     [
@@ -36,6 +38,8 @@ BATCH = pa.RecordBatch.from_arrays(
         pa.array([True, False, None, True], TYPES["q.ok"]),
         pa.array([b"<", None, b"", b"x"], TYPES["html"]),
         pa.array([["a"], [], None, None], TYPES["messages"]),
+        pa.array([["spam", "old"], [None, "old"], None, ["spam", "spam"]], TYPES["p.marks"]),
+        pa.array([[1], [], None, [2]], TYPES["p.spans"]),
     ],
     names=list(TYPES),
 )
@@ -64,6 +68,11 @@ CHOOSES = [
     ("text == kind", "0000"),
     ("html == None", "0100"),
     ("messages != None", "1100"),
+    ("'spam' in p.marks", "1001"),
+    ("'old' in p.marks and 'spam' not in p.marks", "0100"),
+    ("'spam' not in p.marks", "0110"),
+    ("not ('none' in p.marks)", "1111"),
+    ("'a' in messages", "1000"),
     (" ( kind == 'prose'\n or q.words == 50 ) ", "1100"),
     ("kind == 'x' and q.words == None or q.words == 1", "1000"),
 ]
@@ -75,6 +84,16 @@ def test_it_chooses(text: str, expected: str) -> None:
     mask = where.mask(BATCH.select(list(where.columns)))
     assert "".join(str(int(chosen)) for chosen in mask) == expected
     assert len(where.mask(BATCH.slice(0, 0))) == 0
+
+
+def test_lists_are_read_row_by_row_in_slices_and_where_a_missing_list_hides_values() -> None:
+    hidden = pa.ListArray.from_arrays(
+        pa.array([0, 2, 3, 4], pa.int32()), pa.array(["a", "b", "a", "c"]), mask=pa.array([False, True, False])
+    )
+    batch = pa.RecordBatch.from_arrays([hidden], names=["p.marks"])
+    where = parse_where("'a' in p.marks", TYPES)
+    assert where.mask(batch).tolist() == [True, False, False]
+    assert parse_where("'c' in p.marks", TYPES).mask(batch.slice(1)).tolist() == [False, True]
 
 
 REFUSES = [
@@ -95,6 +114,11 @@ REFUSES = [
     ("q.words + 1 > 3", "`q.words + 1` is not allowed", ""),
     ("kind in 'abc'", "needs a list", ""),
     ("kind in []", "needs a list", ""),
+    ("'a' in kind", "needs a list of values, which `kind` is not", "language in"),
+    ("1 in p.marks", "`p.marks` holds lists of texts", "'spam' in p.marks"),
+    ("kind in p.marks", "`p.marks` holds lists of texts", "'spam' in p.marks"),
+    ("1 in p.spans", "needs a list of values, which `p.spans` is not", ""),
+    ("'a' in p.mark", "no column `p.mark`", "did you mean p.marks"),
     ("kind in ['a', None]", "None stands in a list", "or column == None"),
     ("kind in [text]", "compares a column with plain values", ""),
     ("kind in ['a', 3]", "cannot be compared", ""),
@@ -120,6 +144,11 @@ def test_it_refuses(text: str, message: str, remedy: str) -> None:
         parse_where(text, TYPES)
     assert message in str(caught.value)
     assert remedy in caught.value.problems[0][1]
+
+
+def test_a_field_of_the_metadata_is_no_column_of_lists() -> None:
+    with pytest.raises(WhereError, match=r"needs a list of values, which `metadata\.tags` is not"):
+        parse_where("'a' in metadata.tags", {"metadata": pa.large_string()})
 
 
 def test_every_problem_is_told_at_once() -> None:

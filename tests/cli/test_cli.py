@@ -160,6 +160,38 @@ def test_the_page_of_a_stage_tells_everything(capsys: pytest.CaptureFixture[str]
         assert part in out
 
 
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "filter.classifier",
+            ["in a recipe   classifier: {use: filter.classifier, model: …}", "files count by what they hold"],
+        ),
+        ("read.jsonl", ["in a recipe   jsonl: {use: read.jsonl, paths: […], source: …}"]),
+        ("filter.fineweb2", ["by_language: datapipe stages filter.fineweb2 --languages", "datapipe what-if tells"]),
+    ],
+)
+def test_the_page_of_a_stage_shows_how_to_use_it(
+    capsys: pytest.CaptureFixture[str], name: str, lines: list[str]
+) -> None:
+    _, out, _ = call(capsys, "stages", name)
+    for line in lines:
+        assert line in out
+
+
+def test_the_thresholds_of_a_stage_are_told_by_language(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "stages", "filter.fineweb2", "--languages")
+    assert code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
+    # as in configs/languages/zh.yaml and, for the rest, in the paper's configuration
+    assert rows["all"] == ["others", "0.12", "off", "0.1", "0.3"]
+    assert rows["zh"] == ["Chinese", "0.05", "0.95", "0.3", "·"]
+    _, out, _ = call(capsys, "stages", "filter.length", "--languages")
+    assert "the same in every language: min_words, max_words" in out
+    _, out, _ = call(capsys, "stages", "filter.repetition", "--languages")
+    assert out == "filter.repetition has no option whose threshold depends on the language\n"
+
+
 @pytest.mark.parametrize("name", Registry(TOYS).names())
 def test_every_stage_has_a_page(capsys: pytest.CaptureFixture[str], name: str) -> None:
     code, out, err = call(capsys, "stages", name, "--stages", str(TOYS))

@@ -134,7 +134,7 @@ def test_further_texts_are_only_trained_on_and_terms_are_one_word(tmp_path: Path
         (
             [{"text": SAILING[n % 10] + SELLING[n // 10], "label": "ab"[n == 0]} for n in range(30)],
             (),
-            "one document has the label 'b'",
+            "one document to train on has the label 'b'",
         ),
         (rows(20), ("--fields", "body=x"), "'body' is none of ours"),
         (rows(20), ("--out", "model.bin"), "does not end in .npz"),
@@ -145,6 +145,38 @@ def test_what_cannot_be_fitted_is_said_in_one_line(
 ) -> None:
     with pytest.raises(InputError, match=says):
         call(lines(tmp_path / "a.jsonl", made), "--out", tmp_path / "m.npz", *options)
+
+
+def test_labels_come_from_the_names_of_files_that_hold_one_each(tmp_path: Path) -> None:
+    made = [{"text": row["text"], "url": row["url"]} for row in rows()]
+    sea, spam = lines(tmp_path / "sea.jsonl", made[::2]), lines(tmp_path / "crawl.jsonl", made[1::2])
+    done = call(f"good={sea}", f"spam={spam}", "--out", tmp_path / "m.npz", "--bits", 12)
+    record = load_model(tmp_path / "m.npz").record
+    assert record["documents"] == {"good": 120, "spam": 120}
+    assert record["files"] == ["sea.jsonl", "crawl.jsonl"]
+    assert "warning" not in done.stderr
+
+
+def test_a_label_of_one_host_that_is_not_held_out_is_warned_of_and_told_in_the_card(tmp_path: Path) -> None:
+    made = [{**row, "url": "https://one.example/"} if row["label"] == "sea" else row for row in rows()]
+    done = call(lines(tmp_path / "a.jsonl", made), "--out", tmp_path / "m.npz", "--bits", 12)
+    told = "no document of sea was measured on (they are of too few hosts or groups)"
+    assert f"warning: {told}" in done.stderr
+    assert f"Beware: {told}" in (tmp_path / "m.md").read_text(encoding="utf-8")
+
+
+def test_what_was_read_and_left_out_and_how_far_training_is_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datapipe.cli.fit_classifier.TELL_SECONDS", 0.0)
+    made = [*rows(), {"text": "a line of its own"}, rows()[0]]
+    done = call(lines(tmp_path / "a.jsonl", made), "--out", tmp_path / "m.npz", "--bits", 12)
+    told = done.stderr.splitlines()
+    assert told[0] == "read 120 sea, 120 spam; lines left out: no label 1, the same text again 1"
+    passes = [line for line in told if line.startswith("training: ")]
+    assert len(passes) == 12  # of fewer than 256 documents
+    assert passes[2].startswith("training: 25%, ")
+    assert passes[-1] == "training: 100%, 0.0 s left"
 
 
 def test_existing_files_are_kept_unless_forced(fitted: Path) -> None:

@@ -28,6 +28,12 @@ def test_dropped_documents_are_shown_by_reason(run: Path) -> None:
     assert shown.count("dropped by count: too_short") == 3
 
 
+def test_documents_are_shown_by_what_was_measured(run: Path) -> None:
+    shown = call("show", run, "--where", "again.words == 6", "-n", "3").output
+    assert shown.count("     words  6   (min_words 4)") == 3
+    assert call("show", run, "--where", "again.words == 500").output == "no documents\n"
+
+
 def test_nothing_private_is_shown_even_in_full(run: Path) -> None:
     shown = call("show", run, "-n", "100", "--full").output
     assert "[E-MAIL]" not in shown

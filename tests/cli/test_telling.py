@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from datapipe.cli.telling import say_value
+from datapipe.cli.telling import measure_lines, say_value
+from datapipe.lineage import OTHERS, Measure
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,18 @@ from datapipe.cli.telling import say_value
 )
 def test_numbers_are_short_and_only_texts_are_masked(value: Any, said: str) -> None:
     assert say_value(value) == said
+
+
+def test_measures_stand_beside_their_thresholds_and_below_them_the_options_that_bound_no_single_one() -> None:
+    measures = (
+        Measure("score", 0.98765),
+        Measure("words", 7, ("min_words 3", "max_words off")),
+        Measure("missing", None, ("max_missing 1",)),
+        Measure(OTHERS, None, ("drop {'spam\x1b[31m': 0.9}", "keep ['en']")),
+    )
+    assert list(measure_lines(measures)) == [
+        "     score       0.9877",
+        "     words       7   (min_words 3, max_words off)",
+        r"     decided by  drop {'spam\x1b[31m': 0.9}, keep ['en']",
+    ]
+    assert list(measure_lines(measures[2:3])) == []

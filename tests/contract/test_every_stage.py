@@ -19,6 +19,7 @@ import pytest
 from datapipe.contract import check_stage, sample_batches
 from datapipe.registry import Registry
 from datapipe.stage import Source, Stage, StageConfig
+from tests.stages.filter import arpas
 from tests.stages.filter.models import ENGINES
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,8 @@ def config_of(stage: Stage, folder: Path, **values: Any) -> StageConfig:
         given["paths"] = [str(inputs(stage.name, folder))]
     if stage.name == "filter.classifier":
         given["model"] = str(ENGINES[given.get("engine", "linear")](folder))
+    if stage.name == "filter.perplexity":
+        given["models"] = arpas.models(folder)
     return stage.config.model_validate(given)
 
 

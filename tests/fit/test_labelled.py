@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from datapipe.errors import InputError
-from datapipe.fit.labelled import Labelled, Reading, held_out, labelled
+from datapipe.fit.labelled import Labelled, Reading, held_out, labelled, path_of
 
 
 def lines(path: Path, rows: list[Any]) -> str:
@@ -117,3 +117,27 @@ def test_files_without_a_usable_line_are_told_in_one_line(tmp_path: Path) -> Non
     path = lines(tmp_path / "a.jsonl", [{"content": "x", "label": "a"}])
     with pytest.raises(InputError, match=r"no line has text and label .* --fields"):
         labelled([path], Reading())
+
+
+def test_a_file_may_have_one_label_for_all_its_lines(tmp_path: Path) -> None:
+    good = lines(tmp_path / "a.jsonl", [{"text": words(1)}, {"text": words(2), "label": "bad"}])
+    other = lines(tmp_path / "b.jsonl", [{"text": words(3), "label": "bad"}, {"text": words(4)}])
+    found = labelled([f"good={good}", other], Reading())
+    assert pairs(found) == {(words(1), "good"), (words(2), "good"), (words(3), "bad")}
+    assert found.left_out == {"no label": 1}
+
+
+def test_a_file_whose_name_has_an_equals_sign_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines(Path("date=1.jsonl"), [{"text": words(1), "label": "x"}])
+    assert pairs(labelled(["date=1.jsonl"], Reading())) == {(words(1), "x")}
+    assert path_of(str(tmp_path / "date=1/a.jsonl")) == (None, str(tmp_path / "date=1/a.jsonl"))
+
+
+def test_lines_without_the_fields_asked_for_are_told_with_those_they_have(tmp_path: Path) -> None:
+    file = lines(tmp_path / "a.jsonl", ["[1]", {"content": "jane@example.org", "class": "a", "\x1b[31m": 1}])
+    with pytest.raises(InputError) as told:
+        labelled([file], Reading())
+    assert "no line has text and label that can be used; the first has content, class;" in str(told.value)
+    assert "jane" not in str(told.value)
+    assert "\x1b" not in str(told.value)

@@ -52,6 +52,37 @@ def test_all_documents_that_left_for_a_reason_are_shown_and_no_other(context: Co
     assert all(each.reason == "too_short" for each in found)
 
 
+def test_of_what_a_stage_kept_or_dropped_those_are_shown_of_which_an_expression_holds(context: Context) -> None:
+    every = sample(context, "count", None, number=1000)
+    wanted = {each.place.id for each in every if each.measures[0].value == 5}
+    found = sample(context, "count", None, where="count.words == 5", number=1000)
+    assert {each.place.id for each in found} == wanted != set()
+    assert len(found) < len(every)
+    dropped = sample(context, "count", "too_short", where="count.words == 2", number=1000)
+    assert {each.measures[0].value for each in dropped} == {2}
+    assert sample(context, None, "too_short", where="count.words > 100") == []
+
+
+def test_an_expression_sees_what_stages_above_measured_and_the_text_as_it_is_then(context: Context) -> None:
+    (each,) = sample(context, "again", None, where="count.words == 6 and again.words == 6", number=1)
+    assert each.text is not None
+    assert sample(context, "again", None, where=f"text == '{each.text}'", number=1)[0].text == each.text
+    assert sample(context, "upper", None, where=f"text == '{each.text.lower()}'") == []
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("again.words > 3", "--where: there is no column `again.words` here; did you mean"),
+        ("count.words >", "--where: .* does not parse"),
+    ],
+    ids=["of a later stage", "no expression"],
+)
+def test_an_expression_that_cannot_be_used_is_one_line(context: Context, where: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        sample(context, "count", None, where=where)
+
+
 def test_an_unknown_stage_or_reason_names_what_is_near(context: Context) -> None:
     with pytest.raises(InputError, match="did you mean count"):
         sample(context, "cuont", None)

@@ -12,6 +12,7 @@ import pytest
 from datapipe.errors import InputError
 from datapipe.lineage import Document, Trial, read_document, try_out
 from tests.run.workbench import TOYS, Workbench, stages
+from tests.stages.filter.models import GOOD, linear
 
 
 def tried(folder: Path, text: str, made: dict[str, dict[str, Any]] | None = None) -> Trial:
@@ -67,6 +68,52 @@ def test_lists_that_need_no_documents_are_prepared(tmp_path: Path) -> None:
     bench = Workbench(tmp_path).fill(files=1, lines=1)
     trial = try_out(bench.recipe("run", made), Document("https://www.bad.example/", b"one two"), str(TOYS))
     assert [(each.stage, each.reason) for each in trial.chapters] == [("sites", "blocked_domain")]
+
+
+def test_a_plain_text_takes_the_place_of_what_would_be_extracted_from_a_page(tmp_path: Path) -> None:
+    made: dict[str, dict[str, Any]] = {
+        "pages": {"use": "read.html", "paths": [str(tmp_path / "in")], "source": "mine"},
+        "text": {"use": "extract", "engine": "resiliparse"},
+        "length": {"use": "filter.length", "min_words": 3},
+    }
+    bench = Workbench(tmp_path).fill(files=1, lines=1)
+    trial = try_out(bench.recipe("run", made), Document("a.txt", b"one two three four"), str(TOYS))
+    (length,) = trial.chapters
+    assert (length.outcome, length.measures[0].value) == ("kept", 4)
+    assert trial.skipped == {"text": "reads html, which this document does not have"}
+    assert trial.text == "one two three four"
+
+
+def test_every_option_that_decides_is_told_beside_its_measure_or_below_all(tmp_path: Path) -> None:
+    made: dict[str, dict[str, Any]] = {
+        "docs": stages()["docs"],
+        "language": {"use": "filter.language", "keep": ["en", "zh"]},
+        "mild": {"use": "filter.toxicity", "max_passage": 0.9},
+        "lines": {"use": "filter.lines"},
+        "sentences": {"use": "filter.c4", "min_sentences": None, "lorem_ipsum": False},
+        "kind": {"use": "filter.classifier", "model": str(linear(tmp_path)), "drop": {"spam": 0.9}},
+    }
+    trial = tried(tmp_path, f"{GOOD}. " * 3, made)
+    assert {each.stage: each.outcome for each in trial.chapters} == dict.fromkeys(list(made)[1:], "kept")
+    beside = {
+        (each.stage, measure.name): measure.thresholds
+        for each in trial.chapters
+        for measure in each.measures
+        if measure.thresholds
+    }
+    assert beside == {
+        ("language", "score"): ("min_score 0.5",),
+        ("language", "decided by"): ("keep ['en', 'zh']",),
+        ("mild", "toxicity"): ("max_toxicity 0.5",),
+        ("mild", "hate"): ("max_hate 0.15",),
+        ("mild", "worst_passage"): ("max_passage 0.9",),
+        ("mild", "listed_words"): ("max_words 0",),
+        ("lines", "removed_share"): ("max_removed_share 0.05",),
+        ("sentences", "sentences"): ("min_sentences off",),
+        ("sentences", "lorem_ipsum"): ("lorem_ipsum False",),
+        ("sentences", "decided by"): ("curly_bracket True",),
+        ("kind", "decided by"): ("drop {'spam': 0.9}",),
+    }
 
 
 def test_html_is_told_by_name_type_or_content() -> None:

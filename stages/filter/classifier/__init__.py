@@ -19,6 +19,7 @@ Source: Joulin et al. 2016 (fastText); Li et al. 2024 (DCLM) for quality by a li
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -41,6 +42,9 @@ DROPPED = "label_dropped"
 SCORE = pa.struct([pa.field("label", pa.string()), pa.field("score", pa.float32())])
 ADDS = schema(label=pa.string(), score=pa.float32(), scores=pa.list_(SCORE))
 SAYING = r"[\p{L}\p{N}]"  # what a text without has nothing to judge
+READERS = {".npz": "linear", ".bin": "fasttext", ".ftz": "fasttext", ".onnx": "onnx"}  # by the usual names of files
+MARK = "__label__"  # what fastText's files of training put before a label; the stage's labels are without it
+SHOWN = 10  # labels of a model that an error names
 DECIMALS = 4  # of a score: what is beyond differs between processors and batches
 
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -75,16 +79,31 @@ class Config(StageConfig):
 def libraries(config: Config) -> tuple[str, ...]:
     """The packages of the engine, and the digest of the model.
 
-    Raises InputError if either is missing, or the model is known not to have a label of `keep` or `drop`.
+    Raises InputError if either is missing, or the model does not have a label of `keep` or `drop`.
     """
     path = model_file(config.model, NAME)
     engine = _engine(config.engine)
-    found: tuple[str, ...] = engine.libraries(path)
-    known = engine.labels(path)
-    for label in (*(config.keep or ()), *(config.drop or ())) if known is not None else ():
+    wanted = (*(config.keep or ()), *(config.drop or ()))
+    try:
+        found: tuple[str, ...] = engine.libraries(path)
+        known = engine.labels(path) if wanted else ()
+    except InputError as error:
+        reader = READERS.get(path.suffix, config.engine)
+        if reader == config.engine:
+            raise
+        raise InputError(error.message, remedy=f"files named *{path.suffix} are for engine: {reader}") from None
+    for label in wanted:
         if label not in known:
-            raise InputError(f"{NAME}: the model has no label {label!r}", remedy=f"it has {', '.join(known)}")
+            raise InputError(f"{NAME}: the model has no label {label!r}", remedy=f"it has {_named(label, known)}")
     return found
+
+
+def _named(label: str, known: tuple[str, ...]) -> str:
+    """All labels of a model, or of many those that are like the one asked for."""
+    if len(known) <= SHOWN:
+        return ", ".join(known)
+    near = get_close_matches(label.removeprefix(MARK), known, n=3) or known[:SHOWN]
+    return f"{', '.join(near)} and {len(known) - len(near)} more"
 
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:

@@ -16,6 +16,7 @@ from datapipe.algo.models import digest_of, distributions, load_fasttext
 
 STAGE = "filter.classifier"
 LABEL = "__label__"
+ALL = -1  # of `predict`: as many labels as there are
 
 
 def libraries(path: Path) -> tuple[str, ...]:
@@ -23,9 +24,15 @@ def libraries(path: Path) -> tuple[str, ...]:
     return (*distributions("fasttext", extra="fasttext", stage=STAGE), f"model={digest_of(path)}")
 
 
-def labels(path: Path) -> tuple[str, ...] | None:
-    """Not known: not every binding tells them."""
-    return None
+def labels(path: Path) -> tuple[str, ...]:
+    """All labels of the model, by what it answers to any text: not every binding lists them."""
+    return _labels(path, digest_of(path))
+
+
+@lru_cache(maxsize=8)
+def _labels(path: Path, _digest: str) -> tuple[str, ...]:
+    every = load_fasttext(path, STAGE).predict("a\n", ALL, -1.0, "strict")
+    return tuple(sorted(label.removeprefix(LABEL) for _, label in every))
 
 
 @lru_cache(maxsize=2)

@@ -48,7 +48,7 @@ def libraries(path: Path) -> tuple[str, ...]:
     return (*found, *(f"{name}={digest_of(file)}" for name, file in files.items() if file.is_file()))
 
 
-def labels(path: Path) -> tuple[str, ...] | None:
+def labels(path: Path) -> tuple[str, ...]:
     """All labels of the model."""
     return _loaded(path, libraries(path)).labels
 

@@ -10,7 +10,8 @@ What, each by itself:
 Of texts with 5 to 15% of the characters read wrongly, 99.9% of English and 97.6% of Chinese ones are found, of Chinese
 ones without stray signs in them 10% to 97%; of answers by language models, phrases give away 2%
 (tests/real/test_machine.py).
-`marks` holds `translated`, `noise`, `model`. A document leaves only for marks that `drop` names.
+`marks` holds `translated`, `noise`, `model`. A document leaves only for marks that `drop` names; before that,
+`datapipe show RUN --stage machine --where "'noise' in machine.marks"` shows those of a stage called `machine`.
 A document in another language, too short, or in classical or traditional Chinese is `not_judged` as to noise.
 Costs: 13 to 20 MB/s (tests/benchmarks/marks.py), most of it for noise; 0.3 MB of memory.
 Source: after the machine-translation and OCR findings on C4 (Dodge et al. 2021, section 4).

@@ -168,6 +168,36 @@ def test_a_label_that_the_model_has_not_is_told_before_a_run(engine: Any, tmp_pa
         STAGE.libraries_for(config)
 
 
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("__label__en", "it has en"),  # as the training file of fastText has it
+        ("english", "it has "),
+    ],
+)
+def test_a_label_that_a_fasttext_model_has_not_is_told_with_the_nearest(label: str, told: str, tmp_path: Path) -> None:
+    config = Config(engine="fasttext", model=str(fasttext(tmp_path)), keep={label: 0.5})
+    with pytest.raises(InputError, match=f"the model has no label '{label}'; {told}") as error:
+        STAGE.libraries_for(config)
+    assert len(str(error.value)) < 200  # of its 176 labels few are named
+    assert STAGE.libraries_for(config.model_copy(update={"keep": {"en": 0.5}}))
+
+
+@pytest.mark.parametrize(
+    ("made", "engine", "told"),
+    [
+        (fasttext, "linear", r"files named \*\.ftz are for engine: fasttext"),
+        (linear, "fasttext", r"files named \*\.npz are for engine: linear"),
+        (onnx_model, "linear", r"files named \*\.onnx are for engine: onnx"),
+    ],
+)
+def test_a_model_of_another_engine_is_told_with_the_engine_it_is_for(
+    made: Any, engine: Any, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=told):
+        STAGE.libraries_for(Config(engine=engine, model=str(made(tmp_path)), keep={"good": 0.5}))
+
+
 def test_onnx_needs_the_tokenizer(tmp_path: Path) -> None:
     model = onnx_model(tmp_path)
     (tmp_path / "tokenizer.json").unlink()

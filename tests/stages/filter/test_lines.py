@@ -85,7 +85,7 @@ def test_a_document_leaves_when_more_than_a_twentieth_is_removed(
     assert measured(text)["words"] == 100
     assert measured(text)["removed_words"] == removed
     assert reason(text, language) == expected
-    assert reason(text, language, max_removed_words=None) is None
+    assert reason(text, language, max_removed_share=None) is None
 
 
 def test_breaks_of_all_kinds_stay_with_the_lines_that_stay() -> None:

@@ -32,6 +32,14 @@ def test_documents_without_the_field_stay_where_the_expression_says_so() -> None
     assert kept == [True, True, False, False, True, True, True, True]
 
 
+def test_marks_of_other_stages_can_be_asked_for_one_of_them() -> None:
+    marks = pa.array([["adult"], ["novel", "adult"], [], None], pa.list_(pa.string()))
+    batch = pa.record_batch({"spam.marks": marks})
+    assert reasons(batch, "'adult' not in spam.marks") == ["metadata_not_kept", "metadata_not_kept", None, None]
+    with pytest.raises(StageError, match=r"needs a list of values, which `spam\.marks` is not"):
+        reasons(pa.record_batch({"spam.marks": pa.array(["adult"])}), "'adult' not in spam.marks")
+
+
 def test_measures_of_other_stages_can_be_asked_too() -> None:
     found = reasons(documents(KARMA), "not metadata.karma >= 3 and quality.words < 4")
     assert [reason is None for reason in found] == [False, False, True, True, False, False, False, False]
