@@ -105,7 +105,7 @@ def _of_texts(texts: pa.LargeStringArray, wanted: npt.NDArray[np.bool_]) -> Piec
     if has.all():
         mine = texts
     else:
-        mine = texts.take(pa.array(document))
+        mine = _taken(texts, document)
         carry(texts, mine, document)
     return Pieces(mine, document, np.full(len(document), -1), pa.nulls(len(document), pa.string()))
 

@@ -111,7 +111,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
             empty[name][rows] = 0
         at = np.flatnonzero(np.isin(said.document, rows))
         whole = len(at) == len(said.texts)
-        some = (said.texts, segmentation) if whole else (said.texts.take(pa.array(at)), segmentation.take(at))
+        some = (said.texts, segmentation) if whole else (said.texts.take(at), segmentation.take(at))
         _score(code.partition("-")[0], some, at, values)
         _count(words, code, (*some, config.obfuscation), (at, values["listed_words"]))
     arrays: list[pa.Array[Any]] = [pa.array(judged)]

@@ -5,6 +5,7 @@ How well the models do on real data stands in tests/real/test_toxicity.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ HATEFUL = "Those people are filthy vermin, and all immigrants should be shot."
 CHINESE = "清晨的港口很安静，两条船随潮水进港。"
 
 
-def run(rows: list[tuple[str | None, str | None]], **options: Any) -> pa.RecordBatch:
+def run(rows: Sequence[tuple[str | None, str | None]], **options: Any) -> pa.RecordBatch:
     texts, codes = zip(*rows, strict=True) if rows else ((), ())
     arrays = [pa.array(texts, pa.large_string()), pa.array(codes, pa.string())]
     return process(pa.RecordBatch.from_arrays(arrays, names=["text", "language"]), Config(**options), None)
@@ -71,7 +72,7 @@ def talk(*contents: str | None) -> list[dict[str, Any]]:
     return [{"role": ("user", "assistant")[at % 2], "content": said} for at, said in enumerate(contents)]
 
 
-def run_talks(rows: list[tuple[str | None, Any, str | None]], **options: Any) -> pa.RecordBatch:
+def run_talks(rows: Sequence[tuple[str | None, Any, str | None]], **options: Any) -> pa.RecordBatch:
     texts, talks, codes = zip(*rows, strict=True)
     arrays = [
         pa.array(texts, pa.large_string()), pa.array(talks, COLUMNS["messages"]), pa.array(codes, pa.string()),
