@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, ClassVar, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from datapipe.schema import CONTENT
 from datapipe.units import Share, Size
@@ -62,6 +62,7 @@ __all__ = [
 
 MAX_BATCH_ROWS = 1024
 MAX_BATCH_BYTES = 8 << 20  # bigger buffers are handed back to the kernel after each batch, and cleared for the next
+MOST_NUMBER = 2**53  # of a config; beyond it JSON's readers do not tell whole numbers apart
 TEXT = ("text",)
 
 
@@ -72,6 +73,15 @@ class StageConfig(BaseModel):
     """Base of every config model: frozen, closed, each field described with its unit."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        """Configs are stored as JSON, which knows neither infinity nor what lies beyond `MOST_NUMBER`."""
+        for number in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(number, (int, float)) and not abs(number) <= MOST_NUMBER:  # true of NaN, too
+                raise ValueError("numbers lie between -2^53 and 2^53; null switches an option off, where it can be")
+        return value
 
 
 def measure(default: Any = ..., description: str = "", **limits: Any) -> Any:
