@@ -41,6 +41,7 @@ DROPPED = "label_dropped"
 SCORE = pa.struct([pa.field("label", pa.string()), pa.field("score", pa.float32())])
 ADDS = schema(label=pa.string(), score=pa.float32(), scores=pa.list_(SCORE))
 SAYING = r"[\p{L}\p{N}]"  # what a text without has nothing to judge
+MOST_NAMED, MOST_CHARACTERS = 20, 64  # labels, and characters of each, that an error tells
 DECIMALS = 4  # of a score: what is beyond differs between processors and batches
 
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -65,7 +66,9 @@ class Config(StageConfig):
     )
     max_tokens: int = measure(512, "of onnx: tokens of a text that are read", gt=1)
     keep: dict[str, Score] | None = decide(
-        None, "labels and scores such as {good: 0.5}; documents that reach none of them leave as label_not_kept"
+        None,
+        "labels and scores such as {good: 0.5}; documents that reach none of them leave as label_not_kept",
+        min_length=1,
     )
     drop: dict[str, Score] | None = decide(
         None, "labels and scores such as {spam: 0.9}; documents that reach one of them leave as label_dropped"
@@ -75,25 +78,33 @@ class Config(StageConfig):
 def libraries(config: Config) -> tuple[str, ...]:
     """The packages of the engine, and the digest of the model.
 
-    Raises InputError if either is missing, or the model is known not to have a label of `keep` or `drop`.
+    Raises InputError if either is missing or damaged, or the model does not have a label of `keep` or `drop`.
     """
     path = model_file(config.model, NAME)
     engine = _engine(config.engine)
     found: tuple[str, ...] = engine.libraries(path)
     known = engine.labels(path)
-    for label in (*(config.keep or ()), *(config.drop or ())) if known is not None else ():
+    for label in (*(config.keep or ()), *(config.drop or ())):
         if label not in known:
-            raise InputError(f"{NAME}: the model has no label {label!r}", remedy=f"it has {', '.join(known)}")
+            more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+            named = ", ".join(name[:MOST_CHARACTERS] for name in known[:MOST_NAMED])
+            raise InputError(f"{NAME}: the model has no label {label!r}", remedy=f"it has {named}{more}")
     return found
 
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
-    """The likeliest label, its score (float32), and the scores of the likeliest labels; null where nothing is said."""
+    """The likeliest label, its score (float32), and the scores of the likeliest labels.
+
+    Null where the text says nothing, or the model gives no numbers for it.
+    """
     texts: Any = batch["text"]
     says = pc.fill_null(pc.match_substring_regex(texts, SAYING), False).to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(says)
     some = texts if says.all() else texts.take(pa.array(rows))  # as they are, they share their segmentation
     found = _engine(config.engine).judge(Path(config.model), config)(some)
+    numbers = np.array([len(values) > 0 and bool(np.isfinite(values).all()) for _, values in found], np.bool_)
+    says[rows[~numbers]] = False
+    rows, found = rows[numbers], [each for each, given in zip(found, numbers, strict=True) if given]
     scores = _listed(found, rows, says)
     first: Any = pc.list_element(pc.if_else(pa.array(says), scores, pa.scalar([None], ADDS.field("scores").type)), 0)
     return pa.RecordBatch.from_arrays([first.field("label"), first.field("score"), scores], schema=ADDS)

@@ -21,7 +21,7 @@ def libraries(path: Path) -> tuple[str, ...]:
     return ("datapipe.text", f"model={digest_of(path)}")
 
 
-def labels(path: Path) -> tuple[str, ...] | None:
+def labels(path: Path) -> tuple[str, ...]:
     """All labels of the model."""
     return load_model(path).labels
 
