@@ -30,6 +30,7 @@ __all__ = ["FIELDS", "Labelled", "Reading", "held_out", "labelled"]
 FIELDS = ("text", "label", "group", "host", "url")  # of these a group is the first that a line has
 MOST_BYTES = 64 << 10  # of a text
 MOST_LINE = 64 << 20  # bytes
+MOST_LABEL = 64  # characters
 ROWS = 1024
 _SUFFIXES = packed_suffixes("jsonl", "ndjson")
 
@@ -136,6 +137,8 @@ def _rows(paths: tuple[str, ...], reading: Reading, left_out: Counter[str]) -> I
                 left_out["no text"] += 1
             elif label is None:
                 left_out["no label"] += 1
+            elif not _is_name(label):
+                left_out["a label that is no name"] += 1
             elif reading.names and label not in reading.names:
                 left_out["another label"] += 1
             else:
@@ -149,6 +152,11 @@ def _named(label: object) -> str | None:
     if isinstance(label, bool):
         return str(label).lower()
     return str(label) if isinstance(label, (str, int)) and str(label) else None
+
+
+def _is_name(label: str) -> bool:
+    """Whether a label can stand in a table and on a terminal, which a text, given as label by mistake, cannot."""
+    return len(label) <= MOST_LABEL and label.isprintable() and label == label.strip()
 
 
 def _group(data: dict[str, Any], field: dict[str, str]) -> str | None:
