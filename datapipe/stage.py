@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from datapipe.schema import CONTENT
-from datapipe.units import Share, Size
+from datapipe.units import Share, Size, storable
 
 __all__ = [
     "MAX_BATCH_BYTES",
@@ -62,7 +62,6 @@ __all__ = [
 
 MAX_BATCH_ROWS = 1024
 MAX_BATCH_BYTES = 8 << 20  # bigger buffers are handed back to the kernel after each batch, and cleared for the next
-MOST_NUMBER = 2**53  # of a config; beyond it JSON's readers do not tell whole numbers apart
 TEXT = ("text",)
 
 
@@ -74,14 +73,7 @@ class StageConfig(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
-    @field_validator("*")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        """Configs are stored as JSON, which knows neither infinity nor what lies beyond `MOST_NUMBER`."""
-        for number in value.values() if isinstance(value, dict) else (value,):
-            if isinstance(number, (int, float)) and not abs(number) <= MOST_NUMBER:  # true of NaN, too
-                raise ValueError("numbers lie between -2^53 and 2^53; null switches an option off, where it can be")
-        return value
+    _storable = field_validator("*")(storable)
 
 
 def measure(default: Any = ..., description: str = "", **limits: Any) -> Any:
