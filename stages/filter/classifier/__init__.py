@@ -147,7 +147,7 @@ def _reaches(scores: Any, wanted: dict[str, float]) -> Mask:
 
 STAGE = Map(
     name=NAME,
-    version=1,
+    version=2,
     config=Config,
     reads=TEXT,
     adds=ADDS,
