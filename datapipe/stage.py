@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, TypeAlias
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from datapipe.rules import Mask, Threshold, above, below, columns, first_of, schema
 from datapipe.schema import CONTENT
-from datapipe.units import Share, Size
+from datapipe.units import Share, Size, storable
 
 __all__ = [
     "MAX_BATCH_BYTES",
@@ -72,6 +72,8 @@ class StageConfig(BaseModel):
     """Base of every config model: frozen, closed, each field described with its unit."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+    _storable = field_validator("*")(storable)
 
 
 def measure(default: Any = ..., description: str = "", **limits: Any) -> Any:

@@ -29,6 +29,8 @@ from datapipe.text.segmentation import Segmentation, flat
 __all__ = ["FOLDER", "Families", "Hits", "mark_file", "read_phrases"]
 
 FOLDER = "configs/marks"
+APOSTROPHES = "'\u2019"
+MOST_APOSTROPHES = 4  # in a phrase of which each may be of either form: there are two to their power
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd
 _SHIFT = np.uint64(29)
 _LINE = np.uint64(word_hash("_"))  # counts as a word elsewhere, but stands between the characters of hidden phrases
@@ -116,12 +118,11 @@ class Families:
 
 
 def _written(phrase: str) -> list[str]:
-    """A phrase with each of its apostrophes straight or curly."""
+    """A phrase with each of its apostrophes straight or curly; of more than MOST_APOSTROPHES, all or none."""
     parts = phrase.split("'")
-    return [
-        "".join(part for pair in zip(parts, (*marks, ""), strict=True) for part in pair)
-        for marks in product("'\u2019", repeat=len(parts) - 1)
-    ]
+    count = len(parts) - 1
+    ways = product(APOSTROPHES, repeat=count) if count <= MOST_APOSTROPHES else ([mark] * count for mark in APOSTROPHES)
+    return ["".join(part for pair in zip(parts, (*marks, ""), strict=True) for part in pair) for marks in ways]
 
 
 def _key(words: Uint64s) -> Uint64s:

@@ -37,7 +37,7 @@ KEYS = schema(row=pa.uint32(), key=pa.uint64(), host=pa.uint64(), line=pa.uint64
 SECOND = schema(shard=pa.uint32(), row=pa.uint32(), key=pa.uint64(), line=pa.uint64())
 VERDICTS = schema(shard=pa.uint32(), row=pa.uint32(), line=pa.uint64())
 PAGE = 0  # in the place of a line's hash: the row counts a page of the host
-NEWLINE = 10
+NEWLINE, RETURN, FILE_SEPARATOR, RECORD_SEPARATOR = 0x0A, 0x0D, 0x1C, 0x1E
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that host and line make one key without losing bits
 
 Int64s = npt.NDArray[np.int64]
@@ -153,16 +153,27 @@ def _is_cut(lines: _Lines, rows: Any, verdicts: pa.RecordBatch) -> Mask:
     return np.isin(lines.pairs, _pairs(of_rows(rows, verdicts), verdicts["line"].to_numpy()))
 
 
+def _breaks(data: npt.NDArray[np.uint8]) -> Int64s:
+    """Where the last bytes of line breaks stand: of U+000A to D, 1C to 1E, 85, 2028 and 2029, in order."""
+    ends = (data >= NEWLINE) & (data <= RETURN) | (data >= FILE_SEPARATOR) & (data <= RECORD_SEPARATOR)
+    for last, before in ((0x85, (0xC2,)), (0xA8, (0x80, 0xE2)), (0xA9, (0x80, 0xE2))):
+        at = np.flatnonzero(data == last)
+        at = at[at >= len(before)]
+        for back, byte in enumerate(before, 1):
+            at = at[data[at - back] == byte]
+        ends[at] = True
+    return np.flatnonzero(ends)
+
+
 def _parts(view: BytesView, lines: _Lines) -> tuple[Int64s, Int64s]:
     """Where the part of the buffer that goes with each line begins and ends.
 
     It reaches from the line's indentation to that of the next line, so the breaks behind a line go with it.
     """
-    breaks = np.append(-1, np.flatnonzero(view.data == NEWLINE))
+    breaks = np.append(-1, _breaks(view.data))
     begins = breaks[np.searchsorted(breaks, lines.start) - 1] + 1
     begins = np.maximum(begins, view.starts[lines.document])
     same = lines.document[1:] == lines.document[:-1]
-    begins[1:][same] = np.maximum(begins[1:], lines.end[:-1])[same]  # of breaks that are no line feed
     ends = view.ends[lines.document]
     ends[:-1][same] = begins[1:][same]
     return begins, ends
@@ -210,7 +221,7 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 
 STAGE = Group(
     name="dedup.host_lines",
-    version=1,
+    version=2,
     config=Config,
     reads=("text", "url"),
     optional=("url",),

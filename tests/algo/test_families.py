@@ -58,3 +58,14 @@ def test_a_file_is_read_again_when_it_changed(tmp_path: Path) -> None:
     path.write_text("a: [b, c d]")
     assert read_phrases(path).phrases == ("b", "c d")
     assert read_phrases(path).digest != first.digest
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "count"), [("a'b'c", "a’b'c a'b’c", 2), ("a" + "'b" * 40, "a" + "'b" * 40, 1)]
+)
+def test_apostrophes_are_straight_or_curly_however_many_there_are(phrase: str, text: str, count: int) -> None:
+    """Forty of either form each would be 2^40 phrases."""
+    forget()
+    for written in (text, text.replace("'", "’")):
+        pieces = segment(pa.array([written], pa.large_string()))
+        assert Families.of_families({"x": [phrase]}).counts(pieces).tolist() == [[count]]
