@@ -136,18 +136,21 @@ def _find(view: BytesView, known: Known, cuts: Cuts, bounds: Int64s) -> None:
         bounds[0, x] = used
         while i < end:
             point, width = read(data, i, end)
-            group = look_up(table, point) & GROUP
-            start, single = i, group == SINGLE
+            entry = look_up(table, point)
+            group = entry & GROUP
+            start, single, letters = i, group == SINGLE, entry & ALPHABETIC
             i += width
             if group == SPACE or group == BREAK:  # noqa: PLR1714, SIM109 - faster than a tuple in numba
                 continue
             while i < end:
                 point, width = read(data, i, end)
-                group = look_up(table, point) & GROUP
+                entry = look_up(table, point)
+                group = entry & GROUP
                 if group == SPACE or group == BREAK or group == SINGLE or (single and group != MARK):  # noqa: PLR1714, SIM109 - faster than a tuple in numba
                     break
+                letters &= entry
                 i += width
-            if single:
+            if single or letters:  # letters alone, as most words are, meet no rule
                 used = _put(cuts, used, start - base, i - base)
             else:
                 used = _cut(data, (base, start, i), known, (cuts, used))

@@ -26,7 +26,7 @@ from tests.peers.comparing import english_web, texts_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUNDS = 7
+ROUNDS = 5
 ROWS = 256
 LINES = lines.Config()
 RULES: dict[str, Any] = {
