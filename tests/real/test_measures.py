@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 EVERY = 100  # of the documents, one is tried each time
 SHORT = 30
-LINE_RULES = {"min_words": 3, "max_word_length": 1000, "policies": POLICIES}
+LINE_RULES: dict[str, Any] = {"min_words": 3, "max_word_length": 1000, "policies": POLICIES}
 NGRAMS = (*range(5, 11), *range(12, 21, 2))  # of words; doubled for languages without spaces
 Measured = list[dict[str, Any]]
 
