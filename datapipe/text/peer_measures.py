@@ -7,7 +7,8 @@ of the text; the most frequent n-gram counts even if it stands once; of repeated
 copy is skipped as a whole, so that the n-grams that overlap it are not looked at. Repeated n-grams are compared as
 strings without spaces, here by a 64-bit polynomial hash.
 Source: datatrove 0.10; `tests/peers` compares decisions and reasons.
-Costs: of English, words included, 17 MB/s for Gopher and 34 for FineWeb; not compiled by `warm_up`. Scratch: 80 bytes a token and line.
+Costs: of English, words included, 17 MB/s for Gopher and 34 for FineWeb; not compiled by `warm_up`. Scratch: 80 bytes a
+token and line.
 """
 
 from collections.abc import Iterable
