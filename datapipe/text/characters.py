@@ -96,6 +96,9 @@ def write_mapped(room: tuple[Uint8s, int], point: int, entry: int, rows: Int32s)
 @inlined
 def look_up(table: Table, point: int) -> int:
     """The entry of a code point: its bits, and above them what it maps to."""
+    if point < ASCII_END:
+        plain: int = I64(table.blocks[point])
+        return plain
     block: int = I64(table.block_of[point >> BLOCK_BITS])
     entry: int = I64(table.blocks[block << BLOCK_BITS | point & BLOCK_MASK])
     return entry
