@@ -83,7 +83,7 @@ def test_the_form_of_a_form_is_itself(rest: str) -> None:
 
 
 def judged(config: Config, **columns: list[Any]) -> list[dict[str, Any]]:
-    """What the stage says of documents with these columns, with its reason; ids are a, b, c…"""
+    """What the stage says of documents with these columns, with its reason; ids are a, b, c and so on."""
     ids = [chr(ord("a") + at) for at in range(len(columns["url"]))]
     batch = pa.record_batch({"id": pa.array(ids), **{name: pa.array(values) for name, values in columns.items()}})
     assert STAGE.decide is not None
@@ -115,7 +115,7 @@ def test_the_first_of_an_address_stays_and_documents_without_one_are_not_judged(
     ],
 )
 def test_which_document_of_an_address_stays(config: Config, stays: str) -> None:
-    everything = {
+    everything: dict[str, list[Any]] = {
         "url": ["http://a.example/x"] * 3,
         "text": ["xx", "x", "xxx"],
         "fetched": ["2023", "2025", None],
