@@ -3,8 +3,8 @@
 For the stages that differ only in what a unit is. The documents with a unit come in the corpus's order, those of
 earlier runs first; only the first of them can keep it.
 Costs: keys are made at 39 to 46 MB/s a core with the segmentation, 88 to 101 beside it, in English and Chinese
-(tests/benchmarks/marks.py); 20 bytes in the exchange for each different unit of a document; memory: one batch and `min_copies` rows, however
-many documents a unit stands in.
+(tests/benchmarks/marks.py); 20 bytes in the exchange for each different unit of a document; memory: one batch and
+`min_copies` rows, however many documents a unit stands in.
 Collisions: units are told apart by 64 bits; among 10^9 different ones a pair is equal with a probability of .03.
 """
 
