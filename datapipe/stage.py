@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, TypeAlias
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from datapipe.rules import Mask, Threshold, above, below, columns, first_of, schema
 from datapipe.schema import CONTENT
-from datapipe.units import Share, Size
+from datapipe.units import Share, Size, storable
 
 __all__ = [
     "MAX_BATCH_BYTES",
@@ -72,6 +72,8 @@ class StageConfig(BaseModel):
     """Base of every config model: frozen, closed, each field described with its unit."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+    _storable = field_validator("*")(storable)
 
 
 def measure(default: Any = ..., description: str = "", **limits: Any) -> Any:
@@ -314,7 +316,8 @@ class Round:
     `whole`: one range holds all keys. What `resolve` yields is, in the last round, the verdicts (`shard`, `row`, …),
     else the next round's input: rows with `key`, or, where the next round has an `answer`, what it asks of documents
     (`shard`, `row`, …). `answer(measured, asked, config)` → rows with `row` and `key`, as `emit` gives them: `measured`
-    are the documents asked for (`row`, and what the Group's `measure` gives), `asked` all rows on them, by `row`.
+    are the documents asked for (`row`, and what the Group's `measure` gives, or else what it reads), `asked` all rows
+    on them, by `row`.
     """
 
     resolve: Callable[[Iterator[pa.RecordBatch], Any, Scratch], Iterator[pa.RecordBatch]]
@@ -329,9 +332,9 @@ class Group(Deciding):
     """Compares documents with each other, by rounds of exchange.
 
     `measure(batch, config, resource)` → columns of the documents that a round asks for, a row each: made once, and
-    all that later runs need of a document besides its keys. `apply(batch, verdicts, config)` → the columns in
-    `adds`: `batch` holds `row` and the columns in `applies`, `verdicts` those of the batch's rows, sorted by `row`
-    (with `row` alone where a shard has none).
+    all that later runs need of a document besides its keys; without it only rounds of this run can ask.
+    `apply(batch, verdicts, config)` → the columns in `adds`: `batch` holds `row` and the columns in `applies`,
+    `verdicts` those of the batch's rows, sorted by `row` (with `row` alone where a shard has none).
     """
 
     kind: ClassVar[str] = "Group"

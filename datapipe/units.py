@@ -1,4 +1,4 @@
-"""Sizes and shares as people write them in recipes: `512MiB`, `1%`.
+"""Sizes and shares as people write them in recipes: `512MiB`, `1%`; and which numbers a recipe may hold.
 
 Costs nothing: plain types.
 """
@@ -6,12 +6,13 @@ Costs nothing: plain types.
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
 
-__all__ = ["Share", "Size"]
+__all__ = ["Share", "Size", "storable"]
 
+MOST_NUMBER = 2**53  # of a config; beyond it JSON's readers do not tell whole numbers apart
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -36,3 +37,11 @@ def _share(value: object) -> object:
 
 Size: TypeAlias = Annotated[int, BeforeValidator(_bytes)]
 Share: TypeAlias = Annotated[float, BeforeValidator(_share)]
+
+
+def storable(value: Any) -> Any:
+    """A value of a config as it is; ValueError for numbers that JSON, in which configs are stored, does not hold."""
+    for number in value.values() if isinstance(value, dict) else (value,):
+        if isinstance(number, (int, float)) and not abs(number) <= MOST_NUMBER:  # true of NaN, too
+            raise ValueError("numbers lie between -2^53 and 2^53; null switches an option off, where it can be")
+    return value

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -22,14 +22,15 @@ import yaml
 
 from datapipe.bundled import bundled
 from datapipe.errors import InputError
-from datapipe.text.cache import segment
 from datapipe.text.jit import Int64s, Uint64s
 from datapipe.text.reference import IS_WORD, tokens, word_hash
-from datapipe.text.segmentation import flat
+from datapipe.text.segmentation import Segmentation, flat
 
 __all__ = ["FOLDER", "Families", "Hits", "mark_file", "read_phrases"]
 
 FOLDER = "configs/marks"
+APOSTROPHES = "'\u2019"
+MOST_APOSTROPHES = 4  # in a phrase of which each may be of either form: there are two to their power
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd
 _SHIFT = np.uint64(29)
 _LINE = np.uint64(word_hash("_"))  # counts as a word elsewhere, but stands between the characters of hidden phrases
@@ -81,9 +82,9 @@ class Families:
             _by_length=by_length,
         )
 
-    def find(self, texts: Any) -> Hits:
-        """All places of all phrases in a string array, overlapping ones too."""
-        words = segment(texts).words
+    def find(self, segmentation: Segmentation) -> Hits:
+        """All places of all phrases in the documents, overlapping ones too."""
+        words = segmentation.words
         document, at = flat(words.first, words.last)
         is_word = ((words.kind[at] & IS_WORD) > 0) & (words.hashes[at] != _LINE)
         document, hashes = document[is_word], words.hashes[at[is_word]]
@@ -94,9 +95,9 @@ class Families:
         order = np.lexsort((phrases, begins))
         return Hits(document[begins[order]], phrases[order])
 
-    def counts(self, texts: Any) -> Int64s:
-        """How often each family stands in each text; int64 (texts, families)."""
-        return self.counted(self.find(texts), len(texts))
+    def counts(self, segmentation: Segmentation) -> Int64s:
+        """How often each family stands in each document; int64 (documents, families)."""
+        return self.counted(self.find(segmentation), len(segmentation))
 
     def counted(self, hits: Hits, size: int) -> Int64s:
         """The same of what was found in `size` texts."""
@@ -117,12 +118,11 @@ class Families:
 
 
 def _written(phrase: str) -> list[str]:
-    """A phrase with each of its apostrophes straight or curly."""
+    """A phrase with each of its apostrophes straight or curly; of more than MOST_APOSTROPHES, all or none."""
     parts = phrase.split("'")
-    return [
-        "".join(part for pair in zip(parts, (*marks, ""), strict=True) for part in pair)
-        for marks in product("'\u2019", repeat=len(parts) - 1)
-    ]
+    count = len(parts) - 1
+    ways = product(APOSTROPHES, repeat=count) if count <= MOST_APOSTROPHES else ([mark] * count for mark in APOSTROPHES)
+    return ["".join(part for pair in zip(parts, (*marks, ""), strict=True) for part in pair) for marks in ways]
 
 
 def _key(words: Uint64s) -> Uint64s:

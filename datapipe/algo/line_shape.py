@@ -30,8 +30,8 @@ class LineShapeConfig(StageConfig):
     short_line_characters: int = measure(30, "characters; a line with no more is short", ge=0)
     like: Literal["datatrove"] | None = measure(
         None,
-        "datatrove: lines are cut at line feeds alone and not stripped, no quotation mark ends one, punctuation counts "
-        "as words, and repeated characters are a share of all but line feeds",
+        "datatrove: lines are cut at line feeds alone and not stripped, no quotation mark ends one, words are cut "
+        "nearly as there, punctuation counts, and repeated characters are a share of all but line feeds",
     )
     min_terminal_lines: Share = by_language(0.12, "share of lines; less leaves as too_few_terminal_lines")
     max_short_lines: Share = by_language(0.67, "share of lines; more leaves as too_many_short_lines")
@@ -51,8 +51,11 @@ DECIDES = (*MEASURES, "language")
 
 def line_shapes(batch: pa.RecordBatch, config: LineShapeConfig) -> pa.RecordBatch:
     """The four measures of each text."""
-    measures = line_measures if config.like is None else peer_line_measures
-    found = measures(batch["text"], segment(batch["text"]), short=config.short_line_characters)
+    texts, short = batch["text"], config.short_line_characters
+    if config.like is None:
+        found = line_measures(texts, segment(texts), short=short)
+    else:
+        found = peer_line_measures(texts, short=short)
     arrays: list[pa.Array[Any]] = [pa.array(found[name]) for name in MEASURES]
     return pa.RecordBatch.from_arrays(arrays, schema=ADDS)
 

@@ -9,7 +9,9 @@ Costs 30 MB/s of English, 90 of Chinese, the segmentation included; see tests/be
 """
 
 import io
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +43,8 @@ from datapipe.text.tables import TABLES_VERSION
 __all__ = ["FORMAT", "Linear", "LinearModel", "Probabilities", "Weights", "judge", "load_model", "softmax"]
 
 FORMAT = "datapipe-linear/1"
+MOST_BITS = 24  # of the numbers of n-grams
+MOST_UNPACKED = 1 << 28  # bytes; a file that promises more is no model
 Weights: TypeAlias = npt.NDArray[np.int8]
 Float32s: TypeAlias = npt.NDArray[np.float32]
 
@@ -110,8 +114,9 @@ class LinearModel:
 
 
 def softmax(logits: npt.NDArray[Any]) -> Float64s:
-    """Probabilities, float64, of logits (rows, labels)."""
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    """Probabilities, float64, of logits (rows, labels); NaN where a logit is no number."""
+    highest = logits.max(axis=1, keepdims=True)
+    raised = np.exp(logits - np.where(np.isfinite(highest), highest, np.nan))
     found: Float64s = raised / raised.sum(axis=1, keepdims=True)
     return found
 
@@ -164,9 +169,20 @@ def load_model(path: Path) -> LinearModel:
     return _load(path, state.st_size, state.st_mtime_ns)
 
 
+# What a damaged or crafted file makes zipfile, zlib, NumPy and orjson raise; MemoryError where a header promises more
+# than there is memory, RuntimeError for one with a password.
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, RuntimeError, struct.error),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+
 @lru_cache(maxsize=8)
 def _load(path: Path, _size: int, _modified: int) -> LinearModel:
     try:
+        with zipfile.ZipFile(path) as file:
+            if sum(one.file_size for one in file.infolist()) > MOST_UNPACKED:
+                raise ValueError
         with np.load(path, allow_pickle=False) as stored:
             head = orjson.loads(stored["head"].tobytes())
             arrays = {name: np.ascontiguousarray(stored[name]) for name in ("scale", "bias", "terms")}
@@ -174,7 +190,7 @@ def _load(path: Path, _size: int, _modified: int) -> LinearModel:
         model = LinearModel(
             tuple(map(str, head["labels"])), Shape(**head["shape"]), weights, **arrays, record=head["record"]
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+    except _UNREADABLE:
         raise InputError(f"{path} is no model of datapipe's", remedy="make one by datapipe fit classifier") from None
     if head.get("format") != FORMAT or head.get("unicode") != TABLES_VERSION:
         raise InputError(f"{path} is of another version of datapipe", remedy="make it anew by datapipe fit classifier")
@@ -184,14 +200,24 @@ def _load(path: Path, _size: int, _modified: int) -> LinearModel:
 
 
 def _wrong(model: LinearModel) -> str:
-    """What does not fit together; a kernel would read beyond an array."""
+    """What does not fit together; a kernel would read beyond an array, or give no number."""
     labels, shape = len(model.labels), model.shape
-    sizes = {"weights": (1 << shape.bits, labels) if 0 < shape.bits < 32 else (), "scale": (labels,), "bias": (labels,)}
+    if labels < 2 or len(set(model.labels)) < labels:
+        return "labels that are fewer than two, or not all different"
+    if not _is_shape(shape):
+        return "its shape"
+    sizes = {"weights": (1 << shape.bits, labels), "scale": (labels,), "bias": (labels,)}
     for name, size in sizes.items():
         if getattr(model, name).shape != size:
             return f"{name} of shape {getattr(model, name).shape}, not {size}"
     arrays = (model.weights, model.scale, model.bias, model.terms)
-    if [str(array.dtype) for array in arrays] != ["int8", "float64", "float64", "uint64"]:
+    if [str(array.dtype) for array in arrays] != ["int8", "float64", "float64", "uint64"] or model.terms.ndim != 1:
         return "arrays of other types"
-    fits = 0 < shape.window <= MOST_WINDOW and 0 < shape.words <= MOST_WORDS
-    return "" if fits and shape.shortest > 0 and 0 <= shape.longest <= MOST_CHARACTERS else "its shape"
+    if (model.terms[1:] <= model.terms[:-1]).any():
+        return "terms that are not sorted"
+    return "" if np.isfinite([model.scale, model.bias]).all() else "weights that are no numbers"
+
+
+def _is_shape(shape: Shape) -> bool:
+    bounds = ((1, MOST_BITS), (1, MOST_WORDS), (1, MOST_CHARACTERS), (0, MOST_CHARACTERS), (1, MOST_WINDOW))
+    return all(type(value) is int and low <= value <= high for value, (low, high) in zip(shape, bounds, strict=True))

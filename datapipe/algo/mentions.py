@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from datapipe.algo.tally import Tally
 from datapipe.stage import Mask
 from datapipe.text.buffers import view_bytes
 from datapipe.text.cache import segment
@@ -155,37 +156,24 @@ def associated(
 
     Reads the batches twice. PMI is log2(P(word, group) / (P(word) P(group))) over documents.
     """
-    everyone, mine = _Counts(), _Counts()
+    everyone, mine = Tally(), Tally()
     documents = of_group = 0
     for batch in batches():
         owners, hashes = _words(batch[text])
         rows = _rows_of(batch[groups]).get(group, np.zeros(0, np.int64))
         documents += batch.num_rows
         of_group += len(rows)
-        everyone.add(hashes)
-        mine.add(hashes[np.isin(owners, rows)])
-    some = mine.counts >= least
-    hashes, inside = mine.hashes[some], mine.counts[some]
-    total = everyone.counts[np.searchsorted(everyone.hashes, hashes)]
+        everyone.add(*np.unique(hashes, return_counts=True))
+        mine.add(*np.unique(hashes[np.isin(owners, rows)], return_counts=True))
+    hashes, inside = mine.merged()
+    some = inside >= least
+    hashes, inside = hashes[some], inside[some]
+    known, counts = everyone.merged()
+    total = counts[np.searchsorted(known, hashes)]
     pmi = np.log2(inside * documents / (total * max(1, of_group)))
     best = np.lexsort((hashes, -inside, -pmi))[:most]
     names = _names(batches(), text, set(hashes[best].tolist()))
     return [Association(names[int(hashes[at])], int(inside[at]), int(total[at]), float(pmi[at])) for at in best]
-
-
-class _Counts:
-    """In how many documents each word stands."""
-
-    def __init__(self) -> None:
-        self.hashes: Uint64s = np.zeros(0, np.uint64)
-        self.counts: Int64s = np.zeros(0, np.int64)
-
-    def add(self, hashes: Uint64s) -> None:
-        """Words, once for each document."""
-        values, counts = np.unique(hashes, return_counts=True)
-        self.hashes, where = np.unique(np.concatenate([self.hashes, values]), return_inverse=True)
-        both = np.concatenate([self.counts, counts])
-        self.counts = np.bincount(where, both, len(self.hashes)).astype(np.int64)
 
 
 def _words(texts: Any) -> tuple[Int64s, Uint64s]:

@@ -14,9 +14,10 @@ from typing import Any
 
 import xxhash
 
+from datapipe.algo.fasttext_file import labels_of
 from datapipe.errors import InputError
 
-__all__ = ["digest_of", "distributions", "load_fasttext", "model_file", "package"]
+__all__ = ["digest_of", "distributions", "load_fasttext", "model_file", "package", "whole_labels"]
 
 _INSTALL = "pip install 'datapipe[{extra}]'"
 
@@ -67,18 +68,32 @@ def _missing(extra: str, stage: str) -> InputError:
     return InputError(f"{stage}: the engine {extra} is not installed", remedy=_INSTALL.format(extra=extra))
 
 
+def whole_labels(path: Path, stage: str) -> tuple[str, ...]:
+    """The labels of a fastText model, with their prefix. Raises InputError if it is none that tells labels, or cut."""
+    labels = labels_of(path)
+    if labels is None:
+        raise _no_fasttext(path, stage)
+    return labels
+
+
 def load_fasttext(path: Path, stage: str) -> Any:
     """A fastText classifier: `predict(text and a newline, labels, threshold, "strict")` gives (probability, label)s.
 
-    Raises InputError if the file is no fastText model that tells labels, or no binding is installed.
+    Raises InputError if the file is no fastText model that tells labels, is damaged, or no binding is installed.
     """
     fasttext = package("fasttext", extra="fasttext", stage=stage)
+    whole_labels(path, stage)
     try:
         # `f` is what all bindings share; the wrapper around it fails in some of them under NumPy 2.
         model = fasttext.load_model(str(path)).f
         model.predict("a\n", 1, 0.0, "strict")
-    except (ValueError, MemoryError):
-        raise InputError(
-            f"{stage}: {path} is no fastText model that tells labels", remedy="such a model is lid.176.bin"
-        ) from None
+    except (ValueError, MemoryError, RuntimeError):  # a RuntimeError is of weights that are no numbers
+        raise _no_fasttext(path, stage) from None
     return model
+
+
+def _no_fasttext(path: Path, stage: str) -> InputError:
+    return InputError(
+        f"{stage}: {path} is no fastText model that tells labels, or is damaged",
+        remedy="fetch it anew; such a model is lid.176.bin",
+    )

@@ -198,7 +198,13 @@ def _terms(path: Path | None) -> tuple[str, ...]:
     """Words with spaces between; `#` begins a comment."""
     if path is None:
         return ()
-    lines = (line.partition("#")[0] for line in path.read_text(encoding="utf-8").splitlines())
+    from datapipe.errors import InputError
+
+    try:
+        told = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--terms: {path} cannot be read", remedy="write it as UTF-8, words and spaces") from error
+    lines = (line.partition("#")[0] for line in told.splitlines())
     return tuple(word for line in lines for word in line.split())
 
 

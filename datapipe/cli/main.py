@@ -88,9 +88,15 @@ def _run(arguments: Sequence[str] | None) -> int:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except RecipeError as error:
-        click.echo(str(error), err=True)
+        click.echo("\n".join(map(_shown, str(error).split("\n"))), err=True)
         return error.exit_code
     except DatapipeError as error:
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        click.echo(f"error: {_shown(str(error))}", err=True)
         return error.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _shown(message: str) -> str:
+    """On one line, and nothing in it that a terminal obeys: names of files, labels and the like may hold anything."""
+    line = " ".join(message.split())
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in line)

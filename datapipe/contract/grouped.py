@@ -111,7 +111,7 @@ def _answers(trial: Trial, whole: pa.RecordBatch, asked: pa.Table, answer: Any) 
             continue
         rows = np.unique(mine.column("row").to_numpy())
         batch = shard.select(trial.reads).take(pa.array(rows))
-        measured = trial.stage.measure(batch, trial.config, trial.resource)
+        measured = trial.stage.measure(batch, trial.config, trial.resource) if trial.stage.measure else batch
         named = ["row", *measured.schema.names]
         measured = pa.RecordBatch.from_arrays([pa.array(rows, pa.uint32()), *measured.columns], names=named)
         given.append(_placed(pa.Table.from_batches([answer(measured, mine, trial.config)]), number))
@@ -121,7 +121,7 @@ def _answers(trial: Trial, whole: pa.RecordBatch, asked: pa.Table, answer: Any) 
 def _sorted(keys: pa.Table, sort: tuple[str, ...]) -> pa.Table:
     if not len(keys):  # where a round gave nothing, its columns are not known
         return keys
-    place = [name for name in ("shard", "row") if name in keys.column_names]
+    place = [name for name in ("shard", "row") if name in keys.column_names and name not in sort]
     return keys.sort_by([(name, "ascending") for name in ["key", *sort, *place]])
 
 

@@ -22,11 +22,11 @@ from datapipe.engine.calling import called
 from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import kept_rows
-from datapipe.engine.resolve import Resolved, finished, folder, record, rows_of_shard, write_runs
+from datapipe.engine.resolve import Resolved, file_order, finished, folder, record, rows_of_shard, write_runs
 from datapipe.engine.shards import batches_of, sizes_of
 from datapipe.engine.task import AnswerTask
 from datapipe.errors import CorruptData, InputError, StageError
-from datapipe.stage import MAX_BATCH_ROWS
+from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS
 from datapipe.text import forget
 
 __all__ = ["Measured", "measured_of", "run_answer"]
@@ -61,35 +61,53 @@ def run_answer(task: AnswerTask) -> Resolved:
         return done
     asked = rows_of_shard(store, task.asked)
     wanted = np.unique(asked.column("row").to_numpy())
-    if task.base is not None:
-        part = _Measuring(store, task).extend(wanted)
-    else:
-        assert task.measured is not None
-        part = task.measured
-    answers = _answers(task, TableFile(store, part), asked, wanted) if len(wanted) else iter(())
-    order = ("key", *task.call.stage.rounds[task.round].sort, "row")
-    placed = tuple(name for name in order if name != "run")  # one file is of one run
-    return record(store, task, list(write_runs(store, task, answers, placed)))
+    documents = _documents(store, task, wanted)
+    order = file_order(task.call.stage.rounds[task.round])
+    return record(store, task, list(write_runs(store, task, _answers(task, documents, asked), order)))
 
 
-def _answers(task: AnswerTask, file: TableFile, asked: pa.Table, wanted: Rows) -> Iterator[pa.RecordBatch]:
-    at = file.find(wanted)
-    if (at < 0).any():
+def _documents(store: Store, task: AnswerTask, wanted: Rows) -> Iterator[pa.RecordBatch]:
+    """The documents asked for, in batches of bounded size: `row`, and what is measured of them, or what is read."""
+    if task.base is not None and task.call.stage.measure is None:
+        columns = Columns(store, task.base.source.name, task.base)
+        for rows in batches_of(wanted, sizes_of(task.base, columns)):
+            columns.start_window()
+            batch = columns.batch(task.call.stage.reads_for(task.call.settings), rows, task.owners)
+            yield _with_rows(rows, batch)
+            forget()
+        return
+    part = task.measured if task.base is None else _Measuring(store, task).extend(wanted)
+    assert part is not None
+    if not len(wanted):
+        return
+    file = TableFile(store, part)
+    places = file.find(wanted)
+    if (places < 0).any():
         raise InputError(
-            f"the run at {file.part.run} did not keep what {task.call.name!r} asks of its documents",
+            f"the run at {part.run} did not keep what {task.call.name!r} asks of its documents",
             remedy="run it once more with `index: true` on that stage",
         )
+    size = max(1, min(MAX_BATCH_ROWS, MAX_BATCH_BYTES // file.row_bytes))
+    for start in range(0, len(wanted), size):
+        at = places[start : start + size]
+        yield pa.RecordBatch.from_arrays([file.take(name, at) for name in file.columns], names=file.columns)
+
+
+def _answers(task: AnswerTask, documents: Iterator[pa.RecordBatch], asked: pa.Table) -> Iterator[pa.RecordBatch]:
     rows = asked.column("row").to_numpy()
-    for start in range(0, len(wanted), MAX_BATCH_ROWS):
-        mine = wanted[start : start + MAX_BATCH_ROWS]
-        places = at[start : start + MAX_BATCH_ROWS]
-        measured = pa.RecordBatch.from_arrays([file.take(name, places) for name in file.columns], names=file.columns)
+    answer = task.call.stage.rounds[task.round].answer
+    for batch in documents:
+        mine = batch.column("row").to_numpy()
         first, last = np.searchsorted(rows, [mine[0], int(mine[-1]) + 1])
         questions = asked.slice(first, last - first).combine_chunks().to_batches()[0]
-        answer = task.call.stage.rounds[task.round].answer
-        given = called(task.call, task.name, answer, measured, questions, task.call.settings)
+        given = called(task.call, task.name, answer, batch, questions, task.call.settings)
         _check(task, given, mine)
         yield given
+
+
+def _with_rows(rows: Rows, batch: pa.RecordBatch) -> pa.RecordBatch:
+    names = ["row", *batch.schema.names]
+    return pa.RecordBatch.from_arrays([pa.array(rows, pa.uint32()), *batch.columns], names=names)
 
 
 def _check(task: AnswerTask, given: pa.RecordBatch, rows: Rows) -> None:
@@ -174,5 +192,4 @@ class _Measuring:
                 f"stage {task.call.name!r} measured {len(made)} of {len(rows)} rows",
                 remedy="`measure` gives one row per row, and no column `row`",
             )
-        names = ["row", *made.schema.names]
-        return pa.RecordBatch.from_arrays([pa.array(rows, pa.uint32()), *made.columns], names=names)
+        return _with_rows(rows, made)

@@ -24,6 +24,7 @@ from datapipe.engine.calling import called
 from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import nobody, write_reasons
+from datapipe.engine.resolve import file_order
 from datapipe.engine.step import Window, adopted, newest
 from datapipe.engine.task import Step
 from datapipe.errors import StageError
@@ -134,8 +135,7 @@ class EmitRun:
         if not parts:
             return pa.table({"row": pa.array([], pa.uint32()), "key": pa.array([], pa.uint64())})
         table = pa.Table.from_batches([part.select(parts[0].schema.names) for part in parts])
-        sort = [name for name in self.stage.rounds[0].sort if name != "run"]  # one file is of one run
-        order = ["key", *sort, "row"]
+        order = file_order(self.stage.rounds[0])
         return table.sort_by([(name, "ascending") for name in order]).combine_chunks()
 
     def discard(self) -> None:

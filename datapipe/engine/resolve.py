@@ -24,7 +24,7 @@ from datapipe.engine.task import Input, ResolveTask, Slice
 from datapipe.errors import StageError
 from datapipe.stage import Scratch
 
-__all__ = ["Resolved", "finished", "folder", "record", "rows_of_shard", "run_resolve", "write_runs"]
+__all__ = ["Resolved", "file_order", "finished", "folder", "record", "rows_of_shard", "run_resolve", "write_runs"]
 
 PLACE = ("shard", "row")
 
@@ -95,7 +95,14 @@ def _stream(
 
 def _order(task: Any, number: int) -> tuple[str, ...]:
     """The columns by which the rows that round `number` reads are sorted, those of the place where they are there."""
-    return ("key", *task.call.stage.rounds[number].sort, *PLACE)
+    sort = task.call.stage.rounds[number].sort
+    return ("key", *sort, *(name for name in PLACE if name not in sort))
+
+
+def file_order(round_: Any) -> tuple[str, ...]:
+    """The same for the file of one shard."""
+    sort = [name for name in round_.sort if name not in {"run", "shard"}]
+    return ("key", *sort, *(name for name in ("row",) if name not in sort))
 
 
 def _merge(store: Store, path: str, stream: Iterator[pa.RecordBatch]) -> tuple[Part, list[int]]:

@@ -97,15 +97,16 @@ def _measured(record: dict[str, Any]) -> str:
     )
     if lacking := unmeasured(record):
         head += f"\n\nBeware: {lacking}."
-    rows = [f"| {label} | {of['documents']:,} | {_number(of['auc'])} |" for label, of in held["labels"].items()]
+    rows = [f"| {_cell(label)} | {of['documents']:,} | {_number(of['auc'])} |" for label, of in held["labels"].items()]
     return "\n".join([head, "", "| label | documents | AUC against all others |", "|---|---|---|", *rows])
 
 
 def _thresholds(record: dict[str, Any]) -> str:
     rows = ["| label | score at least | share of documents | precision | recall |", "|---|---|---|---|---|"]
     for label, of in record["held_out"]["labels"].items():
+        name = _cell(label)
         rows += [
-            f"| {label} | {row['at']:g} | {row['share']:.3f} | {_number(row['precision'])} | {_number(row['recall'])} |"
+            f"| {name} | {row['at']:g} | {row['share']:.3f} | {_number(row['precision'])} | {_number(row['recall'])} |"
             for row in of["thresholds"]
         ]
     return "\n".join(rows)
@@ -121,6 +122,10 @@ def _limits(record: dict[str, Any]) -> str:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def _cell(label: str) -> str:
+    return label.replace("|", "\\|")
 
 
 def _number(value: float | None) -> str:

@@ -34,6 +34,7 @@ FIELDS = ("text", "label", "group", "host", "url")  # of these a group is the fi
 MOST_BYTES = 64 << 10  # of a text
 MOST_LINE = 64 << 20  # bytes
 MOST_FIELDS, MOST_NAME = 12, 40  # fields, and characters of their names, that an error tells
+MOST_LABEL = 64  # characters
 ROWS = 1024
 _SUFFIXES = packed_suffixes("jsonl", "ndjson")
 
@@ -144,6 +145,8 @@ def _rows(paths: tuple[str, ...], reading: Reading, left_out: Counter[str]) -> I
                 left_out["no text"] += 1
             elif not label:
                 left_out["no label" if label is None else "another label"] += 1
+            elif not _is_name(label):
+                left_out["a label that is no name"] += 1
             else:
                 cut = text.encode("utf-8", "replace")[:MOST_BYTES].decode("utf-8", "ignore")
                 yield _Row(xxhash.xxh3_128_digest(f"{cut}\0{label}".encode()), cut, label, _group(data, field))
@@ -186,6 +189,11 @@ def _named(label: object) -> str | None:
     if isinstance(label, bool):
         return str(label).lower()
     return str(label) if isinstance(label, (str, int)) and str(label) else None
+
+
+def _is_name(label: str) -> bool:
+    """Whether a label can stand in a table and on a terminal, which a text, given as label by mistake, cannot."""
+    return len(label) <= MOST_LABEL and label.isprintable() and label == label.strip()
 
 
 def _group(data: dict[str, Any], field: dict[str, str]) -> str | None:

@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from datapipe.algo.tally import Tally
 from datapipe.text import segment
 from datapipe.text.reference import HAS_ALPHABETIC, IS_WORD, SINGLE, group, is_terminal
 
@@ -41,8 +41,7 @@ class Seen:
 
     documents: int = 0
     words: int = 0
-    _hashes: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
-    _counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _counted: Tally = field(default_factory=Tally)
     _spelled: dict[int, str] = field(default_factory=dict)
     _characters: Counter[str] = field(default_factory=Counter)
 
@@ -54,7 +53,7 @@ class Seen:
         letters = np.flatnonzero((found.kind & IS_WORD > 0) & (found.kind & HAS_ALPHABETIC > 0))
         self.words += int((found.kind & IS_WORD > 0).sum())
         hashes, first, counts = np.unique(found.hashes[letters], return_index=True, return_counts=True)
-        self._hashes, self._counts = _merged(self._hashes, self._counts, hashes, counts)
+        self._counted.add(hashes, counts)
         for at in np.lexsort((hashes, -counts))[:FIRST_IN_BATCH]:
             if int(hashes[at]) not in self._spelled:
                 token = letters[first[at]]
@@ -65,7 +64,8 @@ class Seen:
 
     def stop_words(self) -> tuple[str, ...]:
         """Words over a share of all words, or the most frequent if those are few; most frequent first."""
-        by_count = sorted(zip(-self._counts, self._hashes, strict=True))[:FIRST_IN_BATCH]
+        hashes, counts = self._counted.merged()
+        by_count = sorted(zip(-counts, hashes, strict=True))[:FIRST_IN_BATCH]
         known = [
             (-int(count), self._spelled[int(hashed)]) for count, hashed in by_count if int(hashed) in self._spelled
         ]
@@ -95,19 +95,6 @@ class Seen:
         room = LOOKED_AT - self._characters.total()
         for text in texts.to_pylist() if room > 0 else ():
             self._characters.update(str(text)[: max(0, LOOKED_AT - self._characters.total())])
-
-
-def _merged(
-    hashes: npt.NDArray[np.uint64],
-    counts: npt.NDArray[np.int64],
-    more: npt.NDArray[np.uint64],
-    by: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Two counts by sorted hash as one."""
-    together, place = np.unique(np.concatenate([hashes, more]), return_inverse=True)
-    summed = np.zeros(len(together), np.int64)
-    np.add.at(summed, place, np.concatenate([counts, by]))
-    return together, summed
 
 
 def _frequent(counts: Counter[str]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datapipe.text.reference import AFTER_SPACE, IS_WORD, word_hash
     from datapipe.text.repetition import repetition_measures
     from datapipe.text.segmentation import Segmentation, Spans, Words
+    from datapipe.text.shingling import Shingles, shingles
     from datapipe.text.symbols import symbol_measures
     from datapipe.text.tables import TABLES_VERSION
     from datapipe.text.warm import warm_up
@@ -40,6 +41,7 @@ __all__ = [
     "Pieces",
     "Segmentation",
     "SegmentationCache",
+    "Shingles",
     "Spans",
     "TokenEstimate",
     "UndecodableText",
@@ -65,6 +67,7 @@ __all__ = [
     "repetition_measures",
     "replace_pieces",
     "segment",
+    "shingles",
     "symbol_measures",
     "view_bytes",
     "warm_up",
@@ -91,6 +94,7 @@ _MODULES = {
     "reference": ("AFTER_SPACE", "IS_WORD", "word_hash"),
     "repetition": ("repetition_measures",),
     "segmentation": ("Segmentation", "Spans", "Words"),
+    "shingling": ("Shingles", "shingles"),
     "symbols": ("symbol_measures",),
     "tables": ("TABLES_VERSION",),
     "warm": ("warm_up",),

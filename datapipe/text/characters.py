@@ -81,8 +81,24 @@ def write(data: Uint8s, i: int, point: Int) -> int:
 
 
 @inlined
+def write_mapped(room: tuple[Uint8s, int], point: int, entry: int, rows: Int32s) -> int:
+    """Put what a code point maps to (none, one or several) at data[i], room = (data, i); returns the place after it."""
+    data, i = room
+    mapped = entry >> MAPPED_SHIFT
+    if mapped < MULTIPLE:
+        return write(data, i, point + mapped)
+    row = mapped - MULTIPLE
+    for k in range(1, rows[row, 0] + 1):
+        i = write(data, i, np.int64(rows[row, k]))
+    return i
+
+
+@inlined
 def look_up(table: Table, point: int) -> int:
     """The entry of a code point: its bits, and above them what it maps to."""
+    if point < ASCII_END:
+        plain: int = I64(table.blocks[point])
+        return plain
     block: int = I64(table.block_of[point >> BLOCK_BITS])
     entry: int = I64(table.blocks[block << BLOCK_BITS | point & BLOCK_MASK])
     return entry

@@ -4,7 +4,7 @@ A line ends at any line break; blank ones are left out and spaces at both ends t
 lines with no blank line between. A sentence stands within one line: a terminal mark, closing punctuation, then a
 space or the line's end; full-width marks need no space; a sentence holds at least one word. Abbreviations are not
 known ("e.g. this" ends at "e.g."). `reference` says the same in plain Python.
-Costs: about 130 MB/s; 20 bytes of output for each line, paragraph and sentence.
+Costs: 175 MB/s of English, 200 of Chinese; 20 bytes of output for each line, paragraph and sentence.
 """
 
 from typing import NamedTuple

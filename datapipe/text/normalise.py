@@ -16,12 +16,12 @@ import numpy as np
 from datapipe.text import tables
 from datapipe.text.buffers import BytesView, Texts, as_one_array, readonly, view_bytes
 from datapipe.text.cache import segment
-from datapipe.text.characters import look_up, read, write
+from datapipe.text.characters import look_up, read, write_mapped
 from datapipe.text.hashing import SEED_HIGH, SEED_LOW, hash_slices
 from datapipe.text.jit import Int32s, Int64s, Uint8s, Uint64s, kernel, pasted
 from datapipe.text.reference import IS_WORD
 from datapipe.text.segmentation import Segmentation, Words
-from datapipe.text.tables import MAPPED_SHIFT, MULTIPLE, Table
+from datapipe.text.tables import Table
 
 SPACE = 0x20
 WIDEST = 4  # bytes of a code point
@@ -86,13 +86,7 @@ def _write_word(text: Uint8s, place: tuple[int, int], table: Table, room: tuple[
         if j + SPARE_BYTES > len(data):
             return -1
         point, width = read(text, i, end)
-        mapped = look_up(table, point) >> MAPPED_SHIFT
-        if mapped < MULTIPLE:
-            j = write(data, j, point + mapped)
-        else:
-            row = mapped - MULTIPLE
-            for k in range(1, table.rows[row, 0] + 1):
-                j = write(data, j, np.int64(table.rows[row, k]))
+        j = write_mapped((data, j), point, look_up(table, point), table.rows)
         i += width
     return j
 

@@ -1,12 +1,14 @@
-"""The measures of Gopher and FineWeb as datatrove takes them, of our words.
+"""The measures of Gopher and FineWeb as datatrove takes them.
 
-Where it differs from `quality`, `repetition` and `line_shape`: punctuation tokens are words, but for their number and
-mean length; lines are cut at every break, blank ones count (not in FineWeb) and are not stripped; words keep their
-case; shares of repeated text are of all characters of the text; the most frequent n-gram counts even if it stands
-once; of repeated n-grams the extra copies count, and a copy is skipped as a whole, so that the n-grams that overlap it
-are not looked at. Repeated n-grams are compared as strings without spaces, here by a 64-bit polynomial hash.
+Where it differs from `quality`, `repetition` and `line_shape`: words are cut nearly as datatrove cuts English
+(`peer_words`); punctuation tokens are words, but for their number and mean length; lines are cut at every break, blank
+ones count (not in FineWeb) and are not stripped; words keep their case; shares of repeated text are of all characters
+of the text; the most frequent n-gram counts even if it stands once; of repeated n-grams the extra copies count, and a
+copy is skipped as a whole, so that the n-grams that overlap it are not looked at. Repeated n-grams are compared as
+strings without spaces, here by a 64-bit polynomial hash.
 Source: datatrove 0.10; `tests/peers` compares decisions and reasons.
-Costs: slower than our own measures, and not compiled by `warm_up`. Scratch: 80 bytes a token and line.
+Costs: of English, words included, 17 MB/s for Gopher and 34 for FineWeb; not compiled by `warm_up`. Scratch: 80 bytes a
+token and line.
 """
 
 from collections.abc import Iterable
@@ -22,8 +24,8 @@ from datapipe.text.hashing import xxh64
 from datapipe.text.jit import I64, U64, Float64s, Int32s, Int64s, Uint8s, Uint64s, called, inlined, kernel, pasted
 from datapipe.text.meetings import Meetings, first_met, new_epoch, room_for
 from datapipe.text.peer_marks import ENDS, SYMBOL, marks
+from datapipe.text.peer_words import PeerWords, peer_words
 from datapipe.text.reference import BREAK, HAS_ALPHABETIC, SPACE
-from datapipe.text.segmentation import Segmentation
 from datapipe.text.tables import GROUP, Table
 
 LINE_FEED, CARRIAGE_RETURN, HASH_MARK, FULL_STOP, HYPHEN, ELLIPSIS, BULLET = 10, 13, 0x23, 0x2E, 0x2D, 0x2026, 0x2022
@@ -45,26 +47,12 @@ REPETITION = (
 LINES = ("terminal_lines", "short_lines", "duplicate_line_characters", "newlines_per_word")
 
 
-class _Tokens(NamedTuple):
-    first: Int64s
-    last: Int64s
-    start: Int32s
-    end: Int32s
-    length: Int32s
-    kinds: Uint8s
-
-
 class _Grams(NamedTuple):
     """For each token of a document, uint64: its hash, what a hash is multiplied with before it, hash of the n-gram."""
 
     own: Uint64s
     power: Uint64s
     gram: Uint64s
-
-
-def _tokens(segmentation: Segmentation) -> _Tokens:
-    words = segmentation.words
-    return _Tokens(words.first, words.last, words.start, words.end, words.length, words.kind)
 
 
 @called
@@ -79,7 +67,7 @@ def _is_symbol(data: Uint8s, i: int, end: int, bits: Uint8s) -> bool:
 
 
 @pasted
-def _measure_words(view: BytesView, tokens: _Tokens, x: int, room: tuple[Uint8s, Uint64s, Int64s, Float64s]) -> int:
+def _measure_words(view: BytesView, tokens: PeerWords, x: int, room: tuple[Uint8s, Uint64s, Int64s, Float64s]) -> int:
     """Fill in what asks for words; returns how many tokens there are."""
     bits, stops, met, out = room
     words, characters, alphabetic, stopped = 0, 0, 0, 0
@@ -149,7 +137,7 @@ def _measure_lines(data: Uint8s, place: tuple[int, int], table: Table, out: Floa
 
 
 @kernel
-def _quality(view: BytesView, tokens: _Tokens, known: tuple[Uint8s, Table, Uint64s, Int64s], out: Float64s) -> None:
+def _quality(view: BytesView, tokens: PeerWords, known: tuple[Uint8s, Table, Uint64s, Int64s], out: Float64s) -> None:
     """Fill `out` float64 (documents, len(QUALITY))."""
     bits, table, stops, met = known
     for x in range(len(view.starts)):
@@ -218,7 +206,7 @@ def _joined(grams: _Grams, i: int, j: int) -> Any:
 
 
 @pasted
-def _hash_tokens(view: BytesView, tokens: _Tokens, x: int, grams: _Grams) -> None:
+def _hash_tokens(view: BytesView, tokens: PeerWords, x: int, grams: _Grams) -> None:
     for k in range(tokens.last[x] - tokens.first[x]):
         token = tokens.first[x] + k
         hashed, power = NONE, ONE
@@ -264,7 +252,7 @@ def _skipped(grams: _Grams, count: int, lengths: tuple[Int32s, int, int], meetin
 
 
 @pasted
-def _measure_ngrams(tokens: _Tokens, x: int, room: tuple[_Grams, Meetings, Int64s], out: Float64s) -> None:
+def _measure_ngrams(tokens: PeerWords, x: int, room: tuple[_Grams, Meetings, Int64s], out: Float64s) -> None:
     """Characters in n-grams, into out[size + 2]."""
     grams, meetings, _ = room
     first, count = tokens.first[x], tokens.last[x] - tokens.first[x]
@@ -290,7 +278,7 @@ def _measure_ngrams(tokens: _Tokens, x: int, room: tuple[_Grams, Meetings, Int64
 
 @kernel
 def _repetition(
-    view: BytesView, tokens: _Tokens, room: tuple[_Grams, Meetings, Int64s], known: tuple[Table, Float64s]
+    view: BytesView, tokens: PeerWords, room: tuple[_Grams, Meetings, Int64s], known: tuple[Table, Float64s]
 ) -> None:
     """Fill `out` float64 (documents, len(REPETITION)); room = (grams, meetings, line feeds of each document)."""
     grams, meetings, feeds = room
@@ -369,12 +357,12 @@ def _meetings(most: int) -> Meetings:
     )
 
 
-def peer_gopher_measures(texts: Texts, segmentation: Segmentation, *, stop_words: Iterable[str]) -> dict[str, Float64s]:
+def peer_gopher_measures(texts: Texts, *, stop_words: Iterable[str]) -> dict[str, Float64s]:
     """The measures of Gopher's rules as datatrove takes them, one float64 array each; 0 where there is nothing.
 
     Names as in `quality_measures` and `repetition_measures`; stop words are met in the case given.
     """
-    view, tokens = view_bytes(texts), _tokens(segmentation)
+    view, tokens = view_bytes(texts), peer_words(texts)
     table = tables.load().folded
     feeds = _feeds(view)
     each = [word.encode() for word in sorted(set(stop_words))]
@@ -388,9 +376,9 @@ def peer_gopher_measures(texts: Texts, segmentation: Segmentation, *, stop_words
     return dict(zip((*QUALITY, *REPETITION), (*quality.T, *repetition.T), strict=True))
 
 
-def peer_line_measures(texts: Texts, segmentation: Segmentation, *, short: int) -> dict[str, Float64s]:
+def peer_line_measures(texts: Texts, *, short: int) -> dict[str, Float64s]:
     """The measures of FineWeb's rules as datatrove takes them, one float64 array each, named as in `line_measures`."""
-    view, words = view_bytes(texts), segmentation.words
+    view, words = view_bytes(texts), peer_words(texts)
     feeds = _feeds(view)
     out = np.zeros((len(view.starts), len(LINES)))
     room = (_meetings(int(np.max(feeds, initial=0)) + 2), readonly(feeds), readonly(words.last - words.first))

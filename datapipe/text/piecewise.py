@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from datapipe.schema import COLUMNS, MESSAGE
 from datapipe.text.buffers import view_bytes
+from datapipe.text.cache import carry
 
 Combine = Literal["sum", "max", "min", "weighted"]
 
@@ -58,9 +59,9 @@ def pieces(batch: pa.RecordBatch) -> Pieces:
     """
     rows = len(batch)
     own = _own_texts(batch, rows)
-    if "messages" not in batch.schema.names:
+    talks: Any = batch.column("messages") if "messages" in batch.schema.names else None
+    if talks is None or talks.null_count == rows:  # the texts as they lie share their segmentation; a copy would not
         return _of_texts(own, np.ones(rows, np.bool_))
-    talks: Any = batch.column("messages")
     talking = talks.is_valid().to_numpy(zero_copy_only=False)
     flat = talks.flatten()
     contents = flat.field("content").cast(pa.large_string())
@@ -101,7 +102,11 @@ def _own_texts(batch: pa.RecordBatch, rows: int) -> pa.LargeStringArray:
 def _of_texts(texts: pa.LargeStringArray, wanted: npt.NDArray[np.bool_]) -> Pieces:
     has = wanted & texts.is_valid().to_numpy(zero_copy_only=False)
     document = np.flatnonzero(has)
-    mine = texts if has.all() else texts.filter(pa.array(has))
+    if has.all():
+        mine = texts
+    else:
+        mine = _taken(texts, document)
+        carry(texts, mine, document)
     return Pieces(mine, document, np.full(len(document), -1), pa.nulls(len(document), pa.string()))
 
 

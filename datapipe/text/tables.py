@@ -43,7 +43,8 @@ MULTIPLE = 1 << 21
 class Table(NamedTuple):
     """One two-stage table.
 
-    block_of: int32 (8704,), the block of each 128 code points; blocks: int32, all blocks one after the other;
+    block_of: int32 (8704,), the block of each 128 code points; blocks: int32, all blocks one after the other (of a
+    loaded table ASCII's is the first);
     rows: int32 (n, width), for code points that map to none or several: how many, then the code points.
     """
 
@@ -68,10 +69,18 @@ def load() -> Tables:
             message = f"{PATH} holds {version}, not {TABLES_VERSION}: run python -m datapipe.text.tables"
             raise RuntimeError(message)
         folded, normal = (
-            Table(*(_frozen(stored[f"{name}_{part}"].astype(np.int32)) for part in Table._fields))
+            _ascii_first(*(stored[f"{name}_{part}"].astype(np.int32) for part in Table._fields))
             for name in Tables._fields
         )
     return Tables(folded, normal)
+
+
+def _ascii_first(block_of: Int32s, blocks: Int32s, rows: Int32s) -> Table:
+    """The table with a copy of ASCII's block in front, where it is found without `block_of`."""
+    ascii_block = blocks[block_of[0] * BLOCK :][:BLOCK]
+    block_of = block_of + np.int32(1)
+    block_of[0] = 0
+    return Table(_frozen(block_of), _frozen(np.concatenate([ascii_block, blocks])), _frozen(rows))
 
 
 def _frozen(array: Int32s) -> Int32s:

@@ -2,7 +2,7 @@
 
 Why: numba compiles a kernel at its first call and keeps it in a cache on disk; processes that start together would
 all compile the same. Done once per machine: a mark in the cache says that it is done.
-Costs: some 5 s of CPU time with an empty cache, shared by two processes; nothing with a full one.
+Costs: some 6 s of CPU time in each of two processes with an empty cache; nothing with a full one.
 """
 
 import gc
@@ -18,6 +18,7 @@ import pyarrow as pa
 from datapipe.text.estimate import estimate_tokens
 from datapipe.text.hashing import hash128
 from datapipe.text.jit import kernel_folder
+from datapipe.text.line_corrections import corrected_lines
 from datapipe.text.line_rules import kept_lines
 from datapipe.text.line_shape import line_measures
 from datapipe.text.normalise import normalised_hash
@@ -25,6 +26,7 @@ from datapipe.text.periods import repeated_periods
 from datapipe.text.quality import quality_measures
 from datapipe.text.repetition import repetition_measures
 from datapipe.text.segmentation import Segmentation
+from datapipe.text.shingling import shingles
 from datapipe.text.symbols import symbol_measures
 
 
@@ -96,6 +98,8 @@ def _compile_lines() -> None:
     quality_measures(texts, segmentation)
     symbol_measures(texts, segmentation)
     normalised_hash(texts, segmentation)
+    shingles(texts)
+    corrected_lines(texts, segmentation, upper=0.5, min_words=1, short=10, counted=("likes",))
 
 
 if __name__ == "__main__":

@@ -16,33 +16,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from datapipe.algo.cutting import NO_WORDS, SPANS, SPREAD, cut_out, is_named, units_of
 from datapipe.algo.hosts import host_hashes
-from datapipe.algo.keyed import counted, of_rows
+from datapipe.algo.keyed import counted
 from datapipe.schema import COLUMNS
-from datapipe.stage import Group, Mask, Round, Scratch, Share, StageConfig, below, decide, first_of, measure, schema
-from datapipe.text import BytesView, hash_slices, normal_form, readonly, segment, view_bytes
-from datapipe.text.segmentation import flat
+from datapipe.stage import Group, Round, Scratch, Share, StageConfig, below, decide, first_of, measure, schema
 
 TOO_LITTLE_LEFT = "too_little_left"
 
-SPANS = pa.list_(pa.struct([("start", pa.int64()), ("end", pa.int64())]))
 ADDS = schema(text=COLUMNS["text"], lines=pa.int32(), spans=SPANS, words=pa.int32(), judged=pa.bool_())
 KEYS = schema(row=pa.uint32(), key=pa.uint64(), host=pa.uint64(), line=pa.uint64())
 SECOND = schema(shard=pa.uint32(), row=pa.uint32(), key=pa.uint64(), line=pa.uint64())
 VERDICTS = schema(shard=pa.uint32(), row=pa.uint32(), line=pa.uint64())
-PAGE = 0  # in the place of a line's hash: the row counts a page of the host
-NEWLINE = 10
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that host and line make one key without losing bits
-
-Int64s = npt.NDArray[np.int64]
-Uint64s = npt.NDArray[np.uint64]
+PAGE = NO_WORDS  # in the place of a line's hash: the row counts a page of the host
 
 
 class Config(StageConfig):
@@ -58,51 +49,12 @@ class Config(StageConfig):
     )
 
 
-class _Lines(NamedTuple):
-    """The lines of all documents: their document, bytes [start, end) in the buffer, words, and hash.
-
-    `pairs` stands for document and line together. Of lines without a word the hash is that of a page.
-    """
-
-    document: Int64s
-    start: Int64s
-    end: Int64s
-    words: Int64s
-    hashes: Uint64s
-
-    @property
-    def pairs(self) -> Uint64s:
-        """uint64; two different ones are equal with a probability of 2^-64."""
-        return _pairs(self.document, self.hashes)
-
-
-def _pairs(document: Int64s, hashes: Uint64s) -> Uint64s:
-    return hashes + document.astype(np.uint64) * SPREAD
-
-
-def _lines(texts: Any) -> _Lines:
-    view, pieces = view_bytes(texts), segment(texts)
-    form = normal_form(texts, pieces)
-    document, at = flat(pieces.lines.first, pieces.lines.last)
-    start, end = view.starts[document] + pieces.lines.start[at], view.starts[document] + pieces.lines.end[at]
-    owner, word = flat(form.first, form.last)
-    stands = view.starts[owner] + pieces.words.start[form.token[word]]
-    first, last = np.searchsorted(stands, start), np.searchsorted(stands, end)
-    some = last > first
-    hashes = np.full(len(document), PAGE, np.uint64)
-    slices = form.start[word[first[some]]], form.end[word[last[some] - 1]]
-    hashes[some] = np.maximum(hash_slices(BytesView(form.data, *map(readonly, slices))), PAGE + 1)
-    return _Lines(document, start, end, last - first, hashes)
-
-
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """A row for each page with a host and a text, and one for each different line of it."""
     hosts, known = host_hashes(batch["url"])
     known &= batch["text"].is_valid().to_numpy(zero_copy_only=False)
-    lines = _lines(batch["text"])
-    mine = np.flatnonzero(known[lines.document] & (lines.words > 0))
-    _, firsts = np.unique(lines.pairs[mine], return_index=True)
-    mine = mine[np.sort(firsts)]
+    lines = units_of(batch["text"], "lines")
+    mine = lines.different(known[lines.document] & (lines.words > 0))
     pages = np.flatnonzero(known)
     row = np.concatenate([pages, lines.document[mine]])
     line = np.concatenate([np.full(len(pages), PAGE, np.uint64), lines.hashes[mine]])
@@ -148,79 +100,12 @@ def resolve_hosts(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scr
         yield pa.RecordBatch.from_arrays([some["shard"], some["row"], some["line"]], schema=VERDICTS)
 
 
-def _is_cut(lines: _Lines, rows: Any, verdicts: pa.RecordBatch) -> Mask:
-    if verdicts.num_rows == 0:  # then it may have no columns but `row`
-        return np.zeros(len(lines.document), np.bool_)
-    return np.isin(lines.pairs, _pairs(of_rows(rows, verdicts), verdicts["line"].to_numpy()))
-
-
-def _parts(view: BytesView, lines: _Lines) -> tuple[Int64s, Int64s]:
-    """Where the part of the buffer that goes with each line begins and ends.
-
-    It reaches from the line's indentation to that of the next line, so the breaks behind a line go with it.
-    """
-    breaks = np.append(-1, np.flatnonzero(view.data == NEWLINE))
-    begins = breaks[np.searchsorted(breaks, lines.start) - 1] + 1
-    begins = np.maximum(begins, view.starts[lines.document])
-    same = lines.document[1:] == lines.document[:-1]
-    begins[1:][same] = np.maximum(begins[1:], lines.end[:-1])[same]  # of breaks that are no line feed
-    ends = view.ends[lines.document]
-    ends[:-1][same] = begins[1:][same]
-    return begins, ends
-
-
-def _cuts(view: BytesView, lines: _Lines, is_cut: Mask) -> tuple[Int64s, Int64s]:
-    """Where the parts begin and end that go with the lines that are cut; at a text's end the breaks before go too."""
-    starts, ends = _parts(view, lines)
-    chosen, stays = np.flatnonzero(is_cut), np.flatnonzero(~is_cut)
-    document = lines.document[chosen]
-    nobody = len(lines.document)
-    after = np.append(stays, nobody)[np.searchsorted(stays, chosen)]
-    is_last = np.append(lines.document, -1)[after] != document
-    follows = (chosen > 0) & (lines.document[chosen - 1] == document) & ~is_cut[chosen - 1]
-    ending = chosen[is_last & follows]
-    starts[ending] = lines.end[ending - 1]
-    return starts[chosen], ends[chosen]
-
-
 def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa.RecordBatch:
     """The text without what was cut; how many lines and which bytes of the text received that were; words left."""
-    texts, count = batch["text"], batch.num_rows
-    lines, view = _lines(texts), view_bytes(texts)
-    is_cut = _is_cut(lines, batch["row"], verdicts)
-    starts, ends = _cuts(view, lines, is_cut)
-    document = lines.document[is_cut]
-    cut = np.bincount(document, minlength=count)
-    words = np.bincount(lines.document[~is_cut], lines.words[~is_cut], count)
+    lines = units_of(batch["text"], "lines")
+    rest = cut_out(batch["text"], lines, is_named(lines, batch["row"], verdicts, "line"))
     _, known = host_hashes(batch["url"])
-    spans = pa.StructArray.from_arrays(
-        [pa.array(starts - view.starts[document]), pa.array(ends - view.starts[document])],
-        fields=list(SPANS.value_type),
-    )
-    offsets: Any = pa.array(np.append(0, np.cumsum(cut)).astype(np.int32))
-    arrays: list[pa.Array[Any]] = [
-        _without(texts, view, starts, ends) if len(starts) else texts,
-        pa.array(cut.astype(np.int32)),
-        pa.ListArray.from_arrays(offsets, spans),
-        pa.array(words.astype(np.int32), mask=cut == 0),
-        pa.array(known),
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=ADDS)
-
-
-def _without(texts: Any, view: BytesView, starts: Int64s, ends: Int64s) -> Any:
-    """The texts without these parts of their buffer."""
-    first, last = int(view.starts[0]), int(view.ends.max())
-    change = np.bincount(starts - first, minlength=last - first + 1) - np.bincount(
-        ends - first, minlength=last - first + 1
-    )
-    stays = np.cumsum(change[:-1]) == 0
-    kept = np.append(0, np.cumsum(stays))
-    bounds = np.append(kept[view.starts - first], kept[-1])
-    data = view.data[first:last][stays]
-    buffers: list[Any] = [pa.py_buffer(bounds.tobytes()), pa.py_buffer(data.tobytes())]
-    made = pa.LargeStringArray.from_buffers(len(texts), *buffers)
-    return pc.if_else(texts.is_valid(), made, pa.scalar(None, made.type)) if texts.null_count else made
+    return pa.RecordBatch.from_arrays([*rest, pa.array(known)], schema=ADDS)
 
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
@@ -230,7 +115,7 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 
 STAGE = Group(
     name="dedup.host_lines",
-    version=1,
+    version=2,
     config=Config,
     reads=("text", "url"),
     optional=("url",),

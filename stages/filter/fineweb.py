@@ -45,7 +45,7 @@ def decide_libraries(config: Config) -> tuple[str, ...]:
 
 STAGE = Map(
     name=NAME,
-    version=1,
+    version=2,
     config=Config,
     reads=("text",),
     adds=ADDS,

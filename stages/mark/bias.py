@@ -2,8 +2,8 @@
 
 What: the terms for groups of people in the file of the document's language (`group_terms`: gender, religion,
 nationality, orientation, disability), as whole words, and where there are no spaces as runs of characters. A term says
-that a group is spoken of, not how. Nothing is dropped here: the columns are for `datapipe.algo.mentions`, which holds
-scores and losses of such documents against all documents.
+that a group is spoken of, not how. Of a conversation all messages count together. Nothing is dropped here: the
+columns are for `datapipe.algo.mentions`, which holds scores and losses of such documents against all documents.
 `datapipe show RUN --stage groups --where "'religion:muslim' in groups.terms"` shows what a stage called `groups` found.
 Documents in a language without terms, or in none, are `not_judged`.
 Costs: 64 to 102 MB/s beside the segmentation (tests/benchmarks/marks.py).
@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datapipe.algo.families import Families
+from datapipe.algo.families import Families, Hits
 from datapipe.algo.rows import rows_by_value
 from datapipe.stage import Map, StageConfig, place, schema
+from datapipe.text import pieces, segment
 from datapipe.text.languages import language, language_codes, languages_digest
 
 NAMES = pa.list_(pa.string())
@@ -78,22 +79,24 @@ class _Found:
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """Groups that each document mentions, in order of name, how often each, and the different terms as `group:term`."""
     count = batch.num_rows
+    said = pieces(batch)
+    segmentation = segment(said.texts)
     groups, terms, judged = _Found(), _Found(), np.zeros(count, np.bool_)
     for code, rows in rows_by_value(batch["language"]).items():
         phrases = _terms(code, config)
         if phrases is None:
             continue
         judged[rows] = True
-        texts: Any = batch["text"]
-        texts = texts if len(rows) == count else texts.take(pa.array(rows))
-        hits = phrases.find(texts)
-        found = phrases.counted(hits, len(rows))
+        mine = np.flatnonzero(np.isin(said.document, rows))
+        places = phrases.find(segmentation.take(mine))
+        hits = Hits(said.document[mine][places.documents], places.phrases)  # of the batch's rows
+        found = phrases.counted(hits, count)
         at, family = np.nonzero(found)
-        groups.add(rows[at], family, found[at, family], list(phrases.families))
+        groups.add(at, family, found[at, family], list(phrases.families))
         pairs, times = np.unique(hits.documents * len(phrases.of) + hits.phrases, return_counts=True)
         at, term = np.divmod(pairs, len(phrases.of))
         named = [f"{phrases.families[of]}:{phrase}" for of, phrase in zip(phrases.of, phrases.phrases, strict=True)]
-        terms.add(rows[at], term, times, named)
+        terms.add(at, term, times, named)
     named_groups, counts = groups.columns(count)
     arrays = [named_groups, counts, terms.columns(count)[0], pa.array(judged)]
     return pa.RecordBatch.from_arrays(arrays, schema=ADDS)
@@ -111,9 +114,10 @@ def known_languages(config: Config) -> tuple[str, ...]:
 
 STAGE = Map(
     name="mark.bias",
-    version=1,
+    version=2,
     config=Config,
-    reads=("text", "language"),
+    reads=("text", "messages", "language"),
+    optional=("text", "messages"),  # a document has either
     adds=ADDS,
     process=process,
     libraries=libraries,

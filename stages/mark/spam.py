@@ -86,7 +86,7 @@ def known_languages(config: Config) -> tuple[str, ...]:
 def _of_phrases(texts: Any, count: int) -> tuple[Int64s, Int64s]:
     """Different phrases of each kind, int64 (n, kinds), and places of any."""
     phrases = _phrases()
-    hits = phrases.find(texts)
+    hits = phrases.find(segment(texts))
     pairs = np.unique(hits.documents * len(phrases.of) + hits.phrases)
     documents, which = np.divmod(pairs, len(phrases.of))
     places = np.bincount(hits.documents, minlength=count)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from datapipe.algo.families import Families, read_phrases
 from datapipe.errors import InputError
-from datapipe.text import forget
+from datapipe.text import forget, segment
 from datapipe.text.reference import IS_WORD, tokens
 
 FAMILIES = {"one": ["a b", "a", "b a b"], "two": ["a b", "中 文", "c'd"], "none": []}
@@ -29,14 +29,17 @@ WORDS = st.lists(st.sampled_from(["a", "B", "b", "c'd", "c’d", "中", "文", "
 @given(st.lists(st.one_of(st.none(), WORDS.map(" ".join)), max_size=5))
 def test_as_a_plain_search(texts: list[str | None]) -> None:
     forget()
-    counts = Families.of_families(FAMILIES).counts(pa.array(texts, pa.large_string()))
+    counts = Families.of_families(FAMILIES).counts(segment(pa.array(texts, pa.large_string())))
     assert counts.shape == (len(texts), 3)
     assert counts.tolist() == [[sum(plain(t or "", p) for p in some) for some in FAMILIES.values()] for t in texts]
 
 
 def test_a_phrase_does_not_reach_over_documents() -> None:
     forget()
-    assert Families.of_families({"x": ["a b"]}).counts(pa.array(["a", "b"], pa.large_string())).tolist() == [[0], [0]]
+    assert Families.of_families({"x": ["a b"]}).counts(segment(pa.array(["a", "b"], pa.large_string()))).tolist() == [
+        [0],
+        [0],
+    ]
 
 
 @pytest.mark.parametrize("told", ["a: b", "- a", "a: [b, [c]]", "a: [", "a: ['--']"])
@@ -55,3 +58,14 @@ def test_a_file_is_read_again_when_it_changed(tmp_path: Path) -> None:
     path.write_text("a: [b, c d]")
     assert read_phrases(path).phrases == ("b", "c d")
     assert read_phrases(path).digest != first.digest
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "count"), [("a'b'c", "a’b'c a'b’c", 2), ("a" + "'b" * 40, "a" + "'b" * 40, 1)]
+)
+def test_apostrophes_are_straight_or_curly_however_many_there_are(phrase: str, text: str, count: int) -> None:
+    """Forty of either form each would be 2^40 phrases."""
+    forget()
+    for written in (text, text.replace("'", "’")):
+        pieces = segment(pa.array([written], pa.large_string()))
+        assert Families.of_families({"x": [phrase]}).counts(pieces).tolist() == [[count]]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import math
+import random
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +148,10 @@ def stored(path: Path, **changed: Any) -> Path:
         ({"weights": np.zeros((3, 7), np.int8)}, r"is damaged: weights of shape \(7, 3\), not \(1024, 3\)"),
         ({"bias": np.zeros(2)}, "is damaged: bias of shape"),
         ({"scale": np.zeros(3, np.float32)}, "is damaged: arrays of other types"),
+        ({"bias": np.array([0, math.nan, 0])}, "is damaged: weights that are no numbers"),
+        ({"scale": np.array([1, math.inf, 1])}, "is damaged: weights that are no numbers"),
+        ({"terms": np.zeros((2, 2), np.uint64)}, "is damaged: arrays of other types"),
+        ({"terms": np.array([2, 1], np.uint64)}, "is damaged: terms that are not sorted"),
         ({"head": np.frombuffer(b"{}", np.uint8)}, "is no model of datapipe's; make one by datapipe fit classifier"),
         ({"head": np.array([{"format": 1}], object)}, "is no model of datapipe's"),  # a pickle is not opened
     ],
@@ -153,6 +159,68 @@ def stored(path: Path, **changed: Any) -> Path:
 def test_a_file_that_does_not_fit_together_is_refused(tmp_path: Path, changed: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         load_model(stored(tmp_path / "m.npz", **changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"shape": {"bits": "10"}}, "its shape"),
+        ({"shape": {"bits": 10.0}}, "its shape"),
+        ({"shape": {"bits": 63}}, "its shape"),
+        ({"shape": {"window": 64.5}}, "its shape"),
+        ({"shape": {"shortest": 2**62}}, "its shape"),
+        ({"labels": ["a", "a", "b"]}, "labels that are fewer than two, or not all different"),
+        ({"labels": []}, "labels that are fewer than two"),
+    ],
+)
+def test_a_head_of_other_values_is_refused(tmp_path: Path, changed: dict[str, Any], says: str) -> None:
+    a_model(SHAPES[0]).save(tmp_path / "m.npz")
+    with np.load(tmp_path / "m.npz") as file:
+        head = json.loads(file["head"].tobytes())
+    head |= {**changed, "shape": head["shape"] | changed.get("shape", {})}
+    path = stored(tmp_path / "m.npz", head=np.frombuffer(json.dumps(head).encode(), np.uint8))
+    with pytest.raises(InputError, match=f"is damaged: {says}"):
+        load_model(path)
+
+
+def test_a_file_with_damaged_bytes_is_a_model_or_refused(tmp_path: Path) -> None:
+    """zlib, zipfile and NumPy each raise what they like."""
+    a_model(SHAPES[0]).save(tmp_path / "m.npz")
+    whole = (tmp_path / "m.npz").read_bytes()
+    texts, refused = pa.array(["alpha beta"], pa.large_string()), 0
+    for seed in range(150):
+        chosen = random.Random(seed)
+        data = bytearray(whole[: chosen.choice([len(whole), chosen.randrange(len(whole))])])
+        for _ in range(chosen.choice([1, 2, 5])):
+            data[chosen.randrange(len(data))] = chosen.randrange(256)
+        path = tmp_path / f"{seed}.npz"
+        path.write_bytes(data)
+        try:
+            assert load_model(path).probabilities(texts)[0].shape == (1, 3)
+        except InputError:
+            refused += 1
+    assert refused > 75
+
+
+@pytest.mark.parametrize("promised", [(3, 1 << 45), (3, 1 << 62)])
+def test_a_file_that_promises_more_than_there_is_memory_is_refused(tmp_path: Path, promised: tuple[int, int]) -> None:
+    a_model(SHAPES[0]).save(tmp_path / "m.npz")
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "|i1", "fortran_order": False, "shape": promised})
+    with zipfile.ZipFile(tmp_path / "m.npz") as whole, zipfile.ZipFile(tmp_path / "huge.npz", "w") as file:
+        for name in whole.namelist():
+            file.writestr(name, head.getvalue() if name == "weights.npy" else whole.read(name))
+    with pytest.raises(InputError, match="is no model of datapipe's"):
+        load_model(tmp_path / "huge.npz")
+
+
+def test_a_file_that_unpacks_to_more_than_a_model_is_refused(tmp_path: Path) -> None:
+    """300 KB that would become 300 MB."""
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as file, file.open("head.npy", "w") as part:
+        for _ in range(300):
+            part.write(bytes(1 << 20))
+    with pytest.raises(InputError, match="is no model of datapipe's"):
+        load_model(tmp_path / "bomb.npz")
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

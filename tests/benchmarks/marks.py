@@ -1,4 +1,4 @@
-"""How fast the stages of `mark` and `dedup.host_lines` are: MB/s of UTF-8 and CPU time of one process.
+"""How fast the stages of `mark` and those that cut lines or paragraphs are: MB/s of UTF-8 and CPU time of one process.
 
     DATAPIPE_REAL_DATA=FOLDER python -m tests.benchmarks.marks
 
@@ -21,7 +21,15 @@ from datapipe.registry import Registry
 from datapipe.text import forget, normal_form, segment
 from tests.real.machine import human, real_data_folder
 
-STAGES = ("dedup.host_lines", "mark.templates", "mark.machine_text", "mark.spam", "mark.bias")
+STAGES = (
+    "dedup.host_lines",
+    "dedup.lines",
+    "dedup.paragraphs",
+    "mark.templates",
+    "mark.machine_text",
+    "mark.spam",
+    "mark.bias",
+)
 ROUNDS = 5
 ROWS = 256
 

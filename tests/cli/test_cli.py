@@ -13,7 +13,7 @@ import click
 import pytest
 
 from datapipe.cli import main as entry
-from datapipe.errors import DatapipeError, GateNotMet, InputError
+from datapipe.errors import DatapipeError, GateNotMet, InputError, Problem, RecipeError
 from datapipe.recipe import load_recipe
 from datapipe.registry import Registry
 
@@ -81,6 +81,8 @@ def test_every_command_has_an_example(capsys: pytest.CaptureFixture[str], name: 
     [
         (DatapipeError("one\ntwo", remedy="mend"), 1, "error: one two; mend\n"),
         (InputError("bad"), 2, "error: bad\n"),
+        (InputError("\x1b[31mlabel \u202e \ud800 é 港"), 2, "error: \\x1b[31mlabel \\u202e \\ud800 é 港\n"),
+        (RecipeError((Problem("r.yaml:1", "\x1b]0;x\x07"), Problem("b", "c"))), 2, "r.yaml:1: \\x1b]0;x\\x07\nb: c\n"),
         (GateNotMet("low"), 3, "error: low\n"),
         (KeyboardInterrupt(), 130, "\ninterrupted\n"),
         (click.UsageError("what?"), 2, "Error: what?\n"),

@@ -134,7 +134,20 @@ def test_further_texts_are_only_trained_on_and_terms_are_one_word(tmp_path: Path
         (
             [{"text": SAILING[n % 10] + SELLING[n // 10], "label": "ab"[n == 0]} for n in range(30)],
             (),
-            "one document to train on has the label 'b'",
+            "1 of 2 labels have one document to train on; give more, or name the labels",
+        ),
+        (
+            [
+                {"text": f"{SAILING[n % 10]} {chr(0x4E00 + n)}", "label": f"someone{n // 5}@example.com"}
+                for n in range(1010)
+            ],
+            (),
+            "^the documents have 202 labels, over 100; say by --fields which field is the label",
+        ),
+        (
+            [{"text": SAILING[n % 10] + SELLING[n // 10], "label": "a\x1b"} for n in range(30)] + rows(20),
+            ("--names", "sea=sea"),
+            "have 1 label",
         ),
         (rows(20), ("--fields", "body=x"), "'body' is none of ours"),
         (rows(20), ("--out", "model.bin"), "does not end in .npz"),
@@ -177,6 +190,19 @@ def test_what_was_read_and_left_out_and_how_far_training_is_are_told(
     assert len(passes) == 12  # of fewer than 256 documents
     assert passes[2].startswith("training: 25%, ")
     assert passes[-1] == "training: 100%, 0.0 s left"
+
+
+def test_terms_that_are_no_text_are_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "terms.txt").write_bytes(b"captain \xff\xfe")
+    with pytest.raises(InputError, match=r"terms\.txt cannot be read; write it as UTF-8"):
+        call(lines(tmp_path / "a.jsonl", rows(20)), "--out", tmp_path / "m.npz", "--terms", tmp_path / "terms.txt")
+
+
+def test_a_label_with_a_bar_stays_in_its_cell_of_the_card(tmp_path: Path) -> None:
+    made = [{**row, "label": f"{row['label']}|x"} for row in rows(80)]
+    call(lines(tmp_path / "a.jsonl", made), "--out", tmp_path / "m.npz", "--bits", 12)
+    tables = [line for line in (tmp_path / "m.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert {line.replace(r"\|", "").count("|") for line in tables} == {4, 6}
 
 
 def test_existing_files_are_kept_unless_forced(fitted: Path) -> None:

@@ -49,6 +49,14 @@ def test_lines_without_what_is_needed_are_left_out_and_counted(tmp_path: Path) -
     assert found.left_out == {"no JSON object": 2, "no label": 2, "no text": 2}
 
 
+def test_a_label_that_is_a_text_or_that_a_terminal_obeys_is_none(tmp_path: Path) -> None:
+    made = ["x" * 64, "x" * 65, "two\nlines", "\x1b[31mred", " spaced ", "a|b", "\u202eturned"]
+    rows = [{"text": "word " * (n + 1), "label": label} for n, label in enumerate(made)]
+    found = labelled([lines(tmp_path / "a.jsonl", rows)], Reading())
+    assert set(found.labels.tolist()) == {"x" * 64, "a|b"}
+    assert found.left_out == {"a label that is no name": 5}
+
+
 def test_fields_and_labels_may_have_other_names_and_other_labels_are_left_out(tmp_path: Path) -> None:
     rows = [{"body": words(n), "class": str(n)} for n in range(3)]
     reading = Reading({"text": "body", "label": "class"}, {"0": "good", "2": "spam"})

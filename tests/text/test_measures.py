@@ -189,3 +189,26 @@ def test_normal_form_grows_where_characters_do() -> None:
     form = normal_form(pa.array(["a", text, "b"]))
     assert form.data[form.start[1] : form.end[1]].tobytes().decode() == reference.normal_character("\ufdfa") * 3000
     assert form.data[form.start[2] : form.end[2]].tobytes() == b"b"
+
+
+@pytest.mark.parametrize(
+    ("policies", "line", "cut"),
+    [
+        (("x",), "One two three x.", 1),
+        (("x",), "One two three y.", 0),
+        (("ab",), "One two three AB.", 1),
+        (("ab",), "One two three aB.", 1),
+        (("b.",), "One two three ab.", 1),
+        (("b.z",), "One two three ab.", 0),
+        (tuple(f"p{n:02}" for n in range(70)), "One two p69 three.", 1),
+        (tuple(f"p{n:02}" for n in range(70)), "One two p70 three.", 0),
+        (("cookie", "cook"), "We are cooks here.", 1),
+        (("\u9690\u79c1",), "\u6211\u7684\u9690\u79c1\u3002", 1),
+    ],
+)
+def test_phrases_are_found_whatever_their_length_number_and_place(
+    policies: tuple[str, ...], line: str, cut: int
+) -> None:
+    texts = pa.array([line], pa.large_string())
+    _, counts = kept_lines(texts, Segmentation.of(texts), policies=policies)
+    assert (counts["policy"][0], counts["kept"][0]) == (cut, 1 - cut)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datapipe.schema import COLUMNS
-from datapipe.text import pieces, replace_pieces
+from datapipe.text import pieces, replace_pieces, segment
 
 MESSAGES = st.lists(
     st.fixed_dictionaries(
@@ -77,3 +77,14 @@ def test_measures_combine_by_document() -> None:
     assert found.combine(values, 3, "min")[:2].tolist() == [5.0, 1.0]
     assert found.combine(values, 3, "weighted")[:2].tolist() == [5.0, 3.0]
     assert math.isnan(found.combine(values, 3, "sum")[2])
+
+
+def test_texts_without_conversations_share_the_segmentation_of_the_batch() -> None:
+    """Else a batch that only could hold conversations is segmented twice."""
+    batch = batch_of([("one two", None), ("three", None)])
+    assert segment(pieces(batch).texts) is segment(batch["text"])
+    lacking = batch_of([("one two", None), (None, None), ("three", None)])
+    shared = segment(lacking["text"])
+    found = pieces(lacking)
+    assert found.texts.to_pylist() == ["one two", "three"]
+    assert segment(found.texts).words.hashes is shared.words.hashes

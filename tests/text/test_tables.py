@@ -16,8 +16,16 @@ def test_shipped_tables_equal_a_rebuild() -> None:
     if unicodedata.unidata_version != tables.UNICODE_VERSION:
         return
     for name, table in tables.build()._asdict().items():
-        for part, array in table._asdict().items():
+        for part, array in tables._ascii_first(*table)._asdict().items():
             assert np.array_equal(getattr(getattr(shipped, name), part), array), (name, part)
+
+
+def test_loaded_tables_begin_with_ascii() -> None:
+    for table in tables.load():
+        block_of, blocks, _ = table
+        assert block_of[0] == 0
+        assert np.array_equal(blocks[:128], tables._ascii_first(*table).blocks[:128])
+        assert all(blocks[ord(a)] >> tables.MAPPED_SHIFT == ord(b) - ord(a) for a, b in ("Aa", "Zz", "aa", "{{"))
 
 
 def test_importing_the_package_imports_no_kernels_and_reads_no_tables() -> None:

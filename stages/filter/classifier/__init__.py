@@ -44,7 +44,7 @@ ADDS = schema(label=pa.string(), score=pa.float32(), scores=pa.list_(SCORE))
 SAYING = r"[\p{L}\p{N}]"  # what a text without has nothing to judge
 READERS = {".npz": "linear", ".bin": "fasttext", ".ftz": "fasttext", ".onnx": "onnx"}  # by the usual names of files
 MARK = "__label__"  # what fastText's files of training put before a label; the stage's labels are without it
-SHOWN = 10  # labels of a model that an error names
+SHOWN, MOST_CHARACTERS = 10, 64  # labels of a model, and characters of each, that an error names
 DECIMALS = 4  # of a score: what is beyond differs between processors and batches
 
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -69,7 +69,9 @@ class Config(StageConfig):
     )
     max_tokens: int = measure(512, "of onnx: tokens of a text that are read", gt=1)
     keep: dict[str, Score] | None = decide(
-        None, "labels and scores such as {good: 0.5}; documents that reach none of them leave as label_not_kept"
+        None,
+        "labels and scores such as {good: 0.5}; documents that reach none of them leave as label_not_kept",
+        min_length=1,
     )
     drop: dict[str, Score] | None = decide(
         None, "labels and scores such as {spam: 0.9}; documents that reach one of them leave as label_dropped"
@@ -79,20 +81,19 @@ class Config(StageConfig):
 def libraries(config: Config) -> tuple[str, ...]:
     """The packages of the engine, and the digest of the model.
 
-    Raises InputError if either is missing, or the model does not have a label of `keep` or `drop`.
+    Raises InputError if either is missing or damaged, or the model does not have a label of `keep` or `drop`.
     """
     path = model_file(config.model, NAME)
     engine = _engine(config.engine)
-    wanted = (*(config.keep or ()), *(config.drop or ()))
     try:
         found: tuple[str, ...] = engine.libraries(path)
-        known = engine.labels(path) if wanted else ()
+        known = engine.labels(path)
     except InputError as error:
         reader = READERS.get(path.suffix, config.engine)
         if reader == config.engine:
             raise
         raise InputError(error.message, remedy=f"files named *{path.suffix} are for engine: {reader}") from None
-    for label in wanted:
+    for label in (*(config.keep or ()), *(config.drop or ())):
         if label not in known:
             raise InputError(f"{NAME}: the model has no label {label!r}", remedy=f"it has {_named(label, known)}")
     return found
@@ -100,19 +101,26 @@ def libraries(config: Config) -> tuple[str, ...]:
 
 def _named(label: str, known: tuple[str, ...]) -> str:
     """All labels of a model, or of many those that are like the one asked for."""
-    if len(known) <= SHOWN:
-        return ", ".join(known)
-    near = get_close_matches(label.removeprefix(MARK), known, n=3) or known[:SHOWN]
-    return f"{', '.join(near)} and {len(known) - len(near)} more"
+    near = known
+    if len(known) > SHOWN:
+        near = tuple(get_close_matches(label.removeprefix(MARK), known, n=3)) or known[:SHOWN]
+    named = ", ".join(name[:MOST_CHARACTERS] for name in near)
+    return named if near is known else f"{named} and {len(known) - len(near)} more"
 
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
-    """The likeliest label, its score (float32), and the scores of the likeliest labels; null where nothing is said."""
+    """The likeliest label, its score (float32), and the scores of the likeliest labels.
+
+    Null where the text says nothing, or the model gives no numbers for it.
+    """
     texts: Any = batch["text"]
     says = pc.fill_null(pc.match_substring_regex(texts, SAYING), False).to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(says)
     some = texts if says.all() else texts.take(pa.array(rows))  # as they are, they share their segmentation
     found = _engine(config.engine).judge(Path(config.model), config)(some)
+    numbers = np.array([len(values) > 0 and bool(np.isfinite(values).all()) for _, values in found], np.bool_)
+    says[rows[~numbers]] = False
+    rows, found = rows[numbers], [each for each, given in zip(found, numbers, strict=True) if given]
     scores = _listed(found, rows, says)
     first: Any = pc.list_element(pc.if_else(pa.array(says), scores, pa.scalar([None], ADDS.field("scores").type)), 0)
     return pa.RecordBatch.from_arrays([first.field("label"), first.field("score"), scores], schema=ADDS)
@@ -155,7 +163,7 @@ def _reaches(scores: Any, wanted: dict[str, float]) -> Mask:
 
 STAGE = Map(
     name=NAME,
-    version=1,
+    version=2,
     config=Config,
     reads=TEXT,
     adds=ADDS,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from datapipe.algo.models import digest_of, distributions, load_fasttext
+from datapipe.algo.models import digest_of, distributions, load_fasttext, whole_labels
 
 STAGE = "filter.classifier"
 LABEL = "__label__"
@@ -25,14 +25,13 @@ def libraries(path: Path) -> tuple[str, ...]:
 
 
 def labels(path: Path) -> tuple[str, ...]:
-    """All labels of the model, by what it answers to any text: not every binding lists them."""
+    """All labels of the model, read from its file: not every binding tells them."""
     return _labels(path, digest_of(path))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _labels(path: Path, _digest: str) -> tuple[str, ...]:
-    every = load_fasttext(path, STAGE).predict("a\n", ALL, -1.0, "strict")
-    return tuple(sorted(label.removeprefix(LABEL) for _, label in every))
+    return tuple(label.removeprefix(LABEL) for label in whole_labels(path, STAGE))
 
 
 @lru_cache(maxsize=2)
@@ -46,7 +45,10 @@ def judge(path: Path, config: Any) -> Callable[[Any], list[tuple[list[str], Any]
 
     def one(text: str) -> tuple[list[str], Any]:
         # A line feed ends the text, and in some bindings raises. Probabilities up to 1.0001 happen.
-        found = predict(text.replace("\n", " ") + "\n", config.top, 0.0, "strict")
+        try:
+            found = predict(text.replace("\n", " ") + "\n", config.top, 0.0, "strict")
+        except RuntimeError:  # of weights of a word that are no numbers
+            found = []
         return [label.removeprefix(LABEL) for _, label in found], np.minimum([score for score, _ in found], 1.0)
 
     return lambda texts: [one(text) for text in texts.to_pylist()]

@@ -73,19 +73,41 @@ def _loaded(path: Path, _state: tuple[str, ...]) -> _Loaded:
         config = path.with_name("config.json")
         told = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
         names = {int(number): str(name) for number, name in told.get("id2label", {}).items()}
+        "".join(names.values()).encode()  # lone surrogates are no text
     except Exception as error:  # noqa: BLE001 - both packages raise what they like, down to Exception itself
         raise InputError(
             f"{STAGE}: {path}, its tokenizer.json or config.json cannot be read ({type(error).__name__})",
             remedy="export the model anew",
         ) from None
     tokenizer.no_padding()
-    many = session.get_outputs()[0].shape[-1]
-    if "input_ids" not in {one.name for one in session.get_inputs()} or not isinstance(many, int):
-        raise InputError(
-            f"{STAGE}: {path} is no classifier of texts", remedy="its input is input_ids, its output logits of labels"
-        )
+    shape = session.get_outputs()[0].shape
+    many = shape[1] if len(shape) == 2 else None
+    if "input_ids" not in {one.name for one in session.get_inputs()} or not isinstance(many, int) or many < 1:
+        raise _no_classifier(path)
+    multi_label = told.get("problem_type") == MULTI_LABEL
+    if many == 1 and not multi_label:
+        raise InputError(f"{STAGE}: {path} has one label, which every text would have", remedy=f"see {MULTI_LABEL}")
     known = tuple(names.get(number, str(number)) for number in range(many))
-    return _Loaded(session, tokenizer, known, told.get("problem_type") == MULTI_LABEL)
+    loaded = _Loaded(session, tokenizer, known, multi_label)
+    _try(loaded, path)
+    return loaded
+
+
+def _no_classifier(path: Path) -> InputError:
+    return InputError(
+        f"{STAGE}: {path} is no classifier of texts", remedy="its input is input_ids, its output logits of labels"
+    )
+
+
+def _try(loaded: _Loaded, path: Path) -> None:
+    """Judge the last token of the tokenizer: it may be another model's, the inputs of other types."""
+    last = max(loaded.tokenizer.get_vocab().values(), default=0)
+    try:
+        logits = _run(loaded.session, [[last]], SHORTEST)
+    except InputError:
+        raise _no_classifier(path) from None
+    if logits.shape != (1, len(loaded.labels)):
+        raise _no_classifier(path)
 
 
 def judge(path: Path, config: Any) -> Callable[[Any], list[tuple[list[str], Any]]]:
@@ -121,7 +143,7 @@ def _width(size: int, most: int) -> int:
 
 
 def _run(session: Any, tokens: list[list[int]], width: int) -> Any:
-    """Logits, float (rows, labels)."""
+    """Logits, float (rows, labels). Raises InputError if the model takes no texts of so many tokens."""
     ids = np.zeros((BATCH, width), np.int64)
     mask = np.zeros((BATCH, width), np.int64)
     mask[:, 0] = 1  # a row without any token makes NaN of attention
@@ -129,5 +151,10 @@ def _run(session: Any, tokens: list[list[int]], width: int) -> Any:
         ids[row, : len(each)], mask[row, : len(each)] = each, 1
     given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
     wanted = {one.name for one in session.get_inputs()}
-    (logits, *_) = session.run(None, {name: array for name, array in given.items() if name in wanted})
+    try:
+        (logits, *_) = session.run(None, {name: array for name, array in given.items() if name in wanted})
+    except Exception:  # noqa: BLE001 - the package raises what it likes
+        raise InputError(
+            f"{STAGE}: the model cannot judge texts of {width} tokens", remedy="set max_tokens to what it was made for"
+        ) from None
     return logits[: len(tokens)]

@@ -4,7 +4,9 @@ What: `toxicity` is the probability that a text is offensive or hateful, `hate` 
 Chinese data tell no categories); both are means over windows of some 64 words, since the models were made on posts.
 `worst_passage` is the toxicity of the worst window. `listed_words` counts what stands in your lists: whole words, in
 scripts without spaces any place; `obfuscation` also finds words that are hidden by look-alikes (`w0rd`), signs without
-width, spelling out (`w o r d`) and repeated letters. Documents in other languages, without a list, are not judged.
+width, spelling out (`w o r d`) and repeated letters. Of a conversation each message is judged by itself, whoever says
+it: probabilities are means weighted by bytes, the worst passage is that of all messages, words are summed. Documents in
+other languages, without a list, are not judged.
 A document leaves past a threshold only. Lists and models alike silence those who write about hate or about themselves:
 HateCheck's sentences are told apart badly (below); report what leaves by group before you trust it.
 
@@ -36,8 +38,10 @@ from pydantic import Field
 from datapipe.algo.linear import load_model
 from datapipe.algo.models import digest_of
 from datapipe.algo.phrases import Phrases
+from datapipe.algo.rows import rows_by_value
 from datapipe.stage import Map, StageConfig, above, decide, first_of, measure, place, schema
-from datapipe.text import segment
+from datapipe.text import pieces, segment
+from datapipe.text.piecewise import Combine
 from datapipe.text.segmentation import Segmentation
 from stages.filter.toxicity._words import count, lists
 from stages.filter.toxicity._words import libraries as list_libraries
@@ -55,6 +59,8 @@ DECIMALS = 4
 ADDS = schema(
     judged=pa.bool_(), toxicity=pa.float32(), hate=pa.float32(), worst_passage=pa.float32(), listed_words=pa.int32()
 )
+# How the measures of a conversation's messages become those of the conversation.
+COMBINED: dict[str, Combine] = {"toxicity": "weighted", HATE: "weighted", "worst_passage": "max", "listed_words": "sum"}
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -91,34 +97,43 @@ def languages(config: Config) -> tuple[str, ...]:
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """Probabilities (float32) and counts (int32) of each document; null where there is no model or list."""
-    texts: Any = batch["text"]
-    segmentation = segment(texts)
-    found = {name: np.full(len(texts), np.nan) for name in ("toxicity", "hate", "worst_passage", "listed_words")}
-    judged = np.zeros(len(texts), np.bool_)
-    words = lists(config.words)
-    codes: Any = batch["language"].dictionary_encode()
-    numbers = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    for number, code in enumerate(codes.dictionary.to_pylist()):
-        known = {*MODELS, *words} & {code, code.partition("-")[0]}
-        if not known:
+    count, said, words = len(batch), pieces(batch), lists(config.words)
+    segmentation = segment(said.texts)
+    judged = np.zeros(count, np.bool_)
+    empty = {name: np.full(count, np.nan) for name in COMBINED}  # 0 where a measure is taken, though nothing be said
+    values = {name: np.full(len(said.texts), np.nan) for name in COMBINED}
+    for code, rows in rows_by_value(batch["language"]).items():
+        names = _measures(code, words)
+        if code is None or not names:
             continue
-        rows = np.flatnonzero(numbers == number)
         judged[rows] = True
-        whole = len(rows) == len(texts)
-        some = (texts, segmentation) if whole else (texts.take(pa.array(rows)), segmentation.take(rows))
-        _score(code.partition("-")[0], some, rows, found)
-        _count(words, code, (*some, config.obfuscation), (rows, found["listed_words"]))
-    measured = [pa.array(np.round(values, DECIMALS), from_pandas=True) for values in found.values()]
-    arrays = [
-        pa.array(judged),
-        *(array.cast(field.type) for array, field in zip(measured, list(ADDS)[1:], strict=True)),
-    ]
+        for name in names:
+            empty[name][rows] = 0
+        at = np.flatnonzero(np.isin(said.document, rows))
+        whole = len(at) == len(said.texts)
+        some = (said.texts, segmentation) if whole else (said.texts.take(at), segmentation.take(at))
+        _score(code.partition("-")[0], some, at, values)
+        _count(words, code, (*some, config.obfuscation), (at, values["listed_words"]))
+    arrays: list[pa.Array[Any]] = [pa.array(judged)]
+    for field in list(ADDS)[1:]:
+        combined = said.combine(values[field.name], count, COMBINED[field.name])
+        combined = np.where(np.isnan(combined), empty[field.name], combined)
+        arrays.append(pa.array(np.round(combined, DECIMALS), from_pandas=True).cast(field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=ADDS)
 
 
+def _measures(code: str | None, words: dict[str, Phrases]) -> tuple[str, ...]:
+    """What can be told of texts in a language."""
+    base = (code or "").partition("-")[0]
+    told: tuple[str, ...] = ()
+    if base in MODELS:
+        told = ("toxicity", "worst_passage", *((HATE,) if HATE in load_model(_path(base)).labels else ()))
+    return (*told, "listed_words") if {code, base} & words.keys() else told
+
+
 def _score(code: str, some: tuple[Any, Segmentation], rows: Any, found: dict[str, Any]) -> None:
-    """Fill in the probabilities of rows in a language that has a model; a text without a word is as mild as can be."""
-    if code not in MODELS:
+    """Fill in the probabilities of texts in a language that has a model; one without a word is as mild as can be."""
+    if code not in MODELS or not len(rows):
         return
     texts, segmentation = some
     model = load_model(_path(code))
@@ -157,9 +172,10 @@ def _stored(threshold: float | None) -> Any:
 
 STAGE = Map(
     name=NAME,
-    version=1,
+    version=2,
     config=Config,
-    reads=("text", "language"),
+    reads=("text", "messages", "language"),
+    optional=("text", "messages"),  # a document has either
     adds=ADDS,
     reasons={
         HATEFUL: "its probability of hate is over max_hate",

@@ -122,12 +122,13 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
     lists = names_of(*hosts.find(queries, "domains"), labels, count)
     noises: Any = _noises(batch)
     phrases = _phrases()
-    told = phrases.counts(batch["text"])
+    segmentation = segment(batch["text"])
+    told = phrases.counts(segmentation)
     counts = {name: told[:, phrases.families.index(family)] for family, name in COLUMNS.items()}
     marked = {
         TRANSLATED: np.asarray(pc.list_value_length(lists)) > 0,
         NOISE: above(noises, config.max_noise),
-        MODEL: _by_model(counts, segment(batch["text"]).words_per_document(), config),
+        MODEL: _by_model(counts, segmentation.words_per_document(), config),
     }
     rows, numbers = np.nonzero(np.stack(list(marked.values()), axis=1))
     marks = names_of(rows, numbers.astype(np.uint16), pa.array(list(marked), pa.string()), count)

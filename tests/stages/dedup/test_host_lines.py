@@ -118,7 +118,7 @@ def test_other_line_breaks_and_indentation() -> None:
     pages = [
         ("http://h.example/", f"menu\r\n  {'k' * (n + 1)}\r  menu\u2028tail {'q' * (n + 1)}\r\n") for n in range(3)
     ]
-    assert run(pages, ALL)[1]["text"] == "  kk\u2028tail qq\r\n"
+    assert run(pages, ALL)[1]["text"] == "  kk\rtail qq\r\n"
 
 
 LINE = st.sampled_from(["menu", "Menu!", "foot 1", "foot 2", "---", "", "  ", "a b", "登录", "x"])
@@ -155,3 +155,36 @@ def test_as_a_dictionary_counts_them(
         for span in reversed(row["spans"]):
             rest = rest[: span["start"]] + rest[span["end"] :]
         assert rest.decode() == row["text"]
+
+
+@pytest.mark.parametrize("mark", ["\n", "\r\n", "\r", "\v", "\f", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("behind", ["\n", "\r\n", "\r", "\x85", "\u2029"])
+def test_lines_that_stay_are_not_joined_whatever_breaks_stand_around_a_cut(mark: str, behind: str) -> None:
+    own = ["x" * (n + 1) for n in range(3)]
+    pages = [("http://h.example/", f"{one} first{mark}The banner  {behind} {one} last") for one in own]
+    assert [row["text"] for row in run(pages, ALL)] == [f"{one} first{mark} {one} last" for one in own]
+
+
+PARTS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "  ", "\t", "\u3000"]),
+        st.sampled_from(["The banner", "Menu", "…", "own a", "own b", "漢字の行", "e\u0301t\u00e9", "\u0585 \u20ac"]),
+        st.sampled_from(["\n", "\r\n", "\r", "\x0b", "\x85", "\u2028", " \n \n", "  \r\r\n"]),
+    ),
+    max_size=6,
+).map(lambda parts: "".join(map("".join, parts)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(PARTS, min_size=3, max_size=6))
+def test_what_stays_is_the_text_without_whole_lines(texts: list[str]) -> None:
+    found = run([("http://h.example/", text) for text in texts], Config(min_pages=2, min_share=0, min_words=None))
+    for text, row in zip(texts, found, strict=True):
+        lines, stays = ([line.strip() for line in one.splitlines() if line.strip()] for one in (text, row["text"]))
+        assert len(lines) - len(stays) == row["lines"]
+        left = iter(lines)
+        assert all(line in left for line in stays)  # in their order
+        data = bytearray(text.encode())
+        for span in reversed(row["spans"]):
+            del data[span["start"] : span["end"]]
+        assert data.decode() == row["text"]

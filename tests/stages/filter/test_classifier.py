@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow as pa
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from pydantic import ValidationError
 
 from datapipe.algo.models import digest_of
 from datapipe.errors import InputError
@@ -29,6 +32,15 @@ def measured(scores: list[list[tuple[str, float]] | None]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array(rows, ADDS.field("scores").type)], names=["scores"])
 
 
+def with_logits(path: Path, logits: list[list[float]], labels: int = 2) -> Path:
+    """The model with other logits for its tokens, and a shape that says so many labels."""
+    model = onnx.load(str(path))
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array(logits, np.float32), "table"))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", labels]))
+    onnx.save(model, str(path))
+    return path
+
+
 SCORES: list[list[tuple[str, float]] | None] = [
     [("good", 0.75), ("spam", 0.25)],
     [("spam", 0.5), ("good", 0.5)],
@@ -46,7 +58,6 @@ KEPT, NOT, GONE = None, "label_not_kept", "label_dropped"
         ({"keep": {"good": 0.5}}, [KEPT, KEPT, NOT, NOT, NOT]),
         ({"keep": {"good": 0.51}}, [KEPT, NOT, NOT, NOT, NOT]),
         ({"keep": {"good": 0.6, "spam": 1}}, [KEPT, NOT, KEPT, NOT, NOT]),
-        ({"keep": {}}, [NOT] * 5),
         ({"drop": {"spam": 0.5}}, [KEPT, GONE, GONE, KEPT, KEPT]),
         ({"drop": {"spam": 0.51}}, [KEPT, KEPT, GONE, KEPT, KEPT]),
         ({"keep": {"good": 0.5}, "drop": {"spam": 0.5}}, [KEPT, GONE, NOT, NOT, NOT]),
@@ -198,11 +209,50 @@ def test_a_model_of_another_engine_is_told_with_the_engine_it_is_for(
         STAGE.libraries_for(Config(engine=engine, model=str(made(tmp_path)), keep={"good": 0.5}))
 
 
+def test_no_label_to_keep_is_no_config() -> None:
+    """It would drop every document; off is null."""
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        Config(model="any", keep={})
+
+
 def test_onnx_needs_the_tokenizer(tmp_path: Path) -> None:
     model = onnx_model(tmp_path)
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(InputError, match=r"no tokenizer\.json beside"):
         STAGE.libraries_for(Config(engine="onnx", model=str(model)))
+
+
+@pytest.mark.parametrize(
+    ("logits", "label"),
+    [
+        ([[0.0, 0.0], [2.0, 0.0]], "no classifier of texts"),  # of fewer tokens than the tokenizer has
+        ([[0.0, 0.0, 0.0]] * 5, "no classifier of texts"),  # config and shape say two labels
+        ([[0.0]] * 5, "no classifier of texts"),
+    ],
+)
+def test_an_onnx_model_that_does_not_fit_its_tokenizer_or_itself_is_told_before_a_run(
+    tmp_path: Path, logits: list[list[float]], label: str
+) -> None:
+    model = with_logits(onnx_model(tmp_path), logits)
+    with pytest.raises(InputError, match=label):
+        STAGE.libraries_for(Config(engine="onnx", model=str(model)))
+
+
+def test_an_onnx_model_of_one_label_must_say_that_texts_may_lack_it(tmp_path: Path) -> None:
+    model = with_logits(onnx_model(tmp_path), [[0.0]] * 5, labels=1)
+    with pytest.raises(InputError, match="has one label, which every text would have"):
+        STAGE.libraries_for(Config(engine="onnx", model=str(model)))
+    (tmp_path / "config.json").write_text('{"problem_type": "multi_label_classification"}', encoding="utf-8")
+    assert run(["quiet"], engine="onnx", model=str(model))["score"].to_pylist() == [0.5]
+
+
+def test_a_text_for_which_a_model_gives_no_numbers_gets_no_label(tmp_path: Path) -> None:
+    """`casino` has weights that are no numbers, `boats` infinite ones; of other texts the scores stay."""
+    logits = [[0.0, 0.0], [2.0, 0.0], [np.nan, 0.0], [np.inf, 0.0], [0.0, 0.0]]
+    model = with_logits(onnx_model(tmp_path), logits)
+    found = run(["quiet", "casino", "boats", None], engine="onnx", model=str(model), keep={"good": 0.1})
+    assert found["label"].to_pylist() == ["good", None, None, None]
+    assert found["scores"].is_valid().to_pylist() == [True, False, False, False]
 
 
 WITHOUT = """

@@ -20,7 +20,9 @@ def measured(module: Any, text: str) -> dict[str, Any]:
     ("module", "text", "column", "value"),
     [
         (gopher, "a, b.", "words", 2),
-        (gopher, "a, b.", "alphabetic_words", 2 / 4),
+        (gopher, "ab, cd.", "alphabetic_words", 2 / 4),
+        (gopher, "a, b.", "alphabetic_words", 2 / 3),  # a letter keeps its full stop
+        (gopher, "in 1,000.50 !!", "alphabetic_words", 1 / 4),  # a number is one word, a run of marks several
         (gopher, "我,们.", "alphabetic_words", 2 / 4),
         (gopher, "The the THE be", "stop_words", 2),  # in the case given
         (gopher, "- a\n\nb\n\n", "bullet_lines", 1 / 4),  # blank lines count

@@ -5,6 +5,7 @@ How well the models do on real data stands in tests/real/test_toxicity.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from datapipe.algo.linear import load_model
 from datapipe.errors import InputError
+from datapipe.schema import COLUMNS
 from stages.filter.toxicity import ADDS, MODELS, STAGE, Config, decide_reasons, languages, process
 
 HERE = Path(str(STAGE.process.__code__.co_filename)).parent
@@ -22,7 +24,7 @@ HATEFUL = "Those people are filthy vermin, and all immigrants should be shot."
 CHINESE = "清晨的港口很安静，两条船随潮水进港。"
 
 
-def run(rows: list[tuple[str | None, str | None]], **options: Any) -> pa.RecordBatch:
+def run(rows: Sequence[tuple[str | None, str | None]], **options: Any) -> pa.RecordBatch:
     texts, codes = zip(*rows, strict=True) if rows else ((), ())
     arrays = [pa.array(texts, pa.large_string()), pa.array(codes, pa.string())]
     return process(pa.RecordBatch.from_arrays(arrays, names=["text", "language"]), Config(**options), None)
@@ -64,6 +66,45 @@ def test_what_insults_or_hates_scores_higher_than_what_does_not() -> None:
     assert (calm["hate"] < 0.1, hateful["hate"] > 0.5) == (True, True)
     assert (mixed["toxicity"] < 0.3, mixed["worst_passage"] > 0.8) == (True, True)
     assert (empty["toxicity"], empty["hate"], empty["worst_passage"]) == (0, 0, 0)
+
+
+def talk(*contents: str | None) -> list[dict[str, Any]]:
+    return [{"role": ("user", "assistant")[at % 2], "content": said} for at, said in enumerate(contents)]
+
+
+def run_talks(rows: Sequence[tuple[str | None, Any, str | None]], **options: Any) -> pa.RecordBatch:
+    texts, talks, codes = zip(*rows, strict=True)
+    arrays = [
+        pa.array(texts, pa.large_string()), pa.array(talks, COLUMNS["messages"]), pa.array(codes, pa.string()),
+    ]  # fmt: skip
+    return process(pa.RecordBatch.from_arrays(arrays, names=["text", "messages", "language"]), Config(**options), None)
+
+
+def test_a_conversation_is_judged_by_its_messages(words: str) -> None:
+    """Each message as a text by itself: means by bytes, the worst of all, words summed; unsaid ones count for none."""
+    grump = f"{CALM} A grump, a grump."
+    alone = run([(grump, "en"), (RUDE, "en"), (CALM, "en")], words=words).to_pylist()
+    sizes = [len(text) for text in (grump, RUDE, CALM)]
+    whole = run_talks(
+        [(None, talk(grump, RUDE, None, CALM), "en"), (CALM, None, "en"), (None, [], "en"), (None, talk("x"), "fr")],
+        words=words,
+    ).to_pylist()
+    for name in ("toxicity", "hate"):
+        mean = sum(one[name] * size for one, size in zip(alone, sizes, strict=True)) / sum(sizes)
+        assert whole[0][name] == pytest.approx(mean, abs=2e-4)
+    assert whole[0]["toxicity"] > alone[2]["toxicity"]  # were messages passed over, it would be 0
+    assert whole[0]["worst_passage"] == max(one["worst_passage"] for one in alone)
+    assert [one["listed_words"] for one in whole] == [2, 0, 0, None]
+    assert whole[1] == alone[2]
+    assert (whole[2]["judged"], whole[2]["toxicity"], whole[3]["judged"]) == (True, 0, False)
+
+
+def test_conversations_among_pages_change_nothing_of_the_pages(words: str) -> None:
+    pages = [(RUDE, "en"), (None, "en"), ("你这个笨蛋", "zh"), ("Ein Blödian", "de")]
+    mixed = [(None, talk(CALM, HATEFUL), "zh"), *((text, None, code) for text, code in pages), (CALM, talk(RUDE), "en")]
+    found = run_talks(mixed, words=words)
+    assert found.slice(1, 4).equals(run(pages, words=words))
+    assert found.slice(5, 1).equals(run([(RUDE, "en")], words=words))  # what is said counts, not the text beside it
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from datapipe.text import forget
+from datapipe.schema import COLUMNS
+from datapipe.text import forget, segment
+from datapipe.text.cache import _CACHE
 from stages.mark.bias import STAGE, Config
 
 
@@ -53,6 +55,35 @@ def test_languages_without_terms_are_not_judged(language: str | None) -> None:
 def test_each_document_is_read_with_the_terms_of_its_own_language() -> None:
     found = run([("women 中国人", "zh"), ("women 中国人", "en"), ("women", None)])
     assert [row["groups"] for row in found] == [["nationality"], ["gender"], []]
+
+
+def test_the_messages_of_a_conversation_count_together() -> None:
+    forget()
+    talk = [{"role": "user", "content": "Are women"}, {"role": "assistant", "content": "as old as men? Deaf women?"}]
+    talks: list[Any] = [talk, None, talk]
+    batch = pa.record_batch(
+        {
+            "text": pa.array([None, "a Muslim", "a Muslim"], pa.large_string()),
+            "messages": pa.array(talks, COLUMNS["messages"]),
+            "language": pa.array(["en", "en", "zh"], pa.string()),
+        }
+    )
+    first, second, third = STAGE.process(batch, Config(), None).to_pylist()
+    assert (first["groups"], first["counts"]) == (["disability", "gender"], [1, 3])
+    assert first["terms"] == ["disability:deaf", "gender:men", "gender:women"]
+    assert (second["groups"], second["counts"]) == (["religion"], [1])
+    assert third["groups"] == []
+
+
+def test_documents_of_many_languages_are_segmented_once() -> None:
+    """Else each language takes a place in the cache, and the stages after find their segmentation gone."""
+    forget()
+    texts = pa.array(["women", "女人", "Frauen", "femmes", "mujeres", "donne"], pa.large_string())
+    codes = pa.array(["en", "zh", "de", "fr", "es", "it"], pa.string())
+    shared = segment(texts)
+    STAGE.process(pa.record_batch({"text": texts, "language": codes}), Config(), None)
+    assert len(_CACHE) == 1
+    assert segment(texts) is shared
 
 
 def test_terms_of_the_user_go_before(tmp_path: Path) -> None:

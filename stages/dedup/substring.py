@@ -1,0 +1,231 @@
+"""Cut runs of words that stand in the corpus before: of each one copy is kept.
+
+What: a run of min_words words in normal form (casefolded, without accents and punctuation, digits as 0; characters in
+scripts without spaces) that stands anywhere before, in the same document or another, is cut; runs that overlap are cut
+together, and the first copy in the corpus's order stays (`keep`). Cuts begin and end with words, so never within a
+character; `widen` takes the sentences that were touched with them. A document of which something was cut and fewer
+than min_left words are left leaves. `spans` tells what was cut of the text received, and where a copy is kept.
+Every repeated run is found: copies share the fingerprint that winnowing chooses in them, and only runs whose
+fingerprint stands twice in the corpus are compared, by 128-bit hashes of all their words.
+Costs: to be measured
+Source: Lee et al. 2022 (Deduplicating Training Data Makes Language Models Better), whose tool cuts all copies, and
+within characters; Schleimer et al. 2003 (winnowing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from datapipe.algo.keyed import counted, of_rows
+from datapipe.algo.winnowing import Runs
+from datapipe.schema import COLUMNS
+from datapipe.stage import Group, Mask, Round, Scratch, StageConfig, below, decide, first_of, measure, schema
+from datapipe.text import Segmentation, segment, view_bytes
+from datapipe.text.cutting import listed, without
+from datapipe.text.segmentation import flat
+
+TOO_LITTLE_LEFT = "too_little_left"
+
+SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("kept_in", pa.string()), ("kept_at", pa.int32())])
+ADDS = schema(text=COLUMNS["text"], spans=pa.list_(SPAN), words_cut=pa.int32(), words_left=pa.int32())
+KEYS = schema(row=pa.uint32(), key=pa.uint64())
+ASKED = schema(shard=pa.uint32(), row=pa.uint32(), fingerprint=pa.uint64())
+RUNS = schema(row=pa.uint32(), key=pa.uint64(), low=pa.uint64(), word=pa.int32(), id=pa.string())
+VERDICTS = schema(shard=pa.uint32(), row=pa.uint32(), word=pa.int32(), kept_in=pa.string(), kept_at=pa.int32())
+SPREAD = np.uint64(0x9E3779B97F4A7C15)
+
+Int64s = npt.NDArray[np.int64]
+Uint64s = npt.NDArray[np.uint64]
+
+
+class Config(StageConfig):
+    """How long a copy must be, and what becomes of it."""
+
+    min_words: int = measure(
+        50, "words in a row that stood before are cut, in scripts without spaces characters; no fewer ever are", ge=4
+    )
+    keep: Literal["first", "none"] = measure("first", "whether the first copy stays, in the corpus's order, or none")
+    widen: Literal["no", "sentences"] = measure("no", "sentences: a sentence that is cut in part goes as a whole")
+    min_left: int | None = decide(
+        50, "words left in a document of which something was cut; fewer leave as too_little_left", ge=0
+    )
+
+
+def _runs(texts: Any, config: Config) -> Runs:
+    return Runs.of(texts, segment(texts), config.min_words)
+
+
+def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
+    """The fingerprints of each document."""
+    runs = _runs(batch["text"], config)
+    document, _ = runs.starts
+    _, places = np.unique(runs.chosen, return_index=True)
+    arrays: list[Any] = [pa.array(document[places].astype(np.uint32)), pa.array(runs.fingerprints[places])]
+    return pa.RecordBatch.from_arrays(arrays, schema=KEYS)
+
+
+def resolve_fingerprints(
+    stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch
+) -> Iterator[pa.RecordBatch]:
+    """Those that stand twice or more are asked for."""
+    for rows, sizes, _ in counted(stream, ("key",), 2):
+        some = rows.filter(pa.array(sizes > 1))
+        yield pa.RecordBatch.from_arrays([some["shard"], some["row"], some["key"]], schema=ASKED)
+
+
+def _pairs(document: Int64s, hashes: Uint64s) -> Uint64s:
+    """uint64 for document and hash together: two different ones are equal with a probability of 2^-64."""
+    return hashes + document.astype(np.uint64) * SPREAD
+
+
+def answer(batch: pa.RecordBatch, asked: pa.RecordBatch, config: Config) -> pa.RecordBatch:
+    """All runs whose fingerprint is asked for."""
+    runs = _runs(batch["text"], config)
+    document, start = runs.starts
+    wanted = _pairs(of_rows(batch["row"], asked), asked["fingerprint"].to_numpy())
+    some = np.isin(_pairs(document, runs.fingerprints), wanted)
+    document, start = document[some], start[some]
+    high, low = runs.hashes(start)
+    at: Any = pa.array(document)
+    arrays: list[Any] = [
+        batch["row"].take(at),
+        pa.array(high),
+        pa.array(low),
+        pa.array((start - runs.form.first[document]).astype(np.int32)),
+        batch["id"].take(at),
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=RUNS)
+
+
+def resolve_runs(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch) -> Iterator[pa.RecordBatch]:
+    """A verdict on each run that is to be cut: where its first copy stands."""
+    carried: pa.RecordBatch | None = None  # the first copy of the last run, which may have more
+    told = True  # whether it is known to have another
+    for batch in stream:
+        if batch.num_rows == 0:
+            continue
+        rows = pa.concat_batches([carried, batch]) if carried is not None else batch  # type: ignore[attr-defined]
+        firsts = _firsts(rows)
+        heads = firsts[np.cumsum(np.isin(np.arange(rows.num_rows), firsts)) - 1]
+        is_copy = np.ones(rows.num_rows, np.bool_)
+        is_copy[firsts] = False
+        if config.keep == "none":
+            is_copy[firsts[:-1]] = np.diff(firsts) > 1
+            is_copy[firsts[-1]] = rows.num_rows - firsts[-1] > 1
+            if carried is not None and told:
+                is_copy[0] = False
+        yield _cut(rows, np.flatnonzero(is_copy), heads)
+        told = bool(rows.num_rows - firsts[-1] > 1) or (told and carried is not None and firsts[-1] == 0)
+        carried = rows.slice(int(firsts[-1]), 1)
+
+
+def _firsts(rows: pa.RecordBatch) -> Int64s:
+    key, low = rows["key"].to_numpy(), rows["low"].to_numpy()
+    changes = (key[1:] != key[:-1]) | (low[1:] != low[:-1])
+    return np.concatenate(([0], np.flatnonzero(changes) + 1))
+
+
+def _cut(rows: pa.RecordBatch, copies: Int64s, heads: Int64s) -> pa.RecordBatch:
+    mine, head = (rows.take(at) for at in (copies, heads[copies]))
+    arrays = [mine["shard"], mine["row"], mine["word"], head["id"], head["word"]]
+    return pa.RecordBatch.from_arrays(arrays, schema=VERDICTS)
+
+
+# ---------------------------------------------------------------------------------------------- what is cut
+
+
+def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa.RecordBatch:
+    """The text without what was cut, what that was, and how many words went and are left."""
+    count, texts = batch.num_rows, batch["text"]
+    if verdicts.num_rows == 0:
+        nothing = [texts, pa.array([[]] * count, pa.list_(SPAN)), pa.array(np.zeros(count, np.int32))]
+        return pa.RecordBatch.from_arrays([*nothing, pa.nulls(count, pa.int32())], schema=ADDS)
+    runs = _runs(texts, config)
+    form, words = runs.form, runs.segmentation.words
+    document, _ = flat(form.first, form.last)
+    starts = form.first[of_rows(batch["row"], verdicts)] + verdicts["word"].to_numpy()
+    order = np.argsort(starts)
+    is_cut = _covered(len(document), starts, starts + config.min_words)
+    place = view_bytes(texts).starts[document]
+    low, high = place + words.start[form.token], place + words.end[form.token]
+    if config.widen == "sentences":
+        bounds = _sentences(texts, runs.segmentation)
+        is_cut = _whole_sentences(is_cut, low, bounds[0])
+    first, last = _stretches(is_cut, document)
+    begins, ends = low[first], high[last]
+    if config.widen == "sentences":
+        begins = np.minimum(begins, bounds[0][np.searchsorted(bounds[0], begins, side="right") - 1])
+        ends = np.maximum(ends, bounds[1][np.searchsorted(bounds[0], ends - 1, side="right") - 1])
+    witness: Any = pa.array(order[np.searchsorted(starts[order], first)])
+    before = view_bytes(texts).starts[document[first]]
+    kept = (verdicts[name].take(witness) for name in ("kept_in", "kept_at"))
+    found: list[Any] = [begins - before, ends - before, *kept]
+    gone = np.bincount(document[is_cut], minlength=count)
+    left = np.bincount(document[~is_cut], minlength=count)
+    spans = pa.StructArray.from_arrays([pa.array(each) for each in found], fields=list(SPAN))
+    arrays: list[Any] = [
+        without(texts, begins, ends),
+        listed(spans, document[first], count),
+        pa.array(gone.astype(np.int32)),
+        pa.array(left.astype(np.int32), mask=gone == 0),
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=ADDS)
+
+
+def _covered(count: int, starts: Int64s, ends: Int64s) -> Mask:
+    """Which of `count` words lie within a span [start, end)."""
+    change = np.bincount(starts, minlength=count + 1) - np.bincount(ends, minlength=count + 1)
+    covered: Mask = np.cumsum(change)[:count] > 0
+    return covered
+
+
+def _sentences(texts: Any, segmentation: Segmentation) -> tuple[Int64s, Int64s]:
+    """Where the sentences of all texts begin and end, in their buffer."""
+    sentences, starts = segmentation.sentences, view_bytes(texts).starts
+    document, at = flat(sentences.first, sentences.last)
+    return starts[document] + sentences.start[at], starts[document] + sentences.end[at]
+
+
+def _whole_sentences(is_cut: Mask, places: Int64s, sentences: Int64s) -> Mask:
+    """All words of each sentence of which a word is cut."""
+    sentence = np.searchsorted(sentences, places, side="right")
+    touched = np.zeros(len(sentences) + 1, np.bool_)
+    touched[sentence[is_cut]] = True
+    whole: Mask = touched[sentence]
+    return whole
+
+
+def _stretches(is_cut: Mask, document: Int64s) -> tuple[Int64s, Int64s]:
+    """First and last word of each stretch of words that are cut."""
+    same = document[1:] == document[:-1]
+    goes_on = np.append(False, is_cut[1:] & is_cut[:-1] & same)
+    return np.flatnonzero(is_cut & ~goes_on), np.flatnonzero(is_cut & ~np.append(goes_on[1:], False))
+
+
+def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
+    """Documents of which too little is left."""
+    return first_of((below(measured["words_left"], config.min_left), TOO_LITTLE_LEFT))
+
+
+STAGE = Group(
+    name="dedup.substring",
+    version=1,
+    config=Config,
+    reads=("text", "id"),
+    adds=ADDS,
+    reasons={TOO_LITTLE_LEFT: "runs of words that stand elsewhere were cut, and fewer than min_left words are left"},
+    rounds=(
+        Round(emit=emit, resolve=resolve_fingerprints),
+        Round(answer=answer, resolve=resolve_runs, sort=("low", "run", "shard", "row", "word")),
+    ),
+    apply=apply,
+    applies=("text",),
+    libraries=("datapipe.text",),
+    decide=decide_reasons,
+)
