@@ -176,7 +176,7 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 
 STAGE = Map(
     name="extract",
-    version=3,
+    version=4,
     config=Config,
     reads=("html", "content_type"),
     adds=adds,

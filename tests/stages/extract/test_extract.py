@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from datapipe.text import clean
 from stages.extract import METADATA, STAGE, Config
+from stages.extract._trafilatura import without_bars
 from tests.real.scoring import f1
 
 ENGINES = ["trafilatura", "justext", "resiliparse"]
@@ -285,3 +286,26 @@ def test_markup_that_breaks_the_search_for_a_date_costs_no_text() -> None:
     found = one(page, "text/html", engine="resiliparse", metadata="full")
     assert "This is a sentence" in found["text"]
     assert (found["author"], found["date"]) == (None, None)
+
+
+def test_paragraphs_in_the_cells_of_a_table_end_as_they_do_elsewhere() -> None:
+    rows = "".join(f"<tr><td></td><td>{text}</td><td> </td></tr>" for text in PARAGRAPHS)
+    laid_out = f"<html><body><table>{rows}<tr><td>town</td><td>cost</td></tr></table></body></html>"
+    (text,) = process([laid_out.encode()], engine="trafilatura")["text"].to_pylist()
+    assert text.split("\n") == [*PARAGRAPHS, "town | cost"]
+    (text,) = process([laid_out.encode()], engine="trafilatura", format="markdown")["text"].to_pylist()
+    assert "|" in text.split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "without"),
+    [
+        ("| a sentence. |", "a sentence."),
+        ("one\n| | two |  | three | \n| |  |\nfour", "one\ntwo | three\nfour"),
+        ("|", "|"),
+        ("| otherwise = x\nx | y", "| otherwise = x\nx | y"),
+        ("a | b |", "a | b |"),
+    ],
+)
+def test_only_whole_rows_lose_their_bars(text: str, without: str) -> None:
+    assert without_bars(text).rstrip("\n") == without
