@@ -21,12 +21,20 @@ STAGES = [
     "language",
     "length",
     "quality",
+    "policies",
+    "shape",
     "loops",
     "mild",
     "machine",
     "spam",
     "groups",
+    "addresses",
+    "banners",
     "unique",
+    "near",
+    "symbols",
+    "tidy",
+    "spans",
 ]
 
 
@@ -66,15 +74,24 @@ def test_copies_name_the_page_that_stays(quickstart: Path, answers: list[dict[st
     for base in (quickstart / "pages").glob("*-[0-9][0-9][0-9][0-9].parquet"):
         table: Any = pq.read_table(base, columns=["url", "id"]).to_pydict()
         ids.update(zip(table["url"], table["id"], strict=True))
-    copies = {row["url"]: row["duplicate_of"] for row in answers if row.get("duplicate_of")}
-    assert len(copies) >= 8
-    assert {url: survivor[url] for url in copies} == {url: ids[original] for url, original in copies.items()}
+    near = column(quickstart, "pages", "near", "near.survivor")
+    for stands, facts in ((survivor, "duplicate_of"), (near, "near_duplicate_of")):
+        copies = {row["url"]: row[facts] for row in answers if row.get(facts)}
+        assert len(copies) >= 8
+        assert {url: stands[url] for url in copies} == {url: ids[original] for url, original in copies.items()}
+
+
+def test_what_stands_elsewhere_too_is_cut(quickstart: Path, answers: list[dict[str, Any]]) -> None:
+    before, after = (column(quickstart, "pages", stage, "text") for stage in ("text", "spans"))
+    cut = {row["url"]: row["cut"] for row in answers if row.get("cut")}
+    assert len(cut) == 5
+    assert [url for url, words in cut.items() if words not in before[url] or words in after[url]] == []
 
 
 def test_outputs_hold_the_kept_pages_and_no_other(quickstart: Path) -> None:
     """Long pages are cut; what is cut, put together, is the page. JSON lines lie by language."""
     kept = {url for url, left in fates(quickstart, "pages", STAGES).items() if left is None}
-    text = column(quickstart, "pages", "text", "text")
+    text = column(quickstart, "pages", "spans", "text")
     language = column(quickstart, "pages", "language", "language")
     parquet: list[Any] = [
         row

@@ -12,7 +12,8 @@ numbers set aside for tests, and hosts are reserved names. `samples/answers.json
   so where the first page in file order survives. `contains` must stand in a good page's text, `lacks` must not.
   The languages to keep are en, zh, de, fr, es, ja, ru; pages in others say `language_not_kept`.
 - pages of `kind` unwanted show good articles, but their heads, header fields, hosts or addresses keep them out;
-- facts for later stages: `near_duplicate_of`, `personal_data`, `toxic`, `leaks`, `hostile`, `charset`;
+- facts for later stages: `near_duplicate_of`, `personal_data`, `toxic`, `leaks`, `hostile`, `charset`; `cut` stands in
+  the page's text, and elsewhere too, so that it must be gone in the end;
 - one row per conversation: `id`, `file`, `line` (from 1), `form`, `language`, `good`, `broken`, `leaks`;
 - one row per benchmark item: `id`, `leaked_into`.
 
@@ -95,6 +96,8 @@ def _answer(article: Article, charset: str) -> Row:
         row["leaks"] = _leaks(fields["leaks"])
     if "attack" in fields:
         row["hostile"] = fields["attack"]
+    if "cut" in fields:
+        row["cut"] = fields["cut"]
     return row
 
 

@@ -87,7 +87,8 @@ def copies(articles: dict[str, Article]) -> list[tuple[Article, dict[str, object
         for old, new in replacements:
             assert old in body, (slug, old)
             body = body.replace(old, new)
-        made.append((dataclasses.replace(source, host=host, body=body), {"near_duplicate_of": source.url}))
+        facts = {"near_duplicate_of": source.url, "good": False, "reason": "near_duplicate"}
+        made.append((dataclasses.replace(source, host=host, body=body), facts))
     return made
 
 
