@@ -118,7 +118,7 @@ class _Rounds:
                 round=number,
                 name=place.name,
                 asked=asks[at],
-                fingerprint=self._fingerprint(number, place.name),
+                fingerprint=self._fingerprint(number, place.name, index=index),
                 base=self._context.base(path.before(), shard) if path and shard else None,
                 owners=path.owners if path else {},
                 values=self._context.paths.keys(path) if path else "",
@@ -129,7 +129,7 @@ class _Rounds:
             )
 
         names = [self._places[at].name for at in wanted]
-        results = self._carry_out(run_answer, number, names, lambda nth: task(wanted[nth]))
+        results = self._carry_out(run_answer, number, names, lambda nth: task(wanted[nth]), index=index)
         found = zip(wanted, results, strict=True)
         return tuple(keys for at, result in found for keys in _keys(result, at, self._places[at].run))
 
@@ -180,15 +180,22 @@ class _Rounds:
             merges=merges,
         )
 
-    def _fingerprint(self, number: int, name: str) -> str:
-        return fingerprint({"of": self._rests_on, "round": number, "name": name})
+    def _fingerprint(self, number: int, name: str, *, index: bool = False) -> str:
+        """`index`: a run that is to keep more measures answers once more, to make them."""
+        return fingerprint({"of": self._rests_on, "round": number, "name": name, **({"index": True} if index else {})})
 
     def _carry_out(
-        self, function: Callable[[Any], Resolved], number: int, names: Sequence[str], task: Callable[[int], Any]
+        self,
+        function: Callable[[Any], Resolved],
+        number: int,
+        names: Sequence[str],
+        task: Callable[[int], Any],
+        *,
+        index: bool = False,
     ) -> list[Resolved]:
         """Run the tasks that are not done; results in order of their names."""
         store = self._context.store
-        prints = [self._fingerprint(number, name) for name in names]
+        prints = [self._fingerprint(number, name, index=index) for name in names]
         folder = f"{exchange(self._node)}/round-{number}"
         found: dict[str, Resolved | None] = {}
         for key, name in zip(prints, names, strict=True):

@@ -160,5 +160,7 @@ def test_what_does_not_serve_is_told(tmp_path: Path) -> None:
     (third,) = months(tmp_path / "third", ["four five six"])
     with pytest.raises(InputError, match="index: true"):
         third.run("run", chain(against=[str(bare.folder)]))
+    lone.run("run", chain(index=True))  # as it says
+    assert left(third.run("run", chain(against=[str(bare.folder)]))) == set()
     with pytest.raises(InputError, match="own run"):
         second.run("run", chain(against=[str(second.folder / "run")]))
