@@ -121,7 +121,7 @@ def test_words_that_shun_a_group_are_none_of_it() -> None:
 def test_the_messages_of_a_conversation_are_one_document() -> None:
     said = [{"role": "user", "content": "Storm, storm"}, {"role": "assistant", "content": "A storm"}]
     kinds = pa.schema([("groups", pa.list_(pa.string())), ("messages", COLUMNS["messages"])])
-    rows = [{"groups": ["a"], "messages": said}, {"groups": [], "messages": said[:0]}]
+    rows: list[dict[str, Any]] = [{"groups": ["a"], "messages": said}, {"groups": [], "messages": said[:0]}]
     found = associated(lambda: iter([pa.RecordBatch.from_pylist(rows, kinds)]), "groups", least=1)
     assert {(each.word, each.documents, each.of, each.pmi) for each in found["a"]} == {
         ("storm", 1, 1, 1.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ ROWS = 256
 
 def removed_shares(texts: list[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """The share of words that each text loses."""
-    shares: list[float] = []
+    shares: list[Any] = []
     for start in range(0, len(texts), ROWS):
         forget()
         batch = pa.record_batch({"text": pa.array(texts[start : start + ROWS], pa.large_string())})
