@@ -50,7 +50,8 @@ def share(hit: int, total: int) -> Share:
     part, square = hit / total, Z_95 * Z_95
     middle = (part + square / (2 * total)) / (1 + square / total)
     width = Z_95 / (1 + square / total) * math.sqrt(part * (1 - part) / total + square / (4 * total * total))
-    return Share(hit, total, max(0.0, middle - width), min(1.0, middle + width))
+    low, high = max(0.0, middle - width), min(1.0, middle + width)
+    return Share(hit, total, low if hit else 0.0, high if hit < total else 1.0)  # exactly, whatever was rounded
 
 
 @dataclass(frozen=True)

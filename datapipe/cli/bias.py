@@ -113,7 +113,12 @@ def _losses(found: Bias) -> Iterator[tuple[str, ...]]:
                 interval = f"{mine.low:.1%} to {mine.high:.1%}"
                 share = f"{mine.hit / mine.total:.1%}"
                 counts = (f"{mine.hit:,}", f"{mine.total:,}", share, interval)
-                yield ("" if number else stage, each.group or EVERYONE, *counts, _against(mine, usual))
+                yield (
+                    "" if number else stage,
+                    each.group or EVERYONE,
+                    *counts,
+                    _against(mine, usual) if number else "",
+                )
 
 
 def _against(mine: Share, usual: Share) -> str:

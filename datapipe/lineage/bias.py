@@ -3,8 +3,8 @@
 A stage that tells groups (such as `mark.bias`) says which documents mention whom; the stages after it say who left,
 and one of the stages has a score. All of it is stored, so that nothing is measured again. Documents that left before
 the stage that tells groups are unknown to it. After a stage that makes new documents the old ones are not followed.
-Costs a pass over those columns, some millions of documents a minute; words cost two passes over the texts of a sample
-of SAMPLED documents at most, chosen by hash of id, which bounds the memory for them.
+Costs a pass over those columns, 4 s of CPU and 300 MB for a million documents. Words cost two passes over the texts of
+a sample of SAMPLED documents at most, chosen by hash of id, which bounds the memory for them: 9 s for short ones.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ def batches(rows: list[dict[str, Any]], size: int = 2) -> Iterator[pa.RecordBatc
         (0, 20, 0.0, 0.1611),
         (1, 29, 0.0061, 0.1718),
         (0, 0, 0.0, 1.0),
+        (20, 20, 0.8389, 1.0),  # as 0 of 20, from the other end
     ],
 )
 def test_intervals_are_those_of_the_literature(hit: int, total: int, low: float, high: float) -> None:
@@ -46,6 +47,12 @@ def test_intervals_are_those_of_the_literature(hit: int, total: int, low: float,
     assert (found.hit, found.total) == (hit, total)
     assert found.low == pytest.approx(low, abs=5e-5)
     assert found.high == pytest.approx(high, abs=5e-5)
+
+
+@given(st.integers(1, 10**7))
+def test_the_interval_of_none_and_of_all_ends_there(total: int) -> None:
+    assert share(0, total).low == 0.0
+    assert share(total, total).high == 1.0
 
 
 @given(st.integers(0, 500), st.integers(1, 500))

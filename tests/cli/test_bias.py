@@ -70,14 +70,14 @@ CHAIN: dict[str, dict[str, Any]] = {
 }
 
 
-def recipe(folder: Path, chain: dict[str, dict[str, Any]]) -> Path:
+def recipe(folder: Path, chain: dict[str, dict[str, Any]], texts: list[tuple[str, str]]) -> Path:
     """Write the input, the stage and a recipe; returns the recipe."""
     (folder / "stages/toy").mkdir(parents=True, exist_ok=True)
     (folder / "stages/toy/rate.py").write_text(RATE, encoding="utf-8")
     lines = [
         {"text": text, "language": code, "id": f"{n}-{at}"}
         for n in range(COPIES)
-        for at, (text, code) in enumerate(TEXTS)
+        for at, (text, code) in enumerate(texts)
     ]
     for name, part in (("a", lines[:25]), ("b", lines[25:])):
         (folder / f"{name}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in part), encoding="utf-8")
@@ -97,8 +97,8 @@ def told(command: Any, folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(command, given, catch_exceptions=False)
 
 
-def done(folder: Path, chain: dict[str, dict[str, Any]], *only: str) -> Path:
-    assert told(run_command, folder, str(recipe(folder, chain)), *only, "--local").exit_code == 0
+def done(folder: Path, chain: dict[str, dict[str, Any]], *only: str, texts: list[tuple[str, str]] = TEXTS) -> Path:
+    assert told(run_command, folder, str(recipe(folder, chain, texts)), *only, "--local").exit_code == 0
     return folder
 
 
@@ -228,3 +228,63 @@ def test_a_run_without_groups_says_how_to_have_them(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no stage that tells which groups") as caught:
         told(bias, tmp_path, str(tmp_path / "run"))
     assert "mark.bias" in (caught.value.remedy or "")
+
+
+def test_documents_made_of_others_are_told_where_the_stage_met_them(tmp_path: Path) -> None:
+    """Each text is one paragraph, so that the parts are the texts."""
+    chain = {"parts": {"use": "split.paragraphs"}, "groups": {"use": "mark.bias"}, "rate": {"use": "toy.rate"}}
+    found = groups(done(tmp_path, chain), "--score", "rate.rate")
+    assert {name: (each["documents"], each["mean"]) for name, each in found.items()} == {
+        None: (50, pytest.approx(0.46)),
+        "gender": (20, pytest.approx(0.55)),
+        "religion": (20, pytest.approx(0.7)),
+    }
+    assert found["religion"]["removed"]["rate"]["left"] == 10
+    assert {one["word"] for one in found["gender"]["words"]} >= {"at", "noon"}
+
+
+def test_after_a_stage_that_makes_new_documents_none_is_followed(tmp_path: Path) -> None:
+    chain = {"groups": {"use": "mark.bias"}, "parts": {"use": "split.paragraphs"}, "rate": {"use": "toy.rate"}}
+    found = groups(done(tmp_path, chain))
+    assert (found[None]["documents"], found[None]["removed"]) == (50, {})
+
+
+def test_personal_data_among_the_words_is_masked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every word passes through what masks other texts of documents."""
+    monkeypatch.setattr("datapipe.lineage.safe", lambda text: text.upper())
+    assert {one["word"] for one in groups(folder, "--words", "2")["gender"]["words"]} == {"AT", "NOON"}
+    assert "NOON (1.3, 20, 20)" in told(bias, folder, str(folder / "run")).output
+
+
+TALK = '''"""Conversations for tests: a text with signs between its messages."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from datapipe.schema import COLUMNS
+from datapipe.stage import TEXT, Map, StageConfig, schema
+
+ADDS = schema(messages=COLUMNS["messages"])
+
+
+def process(batch: pa.RecordBatch, config: StageConfig, resource: Path | None) -> pa.RecordBatch:
+    """The messages."""
+    talks = [[{"role": "user", "content": said} for said in text.split("|")] for text in batch["text"].to_pylist()]
+    return pa.RecordBatch.from_pylist([{"messages": talk} for talk in talks], ADDS)
+
+
+STAGE = Map(name="toy.talk", version=1, config=StageConfig, reads=TEXT, adds=ADDS, process=process)
+'''
+
+
+def test_the_messages_of_a_conversation_count_together(tmp_path: Path) -> None:
+    """The term stands in the first message, the word that goes with it in the second."""
+    talks = [("who is that woman|the harbour master", "en"), ("is the harbour calm", "en")]
+    (tmp_path / "stages/toy").mkdir(parents=True)
+    (tmp_path / "stages/toy/talk.py").write_text(TALK, encoding="utf-8")
+    done(tmp_path, {"talk": {"use": "toy.talk"}, "groups": {"use": "mark.bias"}}, texts=talks)
+    gender = groups(tmp_path)["gender"]
+    assert gender["documents"] == 10
+    # `is`, `the` and `harbour` stand in every talk; the others in all that mention a woman, and nowhere else.
+    assert {(one["word"], one["pmi"]) for one in gender["words"]} == {("who", 1), ("that", 1), ("master", 1)}
