@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Mask", "Threshold", "above", "below", "columns", "first_of", "schema"]
+__all__ = ["Mask", "Threshold", "above", "at_least", "below", "columns", "first_of", "schema"]
 
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 Threshold: TypeAlias = "float | pa.Array[Any] | None"  # one for all rows, or one a row; None and null are off
@@ -36,6 +36,11 @@ def below(values: pa.Array[Any], threshold: Threshold) -> Mask:
 def above(values: pa.Array[Any], threshold: Threshold) -> Mask:
     """Where a value lies over the threshold; null is not over it, a threshold of None is off."""
     return _compare(pc.greater, values, threshold)
+
+
+def at_least(values: pa.Array[Any], threshold: Threshold) -> Mask:
+    """Where a value reaches the threshold; null does not, a threshold of None is off and never reached."""
+    return _compare(pc.greater_equal, values, threshold)
 
 
 def _compare(compare: Callable[..., Any], values: pa.Array[Any], threshold: Threshold) -> Mask:

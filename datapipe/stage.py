@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, ClassVar, TypeAlias
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from datapipe.rules import Mask, Threshold, above, below, columns, first_of, schema
+from datapipe.rules import Mask, Threshold, above, at_least, below, columns, first_of, schema
 from datapipe.schema import CONTENT
 from datapipe.units import Share, Size, storable
 
@@ -51,6 +51,7 @@ __all__ = [
     "StageConfig",
     "Threshold",
     "above",
+    "at_least",
     "below",
     "columns",
     "decide",

@@ -2,8 +2,8 @@
 
 Why: filters of toxicity and of quality drop more of what is said by or about some groups; a report has to show it.
 These are the aggregates, over columns that `mark.bias` and the filters stored; nothing here reads a run.
-Costs: 16 to 26 MB/s for `associated` (tests/benchmarks/marks.py), 16 bytes a different word in memory; the others some
-additions a document.
+`datapipe bias RUN` prints them. Costs: 28 to 40 MB/s for `associated` (tests/benchmarks/marks.py),
+16 bytes a different word of all documents and of each group in memory; the others some additions a document.
 Source: Wilson 1927 (interval of a share); Church and Hanks 1990 (pointwise mutual information); Dodge et al. 2021,
 section 5 (share of documents removed by the group mentioned).
 """
@@ -11,7 +11,7 @@ section 5 (share of documents removed by the group mentioned).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,7 +23,8 @@ from datapipe.stage import Mask
 from datapipe.text.buffers import view_bytes
 from datapipe.text.cache import segment
 from datapipe.text.jit import Float64s, Int64s, Uint64s
-from datapipe.text.reference import HAS_ALPHABETIC
+from datapipe.text.piecewise import pieces
+from datapipe.text.reference import HAS_ALPHABETIC, tokens, word_hash
 from datapipe.text.segmentation import flat
 
 __all__ = ["Association", "Mentions", "Share", "associated", "share", "summarised"]
@@ -49,7 +50,8 @@ def share(hit: int, total: int) -> Share:
     part, square = hit / total, Z_95 * Z_95
     middle = (part + square / (2 * total)) / (1 + square / total)
     width = Z_95 / (1 + square / total) * math.sqrt(part * (1 - part) / total + square / (4 * total * total))
-    return Share(hit, total, max(0.0, middle - width), min(1.0, middle + width))
+    low, high = max(0.0, middle - width), min(1.0, middle + width)
+    return Share(hit, total, low if hit else 0.0, high if hit < total else 1.0)  # exactly, whatever was rounded
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,13 @@ class _Sums:
         self.bins = np.zeros(BINS + 1, np.int64)
         self.left = {stage: [0, 0] for stage in stages}
 
-    def add(self, rows: Int64s, scores: Float64s, reasons: dict[str, tuple[Mask, Mask]]) -> None:
+    def add(self, rows: Int64s, scores: Float64s, fates: dict[str, tuple[Mask, Mask]]) -> None:
         self.documents += len(rows)
         mine = scores[rows]
         mine = mine[~np.isnan(mine)]
         self.total += float(mine.sum())
         self.bins += np.bincount(np.rint(np.clip(mine, 0, 1) * BINS).astype(np.int64), minlength=BINS + 1)
-        for stage, (came, went) in reasons.items():
+        for stage, (came, went) in fates.items():
             self.left[stage][0] += int(went[rows].sum())
             self.left[stage][1] += int(came[rows].sum())
 
@@ -104,9 +106,8 @@ def summarised(
 ) -> list[Mentions]:
     """All documents first, then those of each group, by name.
 
-    `groups` is a column of lists of groups, `score` one of numbers between 0 and 1. For each of `stages`, in the order
-    in which documents meet them, a string column of that name holds why a document left there (null: it did not); who
-    left at one stage did not come to the next.
+    `groups` is a column of lists of groups, `score` one of numbers between 0 and 1. For each of `stages` a bool column
+    of that name says whether a document left there; null: it did not come so far, or went another way.
     """
     names = tuple(stages)
     everyone, sums = _Sums(names), dict[str, _Sums]()
@@ -116,15 +117,18 @@ def summarised(
         if score is not None:
             given: Any = batch[score].cast(pa.float64())
             scores = given.to_numpy(zero_copy_only=False)
-        reasons, here = dict[str, tuple[Mask, Mask]](), np.ones(size, np.bool_)
-        for stage in names:
-            went = here & batch[stage].is_valid().to_numpy(zero_copy_only=False)
-            reasons[stage] = (here, went)
-            here = here & ~went
-        everyone.add(np.arange(size), scores, reasons)
+        fates = {stage: _fate(batch[stage]) for stage in names}
+        everyone.add(np.arange(size), scores, fates)
         for group, rows in _rows_of(batch[groups]).items():
-            sums.setdefault(group, _Sums(names)).add(rows, scores, reasons)
+            sums.setdefault(group, _Sums(names)).add(rows, scores, fates)
     return [everyone.told(None), *(sums[group].told(group) for group in sorted(sums))]
+
+
+def _fate(left: Any) -> tuple[Mask, Mask]:
+    """Who came to a stage, and who left there."""
+    came: Mask = left.is_valid().to_numpy(zero_copy_only=False)
+    went: Mask = left.fill_null(pa.scalar(value=False)).to_numpy(zero_copy_only=False)
+    return came, went
 
 
 def _rows_of(lists: Any) -> dict[str, Int64s]:
@@ -146,42 +150,61 @@ class Association(NamedTuple):
 def associated(
     batches: Callable[[], Iterable[pa.RecordBatch]],
     groups: str,
-    group: str,
     *,
     least: int = 10,
     most: int = 20,
-    text: str = "text",
-) -> list[Association]:
-    """The words that go most with documents that mention a group: `most` words of at least `least` of its documents.
+    without: Callable[[str], Iterable[str]] = lambda _: (),
+) -> dict[str, list[Association]]:
+    """By group the words that go most with documents that mention it: at most `most`, of at least `least` of those.
 
-    Reads the batches twice. PMI is log2(P(word, group) / (P(word) P(group))) over documents.
+    Reads the batches twice: `text`, `messages` or both, and `groups`, a column of lists of them. `without` gives terms
+    of a group whose words are not told, such as those by which it was found. PMI is
+    log2(P(word, group) / (P(word) P(group))) over documents.
     """
-    everyone, mine = Tally(), Tally()
-    documents = of_group = 0
+    everyone, inside = Tally(), dict[str, Tally]()
+    documents, sizes = 0, dict[str, int]()
     for batch in batches():
-        owners, hashes = _words(batch[text])
-        rows = _rows_of(batch[groups]).get(group, np.zeros(0, np.int64))
+        owners, hashes = _words(batch)
         documents += batch.num_rows
-        of_group += len(rows)
         everyone.add(*np.unique(hashes, return_counts=True))
-        mine.add(*np.unique(hashes[np.isin(owners, rows)], return_counts=True))
-    hashes, inside = mine.merged()
-    some = inside >= least
-    hashes, inside = hashes[some], inside[some]
+        for group, rows in _rows_of(batch[groups]).items():
+            mine = np.zeros(batch.num_rows, np.bool_)
+            mine[rows] = True
+            sizes[group] = sizes.get(group, 0) + len(rows)
+            inside.setdefault(group, Tally()).add(*np.unique(hashes[mine[owners]], return_counts=True))
     known, counts = everyone.merged()
-    total = counts[np.searchsorted(known, hashes)]
-    pmi = np.log2(inside * documents / (total * max(1, of_group)))
-    best = np.lexsort((hashes, -inside, -pmi))[:most]
-    names = _names(batches(), text, set(hashes[best].tolist()))
-    return [Association(names[int(hashes[at])], int(inside[at]), int(total[at]), float(pmi[at])) for at in best]
+    found: dict[str, tuple[Uint64s, Int64s, Int64s, Float64s]] = {}
+    for group in sorted(inside):
+        hashes, hits = inside[group].merged()
+        some = (hits >= least) & ~np.isin(hashes, _hashes(without(group)))
+        hashes, hits = hashes[some], hits[some]
+        total = counts[np.searchsorted(known, hashes)]
+        pmi = np.log2(hits * documents / (total * sizes[group]))
+        best = np.lexsort((hashes, -hits, -pmi))[:most]
+        best = best[pmi[best] > 0]
+        found[group] = (hashes[best], hits[best], total[best], pmi[best])
+    names = _names(batches(), {int(one) for hashes, *_ in found.values() for one in hashes})
+    return {group: [_association(names, one) for one in zip(*some, strict=True)] for group, some in found.items()}
 
 
-def _words(texts: Any) -> tuple[Int64s, Uint64s]:
+def _association(names: Mapping[int, str], one: tuple[Any, ...]) -> Association:
+    word, hits, total, pmi = one
+    return Association(names[int(word)], int(hits), int(total), float(pmi))
+
+
+def _hashes(terms: Iterable[str]) -> Uint64s:
+    """Of all words of some terms."""
+    found = {word_hash(term[token.start : token.end]) for term in terms for token in tokens(term)}
+    return np.array(sorted(found), np.uint64)
+
+
+def _words(batch: pa.RecordBatch) -> tuple[Int64s, Uint64s]:
     """Document and hash of each different word of each document."""
-    words = segment(texts).words
+    said = pieces(batch)
+    words = segment(said.texts).words
     owners, at = flat(words.first, words.last)
     is_word = (words.kind[at] & HAS_ALPHABETIC) > 0
-    owners, hashes = owners[is_word], words.hashes[at[is_word]]
+    owners, hashes = said.document[owners[is_word]], words.hashes[at[is_word]]
     order = np.lexsort((hashes, owners))
     owners, hashes = owners[order], hashes[order]
     is_new = np.ones(len(owners), np.bool_)
@@ -189,16 +212,20 @@ def _words(texts: Any) -> tuple[Int64s, Uint64s]:
     return owners[is_new], hashes[is_new]
 
 
-def _names(batches: Iterable[pa.RecordBatch], text: str, wanted: set[int]) -> dict[int, str]:
+def _names(batches: Iterable[pa.RecordBatch], wanted: set[int]) -> dict[int, str]:
     """A spelling of each hash: the first met, in small letters."""
     found: dict[int, str] = {}
     for batch in batches:
-        view, words = view_bytes(batch[text]), segment(batch[text]).words
         lacking = np.array(sorted(wanted - found.keys()), np.uint64)
-        for row in range(batch.num_rows if len(lacking) else 0):
-            first, last = int(words.first[row]), int(words.last[row])
-            for at in first + np.flatnonzero(np.isin(words.hashes[first:last], lacking)):
-                start = int(view.starts[row])
-                word = view.data[start + words.start[at] : start + words.end[at]].tobytes().decode("utf-8", "replace")
-                found.setdefault(int(words.hashes[at]), word.lower())
+        if not len(lacking):
+            break
+        texts = pieces(batch).texts
+        view, words = view_bytes(texts), segment(texts).words
+        owners, at = flat(words.first, words.last)
+        hits = np.flatnonzero(np.isin(words.hashes[at], lacking))
+        _, first = np.unique(words.hashes[at[hits]], return_index=True)
+        for text, word in zip(owners[hits[first]].tolist(), at[hits[first]].tolist(), strict=True):
+            start = int(view.starts[text])
+            shown = view.data[start + words.start[word] : start + words.end[word]].tobytes().decode("utf-8", "replace")
+            found[int(words.hashes[word])] = shown.lower()
     return found

@@ -1,7 +1,7 @@
 """Typed expressions over columns, such as `kind != 'code' and quality.words > 100`: what `where:` and filters take.
 
 Known are `and`, `or`, `not`, comparisons (also chained: `10 < quality.words <= 500`), `in` and `not in` with a
-list of values or, for a text, with a column of lists (`'gambling' in spam.marks`), `== None` for "has no value", bool
+list of values or, for a text, with a column of lists (`'gender' in groups.groups`), `== None` for "has no value", bool
 columns by themselves, and parentheses. There are two truth values,
 not three: a missing value equals nothing, so `kind != 'code'` holds for rows without a kind, `words > 3` does not for
 rows without words, and `not` turns each around.

@@ -28,6 +28,7 @@ COMMANDS: tuple[str, ...] = (
     "show",
     "explain",
     "what-if",
+    "bias",
     "prune",
     "stages",
     "schema",

@@ -40,13 +40,13 @@ def show(
     """Show some documents of a run as they were after a stage, with what it measured. Personal data is masked.
 
     The same seed shows the same documents. --where takes what `where` in a recipe takes, over all columns that the
-    documents have after the stage: what a mark names can be read before anything drops it.
+    documents have after the stage: what a mark tells of can be read before anything drops it.
 
     \b
     Examples:
       datapipe show runs/quickstart
       datapipe show runs/quickstart --stage quality --reason too_few_words -n 20
-      datapipe show runs/quickstart --stage spam --where "'gambling' in spam.marks"
+      datapipe show runs/quickstart --stage spam --where "spam.gambling >= 3 and spam.density >= 6"
     """
     from datapipe.cli.telling import open_run
     from datapipe.lineage import sample

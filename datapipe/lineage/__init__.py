@@ -1,10 +1,11 @@
-"""What happened to a document, and why: its story, samples of documents, and a document tried out.
+"""What happened to documents, and why: the story of one, samples, one tried out, and what becomes of groups.
 
 Everything shown of a document has personal data masked and what a terminal would obey made visible.
 """
 
 from __future__ import annotations
 
+from datapipe.lineage.bias import LEAST, Bias, bias_of
 from datapipe.lineage.find import Place, find, nearest
 from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
 from datapipe.lineage.sample import Sampled, sample
@@ -12,8 +13,10 @@ from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, st
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
 __all__ = [
+    "LEAST",
     "OTHERS",
     "SURVIVOR",
+    "Bias",
     "Chapter",
     "Document",
     "Measure",
@@ -21,6 +24,7 @@ __all__ = [
     "Sampled",
     "Story",
     "Trial",
+    "bias_of",
     "escape",
     "excerpt",
     "find",

@@ -27,7 +27,7 @@ from datapipe.recipe.wording import did_you_mean
 from datapipe.run.again import SLICE_ROWS
 from datapipe.run.context import Context
 from datapipe.run.expanding import parents_of
-from datapipe.run.paths import Path, added
+from datapipe.run.paths import Path
 from datapipe.run.reopen import open_columns, roots, standing, with_input
 from datapipe.stage import Expand, Sink, Source
 
@@ -121,14 +121,6 @@ def _chosen(columns: Columns, where: Where, rows: Rows, owners: dict[str, tuple[
     return np.concatenate([rows[:0], *(some[columns.where(where, some, owners)] for some in slices)])
 
 
-def _owners(path: Path) -> dict[str, tuple[str, ...]]:
-    """Who holds each column after the last stage of a path, newest first."""
-    owners = dict(path.owners)
-    for name in added(path.last):
-        owners[name] = (path.last.name, *(each for each in owners.get(name, ()) if each != path.last.name))
-    return owners
-
-
 def _candidates(context: Context, node: Node, which: _Which) -> Iterator[tuple[int, str, Path, Place]]:
     """Every document to choose from, with what ranks it."""
     reason, where, seed = which
@@ -146,7 +138,7 @@ def _candidates(context: Context, node: Node, which: _Which) -> Iterator[tuple[i
             hit = pc.is_null(given) if reason is None else pc.fill_null(pc.equal(given, pa.scalar(reason)), False)
             rows = file.rows[hit.to_numpy(zero_copy_only=False)]
             if where is not None:
-                rows = _chosen(open_columns(context, path, with_input(shard)), where, rows, _owners(path))
+                rows = _chosen(open_columns(context, path, with_input(shard)), where, rows, path.owners_after)
             base = TableFile(context.store, shard.record.layer[0])
             for row, name in zip(rows.tolist(), base.take("id", rows.astype(np.int64)).to_pylist(), strict=True):
                 rank = xxhash.xxh3_64_intdigest(salt + name.encode())
@@ -161,7 +153,7 @@ def _paths_from(context: Context, node: Node) -> list[Path]:
 def _sampled(context: Context, path: Path, place: Place, reason: str | None) -> Sampled:
     columns = open_columns(context, path, with_input(place.shard))
     row = np.array([place.row], np.uint32)
-    owners = _owners(path)
+    owners = path.owners_after
     values: dict[str, Any] = {}
     for name in ("title", "text"):
         try:

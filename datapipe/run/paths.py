@@ -59,6 +59,11 @@ class Path:
                 found[column] = (node.name, *(owner for owner in found.get(column, ()) if owner != node.name))
         return found
 
+    @cached_property
+    def owners_after(self) -> dict[str, tuple[str, ...]]:
+        """Stages up to the last that may hold each column, newest first."""
+        return dict(self.then(self.last).owners)
+
     def upto(self, name: str) -> Path:
         """The path to a stage on it."""
         names = [node.name for node in self.nodes]

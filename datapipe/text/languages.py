@@ -16,13 +16,17 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
+import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from datapipe.bundled import bundled
 from datapipe.errors import InputError
+from datapipe.rules import Mask
 from datapipe.text.reference import IS_WORD, tokens
 
 __all__ = [
@@ -30,9 +34,11 @@ __all__ = [
     "Language",
     "Reference",
     "is_code",
+    "is_in",
     "language",
     "language_codes",
     "languages_digest",
+    "primary",
     "write_language",
 ]
 
@@ -119,6 +125,19 @@ def is_code(code: str) -> bool:
     return _CODE.fullmatch(code) is not None
 
 
+def primary(code: str) -> str:
+    """The language alone, without script and region: `zh` of `zh-Hant-TW`."""
+    return code.partition("-")[0]
+
+
+def is_in(codes: pa.Array[Any], wanted: str) -> Mask:
+    """Which of some codes are of the language `wanted`, in whatever script and region; null is of none."""
+    encoded: Any = codes.dictionary_encode()
+    known = np.array([primary(code or "") == wanted for code in encoded.dictionary.to_pylist()] + [False])
+    found: Mask = known[pc.fill_null(encoded.indices, len(known) - 1).to_numpy(zero_copy_only=False)]
+    return found
+
+
 def language_codes(folder: str | None = None) -> tuple[str, ...]:
     """Codes of all languages that have a file, sorted; InputError if the user's folder is not there."""
     return tuple(sorted(_files(folder)))
@@ -133,7 +152,7 @@ def language(code: str | None, folder: str | None = None) -> Language | None:
     if not code:
         return None
     files = _files(folder)
-    file = files.get(code) or files.get(code.partition("-")[0])
+    file = files.get(code) or files.get(primary(code))
     return _read(file) if file else None
 
 

@@ -5,14 +5,17 @@
 The document leaves when more than a twentieth of its words were removed. What stays keeps its breaks.
 The phrases are those of RefinedWeb's examples and common ones of their kind, in English and Chinese: the full lists
 were not published. They are met in any language, as whole words, whatever their case and punctuation; in languages
-without spaces a character is a word, so that a line of one word there is one character. No rule asks for the language;
-the share of removed words that a document may lose may stand in the language's file.
+without spaces a character is a word, so that a line of one word there is one character. No rule asks for the language:
+of 25 Chinese pages without furniture none loses more than 1.8% of its words, of 465 of a wiki 5 lose over 5%, of the
+text of 671 English articles 7, and of 578 other pages (collections, products, ...) 100 (tests/real/test_lines.py).
+With `max_removed_share: by_language` the share may stand in language files of your own.
 Costs: 120 MB/s beside the segmentation, of English and of Chinese; the text is stored once more.
 Source: Penedo et al. 2023 (RefinedWeb), appendix G.2; what counts as mostly is from its public reproduction (DCLM).
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,7 @@ import pyarrow as pa
 
 from datapipe.stage import Map, StageConfig, above, first_of, measure, place, schema
 from datapipe.text import corrected_lines, segment
-from datapipe.text.thresholds import Share, by_language, thresholds, thresholds_library
+from datapipe.text.thresholds import Share, by_language, is_by_language, thresholds, thresholds_library
 
 NAME = "filter.lines"
 
@@ -46,7 +49,9 @@ class Config(StageConfig):
     at_start: tuple[str, ...] = measure(AT_START, "phrases cut at the start of short lines")
     at_end: tuple[str, ...] = measure(AT_END, "phrases cut at the end of short lines")
     anywhere: tuple[str, ...] = measure(ANYWHERE, "phrases cut anywhere in short lines")
-    max_removed_share: Share = by_language(0.05, "share of words; more removed leaves as too_many_words_removed")
+    max_removed_share: Share = by_language(
+        0.05, "share of words; more removed leaves as too_many_words_removed", default=0.05, fit=False
+    )
     languages: str | None = place(
         None, "folder of language files of your own; each replaces one of datapipe's, or adds one"
     )
@@ -78,8 +83,13 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     """Which documents lost too much."""
-    limit = thresholds(config, NAME, measured["language"])
+    limit = thresholds(config, NAME, measured["language"]) if is_by_language(config) else partial(getattr, config)
     return first_of((above(measured["removed_share"], limit("max_removed_share")), TOO_MANY_WORDS_REMOVED))
+
+
+def decides(config: Config) -> tuple[str, ...]:
+    """The language is asked for only where it matters."""
+    return ("removed_share", "language") if is_by_language(config) else ("removed_share",)
 
 
 def decide_libraries(config: Config) -> tuple[str, ...]:
@@ -97,6 +107,6 @@ STAGE = Map(
     libraries=("datapipe.text",),
     process=process,
     decide=decide_reasons,
-    decides=("removed_share", "language"),
+    decides=decides,
     decide_libraries=decide_libraries,
 )

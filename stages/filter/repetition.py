@@ -5,7 +5,8 @@ filler text hold such runs, and a model that reads them learns to loop. In scrip
 Japanese, Thai, ...) a block is one of characters. Punctuation between the words is not looked at, nor their case.
 `filter.gopher` measures how much of a document is repeated anywhere; this rule finds one long run, however small a
 part of the document it is.
-Costs one pass over the words for each period, beside the segmentation that other filters share; no hash table.
+Costs: 560 MB/s of English and 350 MB/s of Chinese beside the segmentation that other filters share
+(tests/benchmarks/lines_and_peers.py): one pass over the words for each period, no hash table.
 Source: the training code of OLMo leaves out what holds periods of 1 to 13 tokens more than 32 times in a row; here
 words are counted, since no tokenizer is there yet.
 """

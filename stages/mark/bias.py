@@ -2,8 +2,9 @@
 
 What: the terms for groups of people in the file of the document's language (`group_terms`: gender, religion,
 nationality, orientation, disability), as whole words, and where there are no spaces as runs of characters. A term says
-that a group is spoken of, not how. Of a conversation all messages count together. Nothing is dropped here: the
-columns are for `datapipe.algo.mentions`, which holds scores and losses of such documents against all documents.
+that a group is spoken of, not how. Of a conversation all messages count together. Nothing is dropped here: put it
+before the filters to be looked at, and `datapipe bias RUN` holds scores, losses and words of such documents against
+those of all.
 `datapipe show RUN --stage groups --where "'religion:muslim' in groups.terms"` shows what a stage called `groups` found.
 Documents in a language without terms, or in none, are `not_judged`.
 Costs: 64 to 102 MB/s beside the segmentation (tests/benchmarks/marks.py).

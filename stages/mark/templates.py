@@ -8,9 +8,11 @@ similarity s fall together with probability 1 - (1 - s^rows)^bands: at .6 nearly
 the size of a host does not matter, and a template is found among however many other pages.
 Found are 100% of pages of 7 templates with many fillers, 20 pages each, and none of 3,642 pages by people put on one
 host (tests/real/test_machine.py).
-Marks only: `templated` says whether at least min_pages pages share the skeleton; with `drop` they leave. Cut menus and
-banners before (`dedup.host_lines`), or short pages will be alike by those. Pages without a host or with fewer than
-min_words words are `not_judged`.
+Pages of which at least min_pages share the skeleton leave, but only with `drop`; before that
+`datapipe show RUN --stage templates --where "templates.pages >= 10"` shows those of a stage called `templates`, and
+`datapipe what-if RUN templates drop=true min_pages=20` says how many there are. Cut menus and banners before
+(`dedup.host_lines`), or short pages will be alike by those. Pages without a host or with fewer than min_words words are
+`not_judged`.
 Costs: 34 to 58 MB/s beside the segmentation (tests/benchmarks/marks.py); 17 bytes a band and page in the exchange;
 memory: a batch and MOST_PAGES rows.
 Source: MinHash with banding (Broder 1997; Leskovec et al., Mining of Massive Datasets, ch. 3) on the shapes of words.
@@ -25,11 +27,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from datapipe.algo.hosts import host_hashes
 from datapipe.algo.keyed import counted, of_rows
-from datapipe.stage import Group, Mask, Round, Scratch, StageConfig, decide, first_of, measure, schema
+from datapipe.stage import Group, Mask, Round, Scratch, StageConfig, at_least, decide, first_of, measure, schema
 from datapipe.text import IS_WORD, BytesView, hash_slices, readonly, segment, view_bytes
 from datapipe.text.reference import HAS_ALPHABETIC
 from datapipe.text.segmentation import flat
@@ -38,7 +39,7 @@ TEMPLATED = "templated"
 
 KEYS = schema(row=pa.uint32(), key=pa.uint64(), band=pa.uint8())
 VERDICTS = schema(shard=pa.uint32(), row=pa.uint32(), pages=pa.int32(), skeleton=pa.uint64())
-ADDS = schema(pages=pa.int32(), skeleton=pa.uint64(), templated=pa.bool_(), judged=pa.bool_())
+ADDS = schema(pages=pa.int32(), skeleton=pa.uint64(), judged=pa.bool_())
 MOST_PAGES = 10_000  # where the pages of a template are counted no further
 ANY = np.uint64(0x9E3779B97F4A7C15)  # the hash of what differs from page to page
 SPREAD = np.uint64(0xC2B2AE3D27D4EB4F)  # odd
@@ -50,12 +51,12 @@ Int64s: TypeAlias = npt.NDArray[np.int64]
 class Config(StageConfig):
     """What makes two pages alike, and how many alike make a template."""
 
-    min_pages: int = measure(10, "pages of a host with one skeleton, from which on they are marked as templated", ge=2)
+    min_pages: int = decide(10, "pages of a host with one skeleton, from which on they are templated", ge=2)
     min_words: int = measure(20, "words of a skeleton; pages of fewer are not judged", ge=5)
     shingle: int = measure(3, "words (characters where there are no spaces) in a run of the skeleton", ge=1, le=8)
     bands: int = measure(20, "bands of MinHash values; more find pages that are less alike", ge=1, le=64)
     rows: int = measure(3, "MinHash values in a band; more ask for pages that are more alike", ge=1, le=8)
-    drop: bool = decide(False, "drop pages that are marked, as templated")
+    drop: bool = decide(False, "drop pages that are templated")
 
 
 def _seeds(count: int) -> Uint64s:
@@ -145,22 +146,19 @@ def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa
     arrays: list[Any] = [
         pa.array(pages, mask=absent),
         pa.array(skeleton, mask=absent),
-        pa.array(pages >= config.min_pages, mask=absent),
         pa.array(~absent),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=ADDS)
 
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
-    """Pages that are marked, where they shall leave."""
-    found: Any = measured["templated"]
-    marked: Mask = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
-    return first_of((marked & config.drop, TEMPLATED))
+    """Pages of a template, where they shall leave."""
+    return first_of((at_least(measured["pages"], config.min_pages) & config.drop, TEMPLATED))
 
 
 STAGE = Group(
     name="mark.templates",
-    version=1,
+    version=2,
     config=Config,
     reads=("text", "url"),
     optional=("url",),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datapipe.algo.mentions import associated, share, summarised
+from datapipe.schema import COLUMNS
 from datapipe.text import forget
 
 
@@ -20,8 +21,8 @@ def batches(rows: list[dict[str, Any]], size: int = 2) -> Iterator[pa.RecordBatc
         [
             ("groups", pa.list_(pa.string())),
             ("score", pa.float64()),
-            ("first", pa.string()),
-            ("second", pa.string()),
+            ("first", pa.bool_()),
+            ("second", pa.bool_()),
             ("text", pa.large_string()),
         ]
     )
@@ -38,6 +39,7 @@ def batches(rows: list[dict[str, Any]], size: int = 2) -> Iterator[pa.RecordBatc
         (0, 20, 0.0, 0.1611),
         (1, 29, 0.0061, 0.1718),
         (0, 0, 0.0, 1.0),
+        (20, 20, 0.8389, 1.0),  # as 0 of 20, from the other end
     ],
 )
 def test_intervals_are_those_of_the_literature(hit: int, total: int, low: float, high: float) -> None:
@@ -45,6 +47,12 @@ def test_intervals_are_those_of_the_literature(hit: int, total: int, low: float,
     assert (found.hit, found.total) == (hit, total)
     assert found.low == pytest.approx(low, abs=5e-5)
     assert found.high == pytest.approx(high, abs=5e-5)
+
+
+@given(st.integers(1, 10**7))
+def test_the_interval_of_none_and_of_all_ends_there(total: int) -> None:
+    assert share(0, total).low == 0.0
+    assert share(total, total).high == 1.0
 
 
 @given(st.integers(0, 500), st.integers(1, 500))
@@ -56,11 +64,11 @@ def test_the_share_lies_in_its_interval(hit: int, total: int) -> None:
 
 
 ROWS: list[dict[str, Any]] = [
-    {"groups": ["a"], "score": 0.2, "first": None, "second": None},
-    {"groups": ["a", "b"], "score": 0.4, "first": None, "second": "toxic"},
-    {"groups": [], "score": 0.0, "first": "short", "second": None},
-    {"groups": ["b"], "score": None, "first": "short", "second": "toxic"},
-    {"groups": None, "score": 1.0, "first": None, "second": None},
+    {"groups": ["a"], "score": 0.2, "first": False, "second": False},
+    {"groups": ["a", "b"], "score": 0.4, "first": False, "second": True},
+    {"groups": [], "score": 0.0, "first": True, "second": None},  # it left, so that it did not come to the second
+    {"groups": ["b"], "score": None, "first": True, "second": None},
+    {"groups": None, "score": 1.0, "first": None, "second": False},  # it went another way
 ]
 
 
@@ -70,8 +78,8 @@ def test_documents_scores_and_losses_by_group(size: int) -> None:
     assert (everyone.group, everyone.documents, everyone.scored) == (None, 5, 4)
     assert everyone.mean == pytest.approx(0.4)
     assert everyone.quantiles == (0.0, 0.0, 0.2, 0.4, 1.0, 1.0)
-    assert everyone.removed["first"][:2] == (2, 5)
-    assert everyone.removed["second"][:2] == (1, 3)  # of two that it would drop, one did not come so far
+    assert everyone.removed["first"][:2] == (2, 4)
+    assert everyone.removed["second"][:2] == (1, 3)
     assert (a.group, a.documents, a.removed["first"][:2], a.removed["second"][:2]) == ("a", 2, (0, 2), (1, 2))
     assert (b.documents, b.scored) == (2, 1)
     assert b.mean == pytest.approx(0.4)
@@ -101,9 +109,28 @@ def test_words_that_go_with_a_group() -> None:
         forget()
         return batches(rows)
 
-    found = associated(again, "groups", "a", least=2)
+    found = associated(again, "groups", least=2)
     # 4 documents, 2 of the group: angry stands in 2, all of the group: log2(2*4/(2*2)); crowd in 3: log2(2*4/(3*2)).
-    assert [(each.word, each.documents, each.of) for each in found] == [("angry", 2, 2), ("crowd", 2, 3)]
-    assert [each.pmi for each in found] == pytest.approx([1.0, math.log2(4 / 3)])
-    assert associated(again, "groups", "nobody", least=1) == []
-    assert [each.word for each in associated(again, "groups", "a", least=1, most=1)] == ["angry"]
+    assert list(found) == ["a"]
+    assert [(each.word, each.documents, each.of) for each in found["a"]] == [("angry", 2, 2), ("crowd", 2, 3)]
+    assert [each.pmi for each in found["a"]] == pytest.approx([1.0, math.log2(4 / 3)])
+    assert [each.word for each in associated(again, "groups", least=1, most=1)["a"]] == ["angry"]
+    told = associated(again, "groups", least=2, without=lambda group: ["Angry"] if group == "a" else ["crowd"])
+    assert [each.word for each in told["a"]] == ["crowd"]
+
+
+def test_words_that_shun_a_group_are_none_of_it() -> None:
+    rows = [{"groups": ["a"], "text": "rain here"}, {"groups": [], "text": "rain"}, {"groups": [], "text": "rain"}]
+    found = associated(lambda: batches(rows), "groups", least=1)
+    assert [each.word for each in found["a"]] == ["here"]  # rain stands everywhere: log2(1) = 0
+
+
+def test_the_messages_of_a_conversation_are_one_document() -> None:
+    said = [{"role": "user", "content": "Storm, storm"}, {"role": "assistant", "content": "A storm"}]
+    kinds = pa.schema([("groups", pa.list_(pa.string())), ("messages", COLUMNS["messages"])])
+    rows: list[dict[str, Any]] = [{"groups": ["a"], "messages": said}, {"groups": [], "messages": said[:0]}]
+    found = associated(lambda: iter([pa.RecordBatch.from_pylist(rows, kinds)]), "groups", least=1)
+    assert {(each.word, each.documents, each.of, each.pmi) for each in found["a"]} == {
+        ("storm", 1, 1, 1.0),
+        ("a", 1, 1, 1.0),
+    }

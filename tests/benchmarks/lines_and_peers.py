@@ -1,4 +1,4 @@
-"""Speed of filter.lines and of `like: datatrove`, in MB of UTF-8 a second of one core's time.
+"""Speed of filter.lines, filter.repetition and of `like: datatrove`, in MB of UTF-8 a second of one core's time.
 
     DATAPIPE_REAL_DATA=... PYTHONPATH=. python tests/benchmarks/lines_and_peers.py
 
@@ -20,7 +20,7 @@ import pyarrow as pa
 from datapipe.text import corrected_lines, forget, kept_lines, peer_gopher_measures, peer_line_measures, segment
 from datapipe.text.peer_words import peer_words
 from datapipe.text.quality import GOPHER_STOP_WORDS
-from stages.filter import c4, fineweb, gopher, lines
+from stages.filter import c4, fineweb, gopher, lines, repetition
 from tests.peers.comparing import english_web, texts_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def _stage(module: Any, **options: Any) -> Callable[[pa.RecordBatch], object]:
 PARTS: dict[str, Callable[[pa.RecordBatch], object]] = {
     "corrected_lines": lambda batch: corrected_lines(batch["text"], segment(batch["text"]), **RULES),
     "filter.lines": _stage(lines),
+    "filter.repetition": _stage(repetition),
     "peer_words": lambda batch: peer_words(batch["text"]),
     "peer_gopher_measures": lambda batch: peer_gopher_measures(batch["text"], stop_words=GOPHER_STOP_WORDS),
     "peer_line_measures": lambda batch: peer_line_measures(batch["text"], short=30),

@@ -88,7 +88,7 @@ def main() -> None:
             return [pa.record_batch({"text": part["text"], "groups": groups[: len(part)]}) for part in parts]
 
         began = time.process_time()
-        associated(read, "groups", "all")
+        associated(read, "groups")
         print(f"{code} associated         {size / (time.process_time() - began):6.1f} MB/s")
 
 

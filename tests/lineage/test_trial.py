@@ -105,7 +105,7 @@ def test_every_option_that_decides_is_told_beside_its_measure_or_below_all(tmp_p
         ("language", "score"): ("min_score 0.5",),
         ("language", "decided by"): ("keep ['en', 'zh']",),
         ("mild", "toxicity"): ("max_toxicity 0.5",),
-        ("mild", "hate"): ("max_hate 0.15",),
+        ("mild", "hate"): ("max_hate 0.13",),
         ("mild", "worst_passage"): ("max_passage 0.9",),
         ("mild", "listed_words"): ("max_words 0",),
         ("lines", "removed_share"): ("max_removed_share 0.05",),

@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 
 from stages.mark.machine_text import _noise as noise
-from stages.mark.templates import STAGE as TEMPLATES
-from stages.mark.templates import Config as Templates
 from tests.real.machine import EN_TEMPLATES, STRAY, ZH_TEMPLATES, fill, human, rows
 from tests.real.noise_lexicon import RATES, features, noisy, quarter
 from tests.real.spam_pages import spam_pages
-from tests.stages.grouped import judged_pages
 from tests.stages.mark.test_machine_text import run
 from tests.stages.mark.test_spam import run as run_spam
+from tests.stages.mark.test_templates import judged
 
 
 @pytest.mark.full
@@ -110,15 +108,15 @@ def test_templated_pages_are_found_among_pages_by_people(real_data: Path, *, chi
     hit = made = wrong = people = 0
     sets = human(real_data, chinese=chinese)
     for name, texts in sets.items():
-        found = judged_pages(TEMPLATES, Templates(), [(host, text) for text in texts])
-        marked = sum(row["templated"] or False for row in found)
+        found = judged([(host, text) for text in texts])
+        marked = sum(row["templated"] for row in found)
         print(f"{name}: {marked} of {len(texts)} pages by people marked as templated")
         wrong, people = wrong + marked, people + len(texts)
     for number, template in enumerate(ZH_TEMPLATES if chinese else EN_TEMPLATES):
         for seed in range(10):
             chance = random.Random(seed)
-            found = judged_pages(TEMPLATES, Templates(), [(host, fill(template, chance)) for _ in range(20)])
-            hit, made = hit + sum(row["templated"] or False for row in found), made + 20
+            found = judged([(host, fill(template, chance)) for _ in range(20)])
+            hit, made = hit + sum(row["templated"] for row in found), made + 20
         print(f"template {number}: {hit} of {made} so far")
     print(f"{'zh' if chinese else 'en'}: recall {hit / made:.4f}, false positives {wrong} of {people}")
     assert hit >= 0.95 * made

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datapipe.errors import InputError
-from datapipe.text.languages import Language, is_code, language, language_codes, languages_digest, write_language
+from datapipe.text.languages import (
+    Language,
+    is_code,
+    is_in,
+    language,
+    language_codes,
+    languages_digest,
+    primary,
+    write_language,
+)
 
 CODES = language_codes()
 # Thirty languages that lead counts of web sites by language (W3Techs), in no strict order.
@@ -145,3 +155,17 @@ def test_a_written_file_says_the_same_when_it_is_read(
     folder = tmp_path_factory.mktemp("languages")
     write_language(folder / "sw.yaml", made, "how it came about\nin two lines")
     assert language("sw", str(folder)) == made
+
+
+@pytest.mark.parametrize(("code", "alone"), [("zh", "zh"), ("zh-Hant", "zh"), ("zh-Hant-TW", "zh"), ("zho", "zho")])
+def test_a_code_without_script_and_region(code: str, alone: str) -> None:
+    assert primary(code) == alone
+
+
+def test_documents_in_a_language_whatever_its_script() -> None:
+    codes = ["zh", "zh-Hant", "zho", "zh_CN", "", None, "en", "yue", "en-zh", "zh-Hans-CN"]
+    told = [True, True, False, False, False, False, False, False, False, True]
+    assert is_in(pa.array(codes, pa.string()), "zh").tolist() == told
+    assert is_in(pa.array(codes * 2, pa.string()).slice(3, 9), "zh").tolist() == (told * 2)[3:12]
+    assert is_in(pa.array([], pa.string()), "zh").tolist() == []
+    assert is_in(pa.array([None], pa.string()), "zh").tolist() == [False]

@@ -5,7 +5,8 @@ perplexity of a document is 10 ** (-log10 probability / words), each line a sent
 an empty line is a sentence without words. Low is likely, yet the lowest are often templates and repeats: look at both
 ends. Perplexities of different models, and so of different languages, cannot be compared; buckets can.
 
-Models: by language, an ARPA file (also gzipped) or a binary file of kenlm (`build_binary`; the extra `kenlm`).
+Models: by language, an ARPA file (also gzipped), which datapipe reads by itself, or a binary file of kenlm
+(`build_binary`; the extra `kenlm`, which is under the LGPL and needed for nothing else).
 Documents in other languages, or in none, pass and count as `not_judged`. Train a model on text in the same form: with
 `normalise` (ccnet's form: see `_normal.py`), words as cut by spaces; in languages without spaces each character of
 their scripts is a word. With `pieces` the words are those of a sentencepiece model (the extra `sentencepiece`), and

@@ -14,10 +14,13 @@ Models (cards en.md and zh.md beside; `python -m tests.real.toxicity.build` make
 - en: tweets of Davidson et al. 2017, plus authored sentences and ordinary texts. Of 1,978 tweets held out it tells
   offensive or hateful ones from others with an AUC of .975, and hateful ones from all others with .829.
 - zh: comments of COLD (Deng et al. 2022), plus ordinary texts: AUC .955 on COLD's dev set of 6,431.
-On HateCheck, at `max_hate: 0.15`, 74% of hateful cases are found and 57% of the others pass (AUC .709): four in ten of
-the neutral mentions of a group and half of the quotations that somebody objects to are taken for hate. 0.1 gives 80%
-and 47%, 0.3 gives 59% and 69%, 0.5 gives 44% and 83%. The 0.15 was chosen on this curve, so that it flatters a little.
-Of 1,889 ordinary texts (C4, web pages, OI wiki) none leaves; of their sentences, each by itself, 3.6% in English and
+The default `max_hate: 0.13` is the lowest, in hundredths, that at most 5% of the held-out tweets that are neither
+hateful nor offensive go past (15 of 333; offensive ones leave by max_toxicity anyhow); 48% of the 96 hateful ones do.
+COLD does not tell hate apart. On HateCheck, which that rule does not look at, 77% of hateful cases are then found and
+55% of the others pass (AUC .709): four in ten of the neutral mentions of a group, and half of the quotations and
+retellings that somebody objects to, are taken for hate. There 0.1 gives 80% and 47%, 0.19 (that 5% of all tweets that
+are not hateful go past) 70% and 62%, 0.3 gives 59% and 69%, 0.5 gives 44% and 83%.
+Of 1,889 ordinary texts (C4, web pages, OI wiki) none leaves; of their sentences, each by itself, 4.0% in English and
 4.5% in Chinese do: these are thresholds for pages, too low for posts and chats.
 Costs, of a core: 12,000 web pages of 2.5 KB a second (30 MB/s of English), 640,000 Chinese comments (90 MB/s); with
 lists a quarter more time in English, with `obfuscation` three times as much (tests/benchmarks/classifiers.py).
@@ -41,6 +44,7 @@ from datapipe.algo.phrases import Phrases
 from datapipe.algo.rows import rows_by_value
 from datapipe.stage import Map, StageConfig, above, decide, first_of, measure, place, schema
 from datapipe.text import pieces, segment
+from datapipe.text.languages import primary
 from datapipe.text.piecewise import Combine
 from datapipe.text.segmentation import Segmentation
 from stages.filter.toxicity._words import count, lists
@@ -72,7 +76,7 @@ class Config(StageConfig):
         None, "folder of lists of words, a file for each language named by its code; what they hold counts"
     )
     obfuscation: bool = measure(False, "also find listed words that are hidden by common tricks")
-    max_hate: Probability | None = decide(0.15, "probability of hate; more leaves as hateful")
+    max_hate: Probability | None = decide(0.13, "probability of hate; more leaves as hateful")
     max_toxicity: Probability | None = decide(0.5, "probability of offence or hate; more leaves as toxic")
     max_passage: Probability | None = decide(
         None, "probability of offence or hate in the worst passage; more leaves as toxic_passage"
@@ -112,7 +116,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
         at = np.flatnonzero(np.isin(said.document, rows))
         whole = len(at) == len(said.texts)
         some = (said.texts, segmentation) if whole else (said.texts.take(at), segmentation.take(at))
-        _score(code.partition("-")[0], some, at, values)
+        _score(primary(code), some, at, values)
         _count(words, code, (*some, config.obfuscation), (at, values["listed_words"]))
     arrays: list[pa.Array[Any]] = [pa.array(judged)]
     for field in list(ADDS)[1:]:
@@ -124,7 +128,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 
 def _measures(code: str | None, words: dict[str, Phrases]) -> tuple[str, ...]:
     """What can be told of texts in a language."""
-    base = (code or "").partition("-")[0]
+    base = primary(code or "")
     told: tuple[str, ...] = ()
     if base in MODELS:
         told = ("toxicity", "worst_passage", *((HATE,) if HATE in load_model(_path(base)).labels else ()))
@@ -147,7 +151,7 @@ def _score(code: str, some: tuple[Any, Segmentation], rows: Any, found: dict[str
 
 
 def _count(words: dict[str, Phrases], code: str, some: tuple[Any, Segmentation, bool], into: tuple[Any, Any]) -> None:
-    listed = words.get(code) or words.get(code.partition("-")[0])
+    listed = words.get(code) or words.get(primary(code))
     if listed is None:
         return
     texts, segmentation, obfuscation = some
@@ -166,7 +170,7 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 
 
 def _stored(threshold: float | None) -> Any:
-    """As the columns hold it: 0.15 in four bytes is more than 0.15 in eight."""
+    """As the columns hold it: 0.13 in four bytes is not 0.13 in eight."""
     return None if threshold is None else pa.scalar(threshold, pa.float32())
 
 

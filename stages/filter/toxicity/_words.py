@@ -15,7 +15,8 @@ import xxhash
 
 from datapipe.algo.inputs import find_files
 from datapipe.algo.lists import ListFile, entries, stamp
-from datapipe.algo.phrases import Phrases, undo_tricks
+from datapipe.algo.obfuscation import undo_tricks
+from datapipe.algo.phrases import Phrases
 from datapipe.errors import InputError
 from datapipe.stage import File
 from datapipe.text.jit import Int32s

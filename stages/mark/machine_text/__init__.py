@@ -6,12 +6,13 @@ What, each by itself:
 - `noise` (0 to 1; English and Chinese): how much the text looks like optical character recognition gone wrong; see
   `_noise`. Above one half lie 0.3% of English and 1% of Chinese texts by people on which that was set.
 - `refusals`, `assistants`, `openings`: how often phrases stand there by which language models refuse, serve and
-  open (`configs/marks/model_phrases.yaml`). People use the openings too; they mark a text only by their density.
+  open (`configs/marks/model_phrases.yaml`). People use the openings too; they tell by their density in `words` only.
 Of texts with 5 to 15% of the characters read wrongly, 99.9% of English and 97.6% of Chinese ones are found, of Chinese
 ones without stray signs in them 10% to 97%; of answers by language models, phrases give away 2%
 (tests/real/test_machine.py).
-`marks` holds `translated`, `noise`, `model`. A document leaves only for marks that `drop` names; before that,
-`datapipe show RUN --stage machine --where "'noise' in machine.marks"` shows those of a stage called `machine`.
+A document leaves only for what `drop` names: translated (its host is listed), noise, model (phrases). The thresholds
+decide from what is stored. Of a stage called `machine`, `datapipe what-if RUN machine 'drop=[noise]' max_noise=0.6`
+says how much would leave, and `datapipe show RUN --stage machine --where "machine.noise > 0.6"` shows it.
 A document in another language, too short, or in classical or traditional Chinese is `not_judged` as to noise.
 Costs: 13 to 20 MB/s (tests/benchmarks/marks.py), most of it for noise; 0.3 MB of memory.
 Source: after the machine-translation and OCR findings on C4 (Dodge et al. 2021, section 4).
@@ -28,11 +29,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datapipe.algo.families import Families, mark_file, read_phrases
-from datapipe.algo.lists import HashList, ListFile, Queries, list_files, names_of, rows_where, stamp
+from datapipe.algo.lists import HashList, ListFile, Queries, list_files, names_of, stamp
 from datapipe.algo.resource import loaded_once
 from datapipe.algo.urls import LIBRARIES
-from datapipe.stage import Map, Mask, Prepare, StageConfig, above, decide, first_of, measure, place, schema
+from datapipe.stage import Map, Mask, Prepare, StageConfig, above, at_least, decide, first_of, place, schema
 from datapipe.text import segment
+from datapipe.text.languages import is_in
 from stages.mark.machine_text import _noise as noise
 
 TRANSLATED, NOISE, MODEL = "translated", "noise", "model"
@@ -49,23 +51,23 @@ ADDS = schema(
     lists=NAMES,
     noise=pa.float64(),
     **dict.fromkeys(COLUMNS.values(), pa.int32()),
-    marks=NAMES,
+    words=pa.int32(),
     judged=pa.bool_(),
 )
 _ABOUT = "names.json"
 
 
 class Config(StageConfig):
-    """From where on a text is marked, and which marks drop it."""
+    """How much of what is too much, and for what documents leave."""
 
     hosts: tuple[str, ...] = place((), "files of further hosts of machine translations, one a line")
-    max_noise: float | None = measure(0.5, "noise, 0 to 1; more is marked as noise", ge=0, le=1)
-    min_refusals: int | None = measure(1, "phrases of refusal, from which on a text is marked as model", ge=1)
-    min_assistants: int | None = measure(2, "phrases of service, from which on a text is marked as model", ge=1)
-    min_openings: float | None = measure(
-        8.0, "openings in 1,000 words, from which on a text with at least 3 is marked as model", gt=0
+    max_noise: float | None = decide(0.5, "noise, 0 to 1; more is noise", ge=0, le=1)
+    min_refusals: int | None = decide(1, "phrases of refusal, from which on a text is by a model", ge=1)
+    min_assistants: int | None = decide(2, "phrases of service, from which on a text is by a model", ge=1)
+    min_openings: float | None = decide(
+        8.0, "openings in 1,000 words, from which on a text with at least 3 is by a model", gt=0
     )
-    drop: tuple[Literal["translated", "noise", "model"], ...] = decide((), "marks for which documents leave")
+    drop: tuple[Literal["translated", "noise", "model"], ...] = decide((), "what documents leave for")
 
 
 MIN_OPENINGS = 3
@@ -102,10 +104,8 @@ def _noises(batch: pa.RecordBatch) -> pa.Array[Any]:
     """Noise of each document; null where it is not judged."""
     count, found, model = batch.num_rows, noise.tokens(batch["text"]), noise.lexicon()
     values, absent = np.zeros(count), np.ones(count, np.bool_)
-    given: Any = batch["language"]
-    languages: Any = pc.utf8_slice_codeunits(pc.fill_null(given, ""), 0, 3)
     for code, measured in (("en", noise.english), ("zh", noise.chinese)):
-        spoken: Mask = pc.is_in(languages, pa.array([code, f"{code}-"])).to_numpy(zero_copy_only=False)
+        spoken = is_in(batch["language"], code)
         if spoken.any():
             features, judged = measured(found, count, model)
             judged &= spoken
@@ -115,7 +115,7 @@ def _noises(batch: pa.RecordBatch) -> pa.Array[Any]:
 
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
-    """Lists that name the host, noise, phrases of each family (int32), and the marks that follow."""
+    """Lists that name the host, noise, phrases of each family and words (int32), and whether noise was judged."""
     assert resource is not None
     hosts, labels = _load(resource)
     queries, count = Queries(batch["url"]), batch.num_rows
@@ -125,44 +125,35 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
     segmentation = segment(batch["text"])
     told = phrases.counts(segmentation)
     counts = {name: told[:, phrases.families.index(family)] for family, name in COLUMNS.items()}
-    marked = {
-        TRANSLATED: np.asarray(pc.list_value_length(lists)) > 0,
-        NOISE: above(noises, config.max_noise),
-        MODEL: _by_model(counts, segmentation.words_per_document(), config),
-    }
-    rows, numbers = np.nonzero(np.stack(list(marked.values()), axis=1))
-    marks = names_of(rows, numbers.astype(np.uint16), pa.array(list(marked), pa.string()), count)
-    arrays = [lists, noises, *(pa.array(some.astype(np.int32)) for some in counts.values()), marks, pc.is_valid(noises)]
-    return pa.RecordBatch.from_arrays(arrays, schema=ADDS)
+    words = segmentation.words_per_document().astype(np.int32)
+    arrays = [lists, noises, *(pa.array(some.astype(np.int32)) for some in counts.values())]
+    return pa.RecordBatch.from_arrays([*arrays, pa.array(words), pc.is_valid(noises)], schema=ADDS)
 
 
-def _by_model(counts: dict[str, Any], words: Any, config: Config) -> Mask:
+def _by_model(measured: pa.RecordBatch, config: Config) -> Mask:
     """Whether the phrases of any family are enough."""
-    marked = np.zeros(len(words), np.bool_)
-    if config.min_refusals is not None:
-        marked |= counts["refusals"] >= config.min_refusals
-    if config.min_assistants is not None:
-        marked |= counts["assistants"] >= config.min_assistants
-    if config.min_openings is not None:
-        dense = counts["openings"] * 1000 >= config.min_openings * np.maximum(words, 1)
-        marked |= dense & (counts["openings"] >= MIN_OPENINGS)
-    return marked
+    told = at_least(measured["refusals"], config.min_refusals) | at_least(measured["assistants"], config.min_assistants)
+    if config.min_openings is None:
+        return told
+    openings, words = (measured[name].fill_null(0).to_numpy() for name in ("openings", "words"))
+    dense: Mask = openings.astype(np.int64) * 1000 >= config.min_openings * np.maximum(words, 1)
+    return told | (dense & (openings >= MIN_OPENINGS))
 
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
-    """Documents with a mark for which they shall leave."""
-    marks: Any = measured["marks"]
-    values: Any = marks.flatten()
-    rules = [
-        (rows_where(marks, pc.equal(values, pa.scalar(mark))) & (mark in config.drop), reason)
-        for mark, (reason, _) in REASONS.items()
-    ]
-    return first_of(*rules)
+    """Documents of what they shall leave for."""
+    listed: Any = pc.list_value_length(measured["lists"])
+    found = {
+        TRANSLATED: at_least(listed, 1),
+        NOISE: above(measured["noise"], config.max_noise),
+        MODEL: _by_model(measured, config),
+    }
+    return first_of(*((hit & (what in config.drop), REASONS[what][0]) for what, hit in found.items()))
 
 
 STAGE = Map(
     name="mark.machine_text",
-    version=1,
+    version=2,
     config=Config,
     reads=("text", "language", "url"),
     optional=("url",),

@@ -26,7 +26,8 @@ from tests.real.toxicity.build import MODELS
 from tests.real.toxicity.texts import pages, rows
 
 ROWS = 1024
-CURVE = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+CURVE = (0.05, 0.1, 0.13, 0.15, 0.19, 0.25, 0.3, 0.4, 0.5)
+FALSE_POSITIVES = 0.05
 DECLARED = float(Config().max_hate or 0)
 Floats = npt.NDArray[np.float64]
 
@@ -65,18 +66,32 @@ def _measured(texts: list[str], language: str) -> list[Any]:
     return [measured[name].to_numpy(zero_copy_only=False) for name in ("toxicity", "hate")]
 
 
-def davidson(data: Path) -> dict[str, float | None]:
-    """AUC on the tweets held out: offensive or hateful against neither, and hateful against all others."""
+@dataclass(frozen=True)
+class Davidson:
+    """The tweets held out: what the stage says of them, and what people do (hate, offensive, neither)."""
+
+    toxicity: Floats
+    hate: Floats
+    labels: npt.NDArray[np.str_]
+
+    def called_hateful(self, at: float, label: str) -> float:
+        """The share of tweets with a label whose probability of hate is over a threshold."""
+        return float((self.hate[self.labels == label] > at).mean())
+
+    def threshold(self) -> float:
+        """The declared rule: the lowest hundredth that at most FALSE_POSITIVES of those that are neither go past."""
+        hundredths = (number / 100 for number in range(100))
+        return next(at for at in hundredths if self.called_hateful(at, "neither") <= FALSE_POSITIVES)
+
+
+def davidson(data: Path) -> Davidson:
+    """The fifth of the tweets that the model was not trained on."""
     fields, names = {"text": "tweet", "label": "class"}, {"0": "hate", "1": "offensive", "2": "neither"}
     documents = labelled([str(data / "tox-davidson/davidson.jsonl.gz")], Reading(fields, names))
     share = load_model(MODELS / "en.npz").record["split"]["share"]
     away = documents.where(held_out(documents, share))
     found = scores([str(text) for text in away.texts], "en")
-    return {
-        "documents": float(len(away)),
-        "toxicity": auc(found["toxicity"], away.labels != "neither"),
-        "hate": auc(found["hate"], away.labels == "hate"),
-    }
+    return Davidson(found["toxicity"], found["hate"], away.labels)
 
 
 def cold(data: Path) -> float | None:
@@ -108,7 +123,13 @@ def dropped(data: Path) -> dict[str, tuple[int, int]]:
 def main() -> None:
     """Print everything."""
     data = Path(os.environ["DATAPIPE_REAL_DATA"])
-    print("Davidson, held out:", davidson(data))
+    tweets = davidson(data)
+    print(f"Davidson, {len(tweets.labels)} held out: AUC", auc(tweets.toxicity, tweets.labels != "neither"))
+    print("  hateful against all others: AUC", auc(tweets.hate, tweets.labels == "hate"))
+    print("  by the rule: hate >", tweets.threshold())
+    for at in CURVE:
+        shares = (f"{label} {tweets.called_hateful(at, label):.3f}" for label in ("hate", "offensive", "neither"))
+        print(f"  hate > {at:.2f}: called hateful of {', of '.join(shares)}")
     print("COLD dev: AUC", cold(data))
     cases = hatecheck(data)
     print("HateCheck: AUC", auc(cases.hate, cases.hateful))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -110,3 +111,22 @@ def test_what_stays_is_of_the_text_in_its_order_and_the_cut_changes_nothing(text
         rest = iter(text)
         assert all(character in rest for character in found["text"])
         assert 0 <= found["removed_words"] <= found["words"]
+
+
+def test_the_language_is_asked_for_only_where_language_files_set_the_limit() -> None:
+    assert STAGE.decides_for(Config()) == ("removed_share",)
+    assert STAGE.decides_for(Config.model_validate({"max_removed_share": "by_language"})) == (
+        "removed_share",
+        "language",
+    )
+
+
+def test_language_files_may_set_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "sw.yaml").write_text(
+        "{name: Swahili, scripts: Latn, segmenter: spaces,"
+        " thresholds: {filter.lines: {max_removed_share: 0.5}}, record: {thresholds: made up}}"
+    )
+    text = "word " * 15 + "\nRead more\nword " + "word " * 15
+    options = {"max_removed_share": "by_language", "languages": str(tmp_path)}
+    shares = {language: reason(text, language, **options) for language in ("sw", "en", None)}
+    assert shares == {"sw": None, "en": "too_many_words_removed", None: "too_many_words_removed"}

@@ -127,9 +127,9 @@ def test_listed_words_are_counted(words: str, text: str, language: str, plain: i
 @pytest.mark.parametrize(
     ("numbers", "options", "reason"),
     [
-        ((0.5, 0.15, 1.0, 0), {}, None),  # at the thresholds
-        ((0.501, 0.15, 1.0, 0), {}, "toxic"),
-        ((0.501, 0.151, 1.0, 1), {}, "hateful"),
+        ((0.5, 0.13, 1.0, 0), {}, None),  # at the thresholds
+        ((0.501, 0.13, 1.0, 0), {}, "toxic"),
+        ((0.501, 0.131, 1.0, 1), {}, "hateful"),
         ((0.0, 0.0, 0.0, 1), {}, "listed_words"),
         ((0.0, 0.0, 0.0, 1), {"max_words": 1}, None),
         ((0.0, 0.0, 0.0, 9), {"max_words": None}, None),

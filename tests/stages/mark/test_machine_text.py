@@ -29,8 +29,11 @@ CHINESE = (
 )
 
 
+MARKS = ("translated", "noise", "model")
+
+
 def run(rows: Sequence[dict[str, Any]], folder: Path, **values: Any) -> list[dict[str, Any]]:
-    """Columns and reason of each document with `text`, `language`, `url`."""
+    """Columns and reason of each document with `text`, `language`, `url`, and as `marks` what it would leave for."""
     forget()
     config = Config.model_validate(values)
     build(config, folder)
@@ -40,7 +43,10 @@ def run(rows: Sequence[dict[str, Any]], folder: Path, **values: Any) -> list[dic
     assert columns.schema == STAGE.adds_for(config)
     assert STAGE.decide is not None
     reasons = STAGE.decide(columns, config).to_pylist()
-    return [{**row, "reason": reason} for row, reason in zip(columns.to_pylist(), reasons, strict=True)]
+    asked = [STAGE.decide(columns, config.model_copy(update={"drop": (what,)})).to_pylist() for what in MARKS]
+    marks = [[what for what, reason in zip(MARKS, some, strict=True) if reason] for some in zip(*asked, strict=True)]
+    found = zip(columns.to_pylist(), reasons, marks, strict=True)
+    return [{**row, "reason": reason, "marks": mine} for row, reason, mine in found]
 
 
 URLS = [
@@ -133,3 +139,43 @@ def test_rules_that_are_off_mark_nothing(tmp_path: Path) -> None:
     text = latin_errors(ENGLISH, 0.15, random.Random(1)) + SAID[0][0] + SAID[3][0]
     (row,) = run([{"text": text, "language": "en"}], tmp_path, drop=["noise", "model"], **off)
     assert (row["marks"], row["reason"]) == ([], None)
+
+
+# Openings in 1,000 words: 4 of 500 are 8; at that they tell, with one word more they do not.
+DENSE = [(4, 500, "language_model"), (4, 501, None), (2, 10, None), (3, 375, "language_model"), (3, 376, None)]
+
+
+@pytest.mark.parametrize(("openings", "words", "reason"), DENSE)
+def test_openings_tell_by_their_density(openings: int, words: int, reason: str | None) -> None:
+    assert decided(openings=openings, words=words) == reason
+
+
+DECIDED = [
+    ({"noise": 0.6}, {}, "recognition_noise"),
+    ({"noise": 0.6}, {"max_noise": 0.6}, None),
+    ({"noise": None}, {"max_noise": 0.0}, None),  # not judged
+    ({"refusals": 1}, {}, "language_model"),
+    ({"refusals": 1}, {"min_refusals": 2}, None),
+    ({"assistants": 2}, {}, "language_model"),
+    ({"assistants": 2}, {"min_assistants": 3}, None),
+    ({"openings": 4, "words": 501}, {"min_openings": 7.9}, "language_model"),
+    ({"lists": ["mine"], "noise": 0.9}, {}, "machine_translated"),
+    ({"lists": ["mine"], "noise": 0.9}, {"drop": ["noise"]}, "recognition_noise"),
+]
+
+
+@pytest.mark.parametrize(("stored", "options", "reason"), DECIDED)
+def test_thresholds_decide_from_what_is_stored(
+    stored: dict[str, Any], options: dict[str, Any], reason: str | None
+) -> None:
+    assert decided(options, **stored) == reason
+
+
+def decided(options: dict[str, Any] | None = None, **stored: Any) -> str | None:
+    """The reason of one document of which that is stored, and else nothing of note."""
+    usual = {"lists": [], "noise": 0.0, "refusals": 0, "assistants": 0, "openings": 0, "words": 100, "judged": True}
+    config = Config.model_validate({"drop": MARKS, **(options or {})})
+    batch = pa.RecordBatch.from_pylist([usual | stored], STAGE.adds_for(config))
+    assert STAGE.decide is not None
+    reason: str | None = STAGE.decide(batch, config)[0].as_py()
+    return reason

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datapipe.text import forget
-from stages.mark.spam import STAGE, Config
+from stages.mark.spam import KINDS, STAGE, Config
 from tests.real.machine import human
 from tests.real.spam_pages import spam_pages
 from tests.stages.mark.test_machine_text import CHINESE
 
 
 def run(texts: Sequence[str | None], language: str | None = "zh", **values: Any) -> list[dict[str, Any]]:
-    """Columns and reason of each text."""
+    """Columns and reason of each text, and as `marks` the kinds for which it would leave."""
     forget()
     config = Config.model_validate(values)
     languages = pa.array([language] * len(texts), pa.string())
@@ -27,7 +30,9 @@ def run(texts: Sequence[str | None], language: str | None = "zh", **values: Any)
     assert columns.schema == STAGE.adds_for(config)
     assert STAGE.decide is not None
     reasons = STAGE.decide(columns, config).to_pylist()
-    return [{**row, "reason": reason} for row, reason in zip(columns.to_pylist(), reasons, strict=True)]
+    asked = [STAGE.decide(columns, config.model_copy(update={"drop": (kind,)})).to_pylist() for kind in STAGE.reasons]
+    rows = zip(columns.to_pylist(), reasons, zip(*asked, strict=True), strict=True)
+    return [{**row, "reason": reason, "marks": [one for one in marks if one]} for row, reason, marks in rows]
 
 
 def test_nine_in_ten_planted_pages_are_found() -> None:
@@ -98,6 +103,43 @@ def test_other_languages_and_short_texts_are_not_judged(text: str | None, langua
         "marks": [],
         "judged": False,
     }
+
+
+@given(
+    st.none() | st.integers(1, 5),
+    st.floats(0, 40),
+    st.none() | st.floats(0, 1),
+    st.floats(0, 0.3),
+    st.sets(st.sampled_from(["gambling", "adult", "doorway", "novel", "stuffed"])),
+)
+def test_other_thresholds_decide_from_what_is_stored(
+    phrases: int | None, density: float, distinct: float | None, function: float, drop: set[str]
+) -> None:
+    """As columns of another config do; the rules in plain Python, on planted pages of all kinds."""
+    options = {"min_phrases": phrases, "min_density": density, "max_distinct": distinct, "min_function": function}
+    config = Config.model_validate({**options, "drop": sorted(drop)})
+    stored = planted()
+    assert STAGE.decide is not None
+    for row, reason in zip(stored.to_pylist(), STAGE.decide(stored, config).to_pylist(), strict=True):
+        dense = phrases is not None and row["density"] >= density
+        holds = [kind for kind in KINDS if dense and row[kind] >= phrases and kind in drop]
+        stuffed = distinct is not None and row["distinct"] < distinct and row["function"] < function
+        holds += ["stuffed"] if stuffed and "stuffed" in drop else []
+        assert reason == (holds[0] if holds else None)
+
+
+@cache
+def planted() -> pa.RecordBatch:
+    """What is stored of planted pages."""
+    texts = pa.array([text for _, text in spam_pages(each=4)], pa.large_string())
+    return STAGE.process(
+        pa.record_batch({"text": texts, "language": pa.array(["zh-Hans"] * len(texts))}), Config(), None
+    )
+
+
+def test_every_threshold_only_decides() -> None:
+    roles = {name: field.json_schema_extra["role"] for name, field in Config.model_fields.items()}  # type: ignore[index]
+    assert {name for name, role in roles.items() if role == "measure"} == {"min_characters"}
 
 
 def test_clean_prose_has_no_marks() -> None:

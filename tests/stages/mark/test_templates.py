@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,12 @@ STORY = (
 WORDS = ("old house", "bridge", "lantern", "red boat", "stone wall", "forest", "valley", "market", "storm", "flood")
 
 
+def judged(pages: list[Page], **values: Any) -> list[dict[str, Any]]:
+    """Columns and reason of each page, and whether it is `templated`: whether it would leave."""
+    found = judged_pages(STAGE, Config.model_validate({**values, "drop": True}), pages)
+    return [{**row, "templated": row["reason"] == "templated"} for row in found]
+
+
 def made(template: str, count: int, seed: int = 1) -> list[Page]:
     chance = random.Random(seed)
     return [(HOST, fill(template, chance)) for _ in range(count)]
@@ -26,14 +33,14 @@ def made(template: str, count: int, seed: int = 1) -> list[Page]:
 
 @pytest.mark.parametrize("template", [*EN_TEMPLATES, *ZH_TEMPLATES])
 def test_nearly_all_of_twenty_pages_of_a_template_are_marked(template: str) -> None:
-    found = [judged_pages(STAGE, Config(), made(template, 20, seed)) for seed in range(3)]
+    found = [judged(made(template, 20, seed)) for seed in range(3)]
     assert sum(row["templated"] for rows in found for row in rows) >= 0.95 * 60
 
 
 @pytest.mark.parametrize(("pages", "marked"), [(9, False), (10, True), (11, True)])
 def test_at_above_and_below_the_least_number_of_pages(pages: int, *, marked: bool) -> None:
     text = STORY.format("mill", "river", "frost")
-    found = judged_pages(STAGE, Config(), [(HOST, text)] * pages)
+    found = judged([(HOST, text)] * pages)
     assert {(row["pages"], row["templated"]) for row in found} == {(pages, marked)}
     assert len({row["skeleton"] for row in found}) == 1
 
@@ -47,7 +54,7 @@ def test_numbers_and_names_make_no_difference() -> None:
         ("Mary Ann Lee", "12", "7.11.", "New York City"),
         ("Jo", "9", "1/1", "Ulm"),
     ]
-    found = judged_pages(STAGE, Config(min_pages=3, min_words=15), [(HOST, text.format(*some)) for some in fillers])
+    found = judged([(HOST, text.format(*some)) for some in fillers], min_pages=3, min_words=15)
     assert {(row["pages"], row["templated"]) for row in found} == {(3, True)}
 
 
@@ -61,13 +68,13 @@ def test_hosts_are_apart() -> None:
 )
 def test_pages_without_host_or_words_are_not_judged(url: str | None, text: str | None) -> None:
     (row,) = judged_pages(STAGE, Config(), [(url, text)])
-    assert row == {"pages": None, "skeleton": None, "templated": None, "judged": False, "reason": None}
+    assert row == {"pages": None, "skeleton": None, "judged": False, "reason": None}
 
 
 @pytest.mark.parametrize(("drop", "reason"), [(False, None), (True, "templated")])
 def test_pages_leave_only_if_asked(drop: object, reason: str | None) -> None:
     found = judged_pages(STAGE, Config.model_validate({"drop": drop}), made(EN_TEMPLATES[0], 20))
-    assert {row["reason"] for row in found if row["templated"]} == {reason}
+    assert {row["reason"] for row in found if row["pages"] >= 10} == {reason}
 
 
 def test_counting_stops_at_a_bound_so_that_memory_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +88,6 @@ def test_counting_stops_at_a_bound_so_that_memory_has_one(monkeypatch: pytest.Mo
 def test_pages_by_people_are_not_marked_even_if_all_were_on_one_host(real_data: Path, *, chinese: bool) -> None:
     texts = human(real_data, chinese=chinese)["extract-zh" if chinese else "wcxb"]
     planted = made((ZH_TEMPLATES if chinese else EN_TEMPLATES)[1], 20)
-    found = judged_pages(STAGE, Config(), [(HOST, text) for text in texts] + planted)
-    assert sum(row["templated"] or False for row in found[: len(texts)]) <= 0.01 * len(texts)
+    found = judged([(HOST, text) for text in texts] + planted)
+    assert sum(row["templated"] for row in found[: len(texts)]) <= 0.01 * len(texts)
     assert sum(row["templated"] for row in found[len(texts) :]) >= 19
