@@ -133,7 +133,7 @@ class TableFile:
     def _refuse(self, fault: str) -> NoReturn:
         remedy = "delete it and run again: it will be made anew"
         if self.part.run:
-            remedy = "it belongs to another run: delete it there if it still stands, then run this again"
+            remedy = "it belongs to another run: delete it there if it still stands, run that again, then this"
         raise CorruptData(f"{self.name} {fault}", remedy=remedy) from None
 
     @cached_property

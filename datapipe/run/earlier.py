@@ -41,10 +41,11 @@ class EarlierShard:
     @property
     def measured(self) -> Part:
         """What that run keeps of its documents, named from here; InputError where it keeps nothing."""
-        found = measured_of(self.context.store, self.stage, self.keys.shard)
-        if found is None or not found.part.rows:
+        store = self.context.store
+        found = measured_of(store, self.stage, self.keys.shard)
+        if found is None or not store.exists(found.part.path):
             raise InputError(
-                f"{self.context.store.url} did not keep what {self.stage!r} needs to compare new ones with its own",
+                f"{store.url} did not keep what {self.stage!r} needs to compare new ones with its own",
                 remedy="run it once more with `index: true` on that stage",
             )
         return found.part.model_copy(update={"run": self.url})

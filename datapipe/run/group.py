@@ -15,7 +15,7 @@ import numpy as np
 
 from datapipe.corpus.exchange import BUCKETS, BucketRange, ranges
 from datapipe.corpus.fingerprint import fingerprint
-from datapipe.engine.answering import run_answer
+from datapipe.engine.answering import is_measured, run_answer
 from datapipe.engine.resolve import Resolved, finished, run_resolve
 from datapipe.engine.task import AnswerTask, Input, Keys, ResolveTask, Slice
 from datapipe.recipe import Node
@@ -25,7 +25,7 @@ from datapipe.run.paths import Path
 from datapipe.run.tasks import exchange
 from datapipe.stage import IndexedConfig
 
-__all__ = ["resolve", "resolved"]
+__all__ = ["resolve", "resolved", "rests_on"]
 
 RANGE_ROWS = 2_000_000  # of one task: about 100 MB of keys
 MERGE_INPUTS = 128  # files that one task opens
@@ -41,6 +41,11 @@ def resolve(context: Context, node: Node) -> Verdicts:
 def resolved(context: Context, node: Node) -> Verdicts | None:
     """The verdicts of a Group whose rounds are all done; None if they are not."""
     return _Rounds(context, node, run=False).verdicts()
+
+
+def rests_on(context: Context, node: Node) -> str:
+    """What the verdicts of a Group depend on today; see `Verdicts`. All its keys must be there."""
+    return _Rounds(context, node, run=False).rests_on
 
 
 class _Missing(Exception):
@@ -77,7 +82,9 @@ class _Rounds:
             "documents": [[record.shard, record.base, record.rows_in] for record in self._records],
             "runs": [place.run for place in self._places],
         }
-        self._rests_on = fingerprint(what)
+        if earlier := [place.earlier.keys.values for place in self._places if place.earlier]:
+            what["earlier"] = earlier  # their keys may be of other texts of the same documents
+        self.rests_on = fingerprint(what)
         self._kept: dict[int, list[tuple[str, Any]]] = {}  # by round, what its tasks gave
 
     def verdicts(self) -> Verdicts | None:
@@ -93,7 +100,7 @@ class _Rounds:
             return None
         if self._run:
             self._forget(numbers)
-        return Verdicts(found, self._rests_on, numbers)
+        return Verdicts(found, self.rests_on, numbers)
 
     def _first_keys(self) -> tuple[Keys, ...]:
         return tuple(
@@ -105,7 +112,8 @@ class _Rounds:
 
     def _answers(self, number: int, asked: tuple[Keys, ...]) -> tuple[Keys, ...]:
         """What documents answer, a file or more a shard."""
-        index = isinstance(self._node.config, IndexedConfig) and self._node.config.index
+        config = self._node.config
+        index = isinstance(config, IndexedConfig) and config.index and self._stage.measure is not None
         asks = [_asks(asked, at) for at in range(len(self._places))]
         wanted = [at for at, place in enumerate(self._places) if asks[at] or (index and place.own)]
 
@@ -124,14 +132,21 @@ class _Rounds:
                 values=self._context.paths.keys(path) if path else "",
                 resource=self._context.resource(self._node),
                 measured=place.earlier.measured if place.earlier else None,
-                everything=index,
+                everything=index and place.own is not None,
                 where=self._node.where,
             )
 
         names = [self._places[at].name for at in wanted]
-        results = self._carry_out(run_answer, number, names, lambda nth: task(wanted[nth]), index=index)
+        lacking = {self._places[at].name for at in wanted if index and not self._keeps(self._places[at])}
+        results = self._carry_out(
+            run_answer, number, names, lambda nth: task(wanted[nth]), index=index, lacking=lacking
+        )
         found = zip(wanted, results, strict=True)
         return tuple(keys for at, result in found for keys in _keys(result, at, self._places[at].run))
+
+    def _keeps(self, place: _Place) -> bool:
+        """Whether what a run with `index` keeps of a shard stands."""
+        return place.own is None or is_measured(self._context.store, self._node.name, place.name)
 
     def _merged(self, number: int, inputs: tuple[Keys, ...]) -> tuple[Keys, ...]:
         """The same rows in no more files than a task may open."""
@@ -182,7 +197,7 @@ class _Rounds:
 
     def _fingerprint(self, number: int, name: str, *, index: bool = False) -> str:
         """`index`: a run that is to keep more measures answers once more, to make them."""
-        return fingerprint({"of": self._rests_on, "round": number, "name": name, **({"index": True} if index else {})})
+        return fingerprint({"of": self.rests_on, "round": number, "name": name, **({"index": True} if index else {})})
 
     def _carry_out(
         self,
@@ -192,14 +207,15 @@ class _Rounds:
         task: Callable[[int], Any],
         *,
         index: bool = False,
+        lacking: Container[str] = (),
     ) -> list[Resolved]:
-        """Run the tasks that are not done; results in order of their names."""
+        """Run the tasks that are not done, or that lack what they keep; results in order of their names."""
         store = self._context.store
         prints = [self._fingerprint(number, name, index=index) for name in names]
         folder = f"{exchange(self._node)}/round-{number}"
         found: dict[str, Resolved | None] = {}
         for key, name in zip(prints, names, strict=True):
-            found[key] = finished(store, folder, name, key)
+            found[key] = None if name in lacking else finished(store, folder, name, key)
         missing = [at for at, key in enumerate(prints) if found[key] is None]
         if missing and not self._run:
             raise _Missing
