@@ -25,7 +25,7 @@ from datapipe.run.paths import Path
 from datapipe.run.tasks import exchange
 from datapipe.stage import IndexedConfig
 
-__all__ = ["resolve", "resolved", "rests_on"]
+__all__ = ["Standing", "resolve", "resolved", "rests_on", "rounds_standing"]
 
 RANGE_ROWS = 2_000_000  # of one task: about 100 MB of keys
 MERGE_INPUTS = 128  # files that one task opens
@@ -46,6 +46,20 @@ def resolved(context: Context, node: Node) -> Verdicts | None:
 def rests_on(context: Context, node: Node) -> str:
     """What the verdicts of a Group depend on today; see `Verdicts`. All its keys must be there."""
     return _Rounds(context, node, run=False).rests_on
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands of the rounds of a Group: the files, and by shard where the rows are that ask its documents."""
+
+    files: frozenset[str]
+    asked: dict[str, tuple[Slice, ...]]
+
+
+def rounds_standing(context: Context, node: Node) -> Standing | None:
+    """What stands of a Group whose rounds are all done; None if they are not. All its keys must be there."""
+    rounds = _Rounds(context, node, run=False)
+    return Standing(rounds.files(), rounds.asked) if rounds.verdicts() is not None else None
 
 
 class _Missing(Exception):
@@ -86,6 +100,7 @@ class _Rounds:
             what["earlier"] = earlier  # their keys may be of other texts of the same documents
         self.rests_on = fingerprint(what)
         self._kept: dict[int, list[tuple[str, Any]]] = {}  # by round, what its tasks gave
+        self.asked: dict[str, tuple[Slice, ...]] = {}
 
     def verdicts(self) -> Verdicts | None:
         """Of the last round; None where a task is not done and none may run."""
@@ -100,6 +115,7 @@ class _Rounds:
             return None
         if self._run:
             self._forget(numbers)
+            self._forget_rounds()
         return Verdicts(found, self.rests_on, numbers)
 
     def _first_keys(self) -> tuple[Keys, ...]:
@@ -116,6 +132,8 @@ class _Rounds:
         index = isinstance(config, IndexedConfig) and config.index and self._stage.measure is not None
         asks = [_asks(asked, at) for at in range(len(self._places))]
         wanted = [at for at, place in enumerate(self._places) if asks[at] or (index and place.own)]
+        for at, place in enumerate(self._places):
+            self.asked[place.name] = (*self.asked.get(place.name, ()), *asks[at])
 
         def task(at: int) -> AnswerTask:
             place = self._places[at]
@@ -227,12 +245,20 @@ class _Rounds:
 
     def _sweep(self, number: int) -> None:
         """Remove the files of a round that it does not have today."""
-        folder = f"{exchange(self._node)}/round-{number}"
-        named = {f"{name}.json" for name, _ in self._kept[number]}
-        named |= {part.path.rpartition("/")[2] for _, result in self._kept[number] for part in result.parts}
+        folder, named = f"{exchange(self._node)}/round-{number}", self._files(number)
         for name in self._context.store.names(folder):
-            if name not in named and not name.startswith("."):
+            if f"{folder}/{name}" not in named:
                 self._context.store.remove(f"{folder}/{name}")
+
+    def _files(self, number: int) -> set[str]:
+        """The files of a round, once its tasks are done."""
+        folder, kept = f"{exchange(self._node)}/round-{number}", self._kept[number]
+        notes = {f"{folder}/{name}.json" for name, _ in kept}
+        return notes | {part.path for _, result in kept for part in result.parts}
+
+    def files(self) -> frozenset[str]:
+        """The files of all rounds, once these are done."""
+        return frozenset().union(*(self._files(number) for number in self._kept))
 
     def _forget(self, shards: Container[str]) -> None:
         """Remove what is measured of shards that are no longer there."""
@@ -240,6 +266,13 @@ class _Rounds:
         for name in self._context.store.names(folder):
             if name.partition(".")[0] not in shards and not name.startswith("."):
                 self._context.store.remove(f"{folder}/{name}")
+
+    def _forget_rounds(self) -> None:
+        """Remove the rounds that the stage no longer has."""
+        for folder in self._context.store.folders(exchange(self._node)):
+            number = folder.removeprefix("round-")
+            if number.isdigit() and int(number) >= len(self._stage.rounds):
+                self._context.store.remove(f"{exchange(self._node)}/{folder}")
 
 
 def _asks(asked: tuple[Keys, ...], shard: int) -> tuple[Slice, ...]:

@@ -41,7 +41,7 @@ class Pair:
         return chain(self.second, self.stage, index=True, against=[str(self.first.folder / "run")])
 
     def file(self, pattern: str) -> Path:
-        return sorted((self.first.folder / "run" / self.stage / "exchange").glob(pattern))[0]
+        return min((self.first.folder / "run" / self.stage / "exchange").glob(pattern))
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_damaged_file_of_a_round_is_made_anew(near_pair: Pair, damage: str) ->
     well = Path(shutil.copytree(run, run.parent / "well"))
     for number in range(4):
         folder = run / f"near/exchange/round-{number}"
-        path = sorted(folder.glob("*.parquet"))[0]
+        path = min(folder.glob("*.parquet"))
         DAMAGES[damage](path)
         _forget_what_rests_on(run, number)
         if damage != "missing":
