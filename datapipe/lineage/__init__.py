@@ -8,14 +8,17 @@ from __future__ import annotations
 from datapipe.lineage.find import Place, find, nearest
 from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
 from datapipe.lineage.sample import Sampled, sample
+from datapipe.lineage.similar import Alike, Found, similar
 from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, story
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
 __all__ = [
     "OTHERS",
     "SURVIVOR",
+    "Alike",
     "Chapter",
     "Document",
+    "Found",
     "Measure",
     "Place",
     "Sampled",
@@ -30,6 +33,7 @@ __all__ = [
     "read_document",
     "safe",
     "sample",
+    "similar",
     "story",
     "try_out",
 ]

@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 
 from tests.run.workbench import Done, Workbench, corpus
 
-__all__ = ["Chain", "Document", "chain", "documents", "left", "near", "texts", "write"]
+__all__ = ["Chain", "Document", "chain", "documents", "jaccard", "left", "near", "texts", "write"]
 
 Document: TypeAlias = dict[str, Any]
 Chain: TypeAlias = dict[str, dict[str, Any]]
 
+SHINGLE = 5
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 BANNER = "please accept all cookies of this site before you read on"
 STAGES: Chain = {
@@ -117,3 +118,12 @@ def layers(done: Done, stage: str) -> Iterator[Document]:
     (parent,) = done.context.recipe.nodes[stage].parents
     came = set(corpus(done, parent))
     yield from (row for key, row in corpus(done, stage, dropped=True).items() if key in came)
+
+
+def jaccard(one: str, other: str) -> float:
+    """Of runs of five words, by sets of tuples."""
+    sets = []
+    for text in (one, other):
+        words = text.lower().split()
+        sets.append({tuple(words[at : at + SHINGLE]) for at in range(len(words) - SHINGLE + 1)})
+    return len(sets[0] & sets[1]) / len(sets[0] | sets[1])

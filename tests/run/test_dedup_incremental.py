@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from datapipe.engine.cluster import DaskEngine
-from tests.run.copies import Document, chain, documents, layers, texts, write
+from tests.run.copies import Document, chain, documents, jaccard, layers, texts, write
 from tests.run.workbench import Done, Workbench, corpus, differences
 
 DROPPING = ("url", "exact", "near")
@@ -112,16 +112,7 @@ def test_the_document_that_stays_is_named_by_its_id_in_the_earlier_run(tmp_path:
 
 # ---------------------------------------------------------------------------------------------- near duplicates
 
-SHINGLE, LINKED = 5, 0.75
-
-
-def jaccard(one: str, other: str) -> float:
-    """Of runs of five words, by sets of tuples."""
-    sets = []
-    for text in (one, other):
-        words = text.lower().split()
-        sets.append({tuple(words[at : at + SHINGLE]) for at in range(len(words) - SHINGLE + 1)})
-    return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+LINKED = 0.75
 
 
 def clusters(rows: Sequence[Document]) -> list[set[str]]:
