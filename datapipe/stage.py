@@ -131,6 +131,9 @@ class IndexedConfig(StageConfig):
         False,
         "keep of every document what a later run needs to compare it (by default only of those that resemble another)",
     )
+    alarm: Share | None = place(
+        0.5, "share of a source's documents; a source of which more leave here is named when the run ends", gt=0, lt=1
+    )
 
 
 # ---------------------------------------------------------------------------------------------- the six kinds

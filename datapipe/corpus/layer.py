@@ -160,6 +160,13 @@ class TableFile:
         """Name and type of a column."""
         return self._file.schema_arrow.field(column)
 
+    def greatest(self, column: str) -> Any:
+        """The greatest value of a column as the file's footer tells it; None where it tells none."""
+        at = self.columns.index(column)
+        groups = (self._file.metadata.row_group(group) for group in range(len(self._starts) - 1))
+        told = (group.column(at).statistics for group in groups if group.num_rows)
+        return max((each.max for each in told if each is not None and each.has_min_max), default=None)
+
     def _column(self, column: str) -> Any:
         chunks = [self._group(column, group) for group in range(len(self._starts) - 1)]
         return pa.chunked_array(chunks, self.field(column).type).combine_chunks()
