@@ -12,12 +12,27 @@ from typing import Any, TypeAlias
 
 from tests.run.workbench import Done, Workbench, corpus
 
-__all__ = ["Chain", "Document", "chain", "documents", "jaccard", "left", "near", "texts", "write"]
+__all__ = [
+    "CUTTING",
+    "DROPPING",
+    "SHORT",
+    "STAGES",
+    "Chain",
+    "Document",
+    "chain",
+    "documents",
+    "jaccard",
+    "left",
+    "near",
+    "texts",
+    "write",
+]
 
 Document: TypeAlias = dict[str, Any]
 Chain: TypeAlias = dict[str, dict[str, Any]]
 
 SHINGLE = 5
+SHORT = 300  # rows of a range of keys, where there are to be many
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 BANNER = "please accept all cookies of this site before you read on"
 STAGES: Chain = {
@@ -29,6 +44,10 @@ STAGES: Chain = {
     "lines": {"use": "dedup.lines", "min_copies": 2, "min_words": 145},
     "runs": {"use": "dedup.substring", "min_words": 20, "min_left": 152},
 }
+
+
+DROPPING = ("url", "exact", "near")
+CUTTING = ("paragraphs", "lines", "runs", "hosts")
 
 
 def _words(draw: random.Random, count: int) -> list[str]:

@@ -11,36 +11,17 @@ from pathlib import Path
 import pytest
 
 from datapipe.engine.cluster import DaskEngine
-from tests.run.copies import STAGES, chain, documents, layers, left, texts, write
+from tests.run.copies import CUTTING, DROPPING, SHORT, STAGES, chain, documents, layers, left, texts, write
 from tests.run.workbench import Workbench, corpus, differences
 
 ROWS = documents()
-CUTTING = ("paragraphs", "lines", "runs", "hosts")
-DROPPING = ("url", "exact", "near")
-
-
-@pytest.fixture(scope="module")
-def all_stages(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    """One recipe with every stage, run by the local engine as `alone`, its ranges of keys short."""
-    bench = Workbench(tmp_path_factory.mktemp("bytes"))
-    write(bench, ROWS, files=5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datapipe.run.group.RANGE_ROWS", 300)
-        done = bench.run("alone", chain(bench, *STAGES))
-    for name in DROPPING:
-        assert len(left(done, name)) > 10, name
-    for name in CUTTING:
-        assert sum(bool(row[f"{name}.spans"]) for row in layers(done, name)) > 10, name
-    assert done.dropped("paragraphs")
-    assert done.dropped("runs")
-    return bench
 
 
 @pytest.mark.parametrize("workers", [2, *(pytest.param(n, marks=pytest.mark.full) for n in (1, 4))])
 def test_any_number_of_workers_gives_the_bytes_of_the_local_engine(
     all_stages: Workbench, dask: Callable[[int], DaskEngine], workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datapipe.run.group.RANGE_ROWS", 300)
+    monkeypatch.setattr("datapipe.run.group.RANGE_ROWS", SHORT)
     together = all_stages.run(f"workers-{workers}", chain(all_stages, *STAGES), engine=dask(workers))
     assert differences(all_stages.folder / "alone", together.folder) == []
 

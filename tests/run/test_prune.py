@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,8 +130,8 @@ def test_layers_of_other_runs_are_not_touched(bench: Workbench) -> None:
 
 # ---------------------------------------------------------------------------------------------- exchanges
 
-ASKING = {"docs": {"use": "toy.lines", "source": "lines"}, "group": {"use": "toy.asking"}}
-INDEXED = {"docs": ASKING["docs"], "group": {"use": "toy.asking", "index": True}}
+ASKING: dict[str, dict[str, Any]] = {"docs": {"use": "toy.lines", "source": "lines"}, "group": {"use": "toy.asking"}}
+INDEXED: dict[str, dict[str, Any]] = {"docs": ASKING["docs"], "group": {"use": "toy.asking", "index": True}}
 
 
 def asking(folder: Path) -> Workbench:
@@ -194,7 +195,7 @@ def test_measures_go_that_nothing_asks_for(tmp_path: Path) -> None:
 def test_the_exchange_of_a_stage_that_compares_no_longer_goes(tmp_path: Path) -> None:
     bench = asking(tmp_path)
     bench.run("run", ASKING)
-    counting = {"docs": ASKING["docs"], "group": {"use": "toy.count", "min_words": 2}}
+    counting: dict[str, dict[str, Any]] = {"docs": ASKING["docs"], "group": {"use": "toy.count", "min_words": 2}}
     run, fresh = bench.run("run", counting), bench.run("fresh", counting)
     assert [each.path for each in pruned(run.folder) if "exchange" in each.path] == ["group/exchange"]
     assert differences(fresh.folder, run.folder) == []
