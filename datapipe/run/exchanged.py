@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import FOLDED
+from datapipe.corpus.store import Store
 from datapipe.engine.answering import Measured, measured_of
 from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import kept_rows
-from datapipe.engine.resolve import rows_of_shard
+from datapipe.engine.task import Slice
 from datapipe.errors import DatapipeError
 from datapipe.recipe import Node
 from datapipe.run.context import Context
@@ -81,10 +82,15 @@ def _measured(context: Context, node: Node, stands: Standing) -> Iterator[Found]
         before = standing(context, path.before(), shard)
         if found is None or before is None or not context.store.exists(found.part.path):
             continue
-        wanted = rows_of_shard(context.store, stands.asked.get(name, ())).column("row").to_numpy()
-        if index:
-            wanted = np.union1d(wanted, kept_rows(context.store, before.reasons)).astype(np.uint32)
-        yield from _shrinking(context, found, wanted)
+        wanted = [_rows(context.store, each) for each in stands.asked.get(name, ())]
+        wanted += [kept_rows(context.store, before.reasons)] if index else []
+        yield from _shrinking(context, found, np.concatenate([np.zeros(0, np.uint32), *wanted]))
+
+
+def _rows(store: Store, asked: Slice) -> Rows:
+    """The documents that some rows ask; each round's rows have columns of their own."""
+    rows: Rows = TableFile(store, asked.part).take("row", np.arange(asked.first, asked.last)).to_numpy()
+    return rows
 
 
 def _shrinking(context: Context, found: Measured, wanted: Rows) -> Iterator[Found]:

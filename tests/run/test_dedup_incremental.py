@@ -188,6 +188,14 @@ def test_three_snapshots_of_near_duplicates_keep_one_of_each_cluster(tmp_path: P
     assert all(owners & {row["id"] for row in part} for part in made.parts[:2])
 
 
+def test_a_run_that_is_asked_for_an_index_afterwards_has_the_bytes_of_one_that_kept_it_at_once(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    write(bench, ROWS[:60], files=2)
+    bench.run("run", chain(bench, "near"))
+    later = bench.run("run", chain(bench, "near", index=True))
+    assert differences(bench.run("fresh", chain(bench, "near", index=True)).folder, later.folder) == []
+
+
 @pytest.mark.full
 def test_workers_give_the_same_bytes_with_earlier_runs(tmp_path: Path, dask: Callable[[int], DaskEngine]) -> None:
     made = Snapshots(tmp_path, cut(ROWS, 2))

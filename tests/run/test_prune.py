@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from datapipe.errors import LeaseHeld
 from datapipe.registry import Registry
 from datapipe.run.prune import Surplus, prune, surplus
 from datapipe.run.reopen import reopen
+from tests.run.copies import chain, documents, write
 from tests.run.workbench import TOYS, Workbench, differences, stages
 
 
@@ -190,6 +192,32 @@ def test_measures_go_that_nothing_asks_for(tmp_path: Path) -> None:
     assert [name[:9] for name in exchanged(run.folder, pruned(run.folder))] == ["measured/", "measured/"]
     assert differences(fresh.folder, run.folder) == []
     assert bench.run("run", ASKING).told.tasks == 0
+
+
+def test_a_stage_whose_rounds_ask_twice_is_pruned_to_a_fresh_run(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    write(bench, documents(60, seed=11), files=2)
+    bench.run("run", chain(bench, "near", index=True))
+    indexed = [path.name for path in (tmp_path / "run/near/exchange/measured").iterdir()]
+    run, fresh = bench.run("run", chain(bench, "near")), bench.run("fresh", chain(bench, "near"))
+    assert differences(fresh.folder, run.folder)
+    pruned(run.folder)
+    assert differences(fresh.folder, run.folder) == []
+    assert len(indexed) == 4
+
+
+def test_a_run_that_compares_with_an_earlier_one_that_is_gone_is_pruned_of_the_rest(tmp_path: Path) -> None:
+    bench = asking(tmp_path)
+    old = bench.run("old", INDEXED)
+    later = Workbench(tmp_path / "later")
+    later.folder.mkdir()
+    later.write("c.txt", ["cba", "uvw"])
+    made = {**ASKING, "group": {"use": "toy.asking", "against": [str(old.folder)]}}
+    run = later.run("run", made)
+    shutil.rmtree(old.folder)
+    rounds = sorted((run.folder / "group/exchange").rglob("*"))
+    pruned(run.folder)
+    assert sorted((run.folder / "group/exchange").rglob("*")) == rounds
 
 
 def test_the_exchange_of_a_stage_that_compares_no_longer_goes(tmp_path: Path) -> None:
