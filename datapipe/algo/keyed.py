@@ -17,7 +17,7 @@ import pyarrow as pa
 from datapipe.stage import Mask
 from datapipe.text.jit import Int64s
 
-__all__ = ["Counted", "counted", "of_rows"]
+__all__ = ["Counted", "counted", "of_rows", "verdict_of_rows"]
 
 
 class Counted(NamedTuple):
@@ -74,3 +74,17 @@ def of_rows(rows: pa.Array[Any], verdicts: pa.RecordBatch) -> npt.NDArray[np.int
     numbers = rows.to_numpy()
     order = np.argsort(numbers)
     return order[np.searchsorted(numbers[order], verdicts["row"].to_numpy())]
+
+
+def verdict_of_rows(rows: pa.Array[Any], verdicts: pa.RecordBatch) -> pa.Int64Array:
+    """For each document the position of its verdict, null without one; of a document there is one at most.
+
+    `rows` are uint32 row numbers, and the verdicts are sorted by `row`.
+    """
+    mine, judged = rows.to_numpy(), verdicts["row"].to_numpy()
+    places = np.searchsorted(judged, mine)
+    hit = np.zeros(len(mine), np.bool_)
+    within = places < len(judged)
+    hit[within] = judged[places[within]] == mine[within]
+    found: pa.Int64Array = pa.array(places, pa.int64(), mask=~hit)
+    return found

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from datapipe.algo.keyed import verdict_of_rows
 from datapipe.stage import IndexedConfig, Scratch, measure, schema
 from datapipe.text import hash128
 
@@ -192,11 +193,6 @@ def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, _config: SurvivorConf
     """Id of the surviving copy (null: this one), and for survivors how many copies there are (1: unique)."""
     if verdicts.num_rows == 0:  # then it may have no columns either
         verdicts = pa.RecordBatch.from_pylist([], VERDICTS)
-    rows, judged = batch["row"].to_numpy(), verdicts["row"].to_numpy()
-    places = np.searchsorted(judged, rows)
-    hit = np.zeros(len(rows), np.bool_)
-    within = places < len(judged)
-    hit[within] = judged[places[within]] == rows[within]
-    indices: pa.Int64Array = pa.array(places, pa.int64(), mask=~hit)
-    copies = pc.if_else(pa.array(hit), verdicts["copies"].take(indices), pa.scalar(1, pa.int32()))
-    return pa.RecordBatch.from_arrays([verdicts["survivor"].take(indices), copies], schema=ADDS)
+    at = verdict_of_rows(batch["row"], verdicts)
+    copies = pc.if_else(at.is_valid(), verdicts["copies"].take(at), pa.scalar(1, pa.int32()))
+    return pa.RecordBatch.from_arrays([verdicts["survivor"].take(at), copies], schema=ADDS)

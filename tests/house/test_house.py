@@ -115,10 +115,20 @@ def test_every_stage_is_listed() -> None:
     assert [name for name in REGISTRY.names() if name not in done.stdout] == []
 
 
+# What a recipe names that its reader has to make first, as its header says.
+STILL_TO_MAKE = {"dclm_like.yaml": "model models/quality.npz is no file"}
+
+
 @pytest.mark.parametrize("recipe", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.name)
 def test_every_recipe_passes_check(recipe: Path) -> None:
     done = command("check", str(recipe.relative_to(ROOT)))
-    assert done.returncode == 0, done.stdout + done.stderr
+    lacks = STILL_TO_MAKE.get(recipe.name)
+    if lacks is None:
+        assert done.returncode == 0, done.stdout + done.stderr
+    else:
+        told = [line for line in (done.stdout + done.stderr).splitlines() if "configs/" in line]
+        assert len(told) == 1, told
+        assert lacks in told[0]
 
 
 IMPORT_ALL = """

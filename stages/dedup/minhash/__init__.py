@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.algo.banding import optimal_bands, probability
+from datapipe.algo.keyed import verdict_of_rows
 from datapipe.algo.minhash import band_keys, jaccard_of_pairs, shingle_sets, signatures
 from datapipe.algo.survivors import SurvivorConfig, ranks, reads_of, scoped, ties
 from datapipe.stage import Group, Likeness, Round, Share, below, decide, first_of, measure, schema
@@ -101,12 +102,7 @@ def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa
     """What is known of each document's cluster; null where it has none, and the size 1."""
     if verdicts.num_rows == 0:  # then it may have no columns either
         verdicts = pa.RecordBatch.from_pylist([], _clusters.VERDICTS)
-    rows, judged = batch["row"].to_numpy(), verdicts["row"].to_numpy()
-    places = np.searchsorted(judged, rows)
-    hit = np.zeros(len(rows), np.bool_)
-    within = places < len(judged)
-    hit[within] = judged[places[within]] == rows[within]
-    at: Any = pa.array(places, pa.int64(), mask=~hit)
+    at = verdict_of_rows(batch["row"], verdicts)
     columns: dict[str, Any] = {field.name: verdicts[field.name].take(at) for field in ADDS}
     columns["cluster_size"] = columns["cluster_size"].fill_null(1)
     return pa.RecordBatch.from_arrays([columns[name] for name in ADDS.names], schema=ADDS)
