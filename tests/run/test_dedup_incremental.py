@@ -19,6 +19,7 @@ from tests.run.workbench import Done, Workbench, corpus, differences
 DROPPING = ("url", "exact", "near")
 CUTTING = ("paragraphs", "lines")
 ROWS = documents(180, seed=3)
+FEW = {("url", 2), ("exact", 3), ("paragraphs", 2), ("lines", 3)}
 
 
 def cut(rows: Sequence[Document], snapshots: int) -> list[Sequence[Document]]:
@@ -74,8 +75,14 @@ def ruin(bench: Workbench, run: Path) -> None:
         path.write_bytes(b"no Parquet file")
 
 
-@pytest.mark.parametrize("snapshots", [2, 3])
-@pytest.mark.parametrize("stage", ["url", "exact", "paragraphs", "lines"])
+@pytest.mark.parametrize(
+    ("stage", "snapshots"),
+    [
+        pytest.param(stage, count, marks=() if (stage, count) in FEW else pytest.mark.full)
+        for stage in ("url", "exact", "paragraphs", "lines")
+        for count in (2, 3)
+    ],
+)
 def test_snapshots_in_turn_keep_what_one_run_over_all_keeps(tmp_path: Path, stage: str, snapshots: int) -> None:
     made = Snapshots(tmp_path, cut(ROWS, snapshots))
     joint = made.joint(stage)
