@@ -34,6 +34,7 @@ __all__ = [
     "File",
     "Group",
     "IndexedConfig",
+    "Likeness",
     "Map",
     "Mask",
     "Plan",
@@ -130,6 +131,9 @@ class IndexedConfig(StageConfig):
     index: bool = place(
         False,
         "keep of every document what a later run needs to compare it (by default only of those that resemble another)",
+    )
+    alarm: Share | None = place(
+        0.5, "share of a source's documents; a source of which more leave here is named when the run ends", gt=0, lt=1
     )
 
 
@@ -329,6 +333,23 @@ class Round:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How a Group tells which documents are like one: those that share a key of its first round are compared.
+
+    `compare(one, others, config)` → float64, how alike each row of `others` is to the only row of `one`, both as
+    `measure` gives them. `probability(similarity, config)`: that a document so alike shares a key. `least(config)`:
+    the similarity from which on the stage links. `column(config)`: which is compared, of documents that have the same
+    values in `scope(config)`.
+    """
+
+    compare: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.DoubleArray]
+    probability: Callable[[float, Any], float]
+    least: Callable[[Any], float]
+    column: Callable[[Any], str]
+    scope: Callable[[Any], tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Group(Deciding):
     """Compares documents with each other, by rounds of exchange.
 
@@ -336,6 +357,7 @@ class Group(Deciding):
     all that later runs need of a document besides its keys; without it only rounds of this run can ask.
     `apply(batch, verdicts, config)` → the columns in `adds`: `batch` holds `row` and the columns in `applies`,
     `verdicts` those of the batch's rows, sorted by `row` (with `row` alone where a shard has none).
+    `likeness`: of one with a `measure`, by which `datapipe similar` finds documents like a text.
     """
 
     kind: ClassVar[str] = "Group"
@@ -344,6 +366,7 @@ class Group(Deciding):
     apply: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.RecordBatch]
     measure: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch] | None = None
     applies: tuple[str, ...] = ()
+    likeness: Likeness | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

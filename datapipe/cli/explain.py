@@ -18,9 +18,10 @@ __all__ = ["explain"]
 @click.command("explain")
 @click.argument("run")
 @click.argument("key", metavar="ID|URL")
+@click.option("--stage", metavar="STAGE", help="Tell only what this stage did.")
 @STAGES_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print the story as one JSON object a line.")
-def explain(run: str, key: str, stages_dir: Path | None, *, as_json: bool) -> None:
+def explain(run: str, key: str, stages_dir: Path | None, *, stage: str | None, as_json: bool) -> None:
     """Tell what happened to one document: every stage that met it, what was measured, and why it left or stayed.
 
     Personal data in what is shown is masked. Several documents of one URL are told one after the other.
@@ -29,6 +30,7 @@ def explain(run: str, key: str, stages_dir: Path | None, *, as_json: bool) -> No
     Examples:
       datapipe explain runs/quickstart https://example.org/page
       datapipe explain runs/quickstart 3e6ec0a1… --json
+      datapipe explain runs/quickstart 3e6ec0a1… --stage unique
     """
     import json
 
@@ -43,9 +45,24 @@ def explain(run: str, key: str, stages_dir: Path | None, *, as_json: bool) -> No
     for number, place in enumerate(places):
         told = story(context, place)
         if as_json:
-            click.echo(json.dumps(_plain(told)))
+            click.echo(json.dumps(_plain(told, stage)))
         else:
-            click.echo(("\n" if number else "") + "\n".join(_page(told)))
+            click.echo(("\n" if number else "") + "\n".join(_page(told, stage)))
+
+
+def _of_stage(told: Story, stage: str | None) -> list[tuple[int, Chapter]]:
+    """The chapters by number, or that of one stage; InputError where the document never came to it."""
+    from datapipe.errors import InputError
+    from datapipe.recipe.wording import did_you_mean
+
+    numbered = list(enumerate(told.chapters, 1))
+    if stage is None:
+        return numbered
+    found = [(number, chapter) for number, chapter in numbered if chapter.stage == stage]
+    if not found:
+        met = (chapter.stage for chapter in told.chapters)
+        raise InputError(f"the document did not come to a stage {stage!r}", remedy=did_you_mean(stage, met))
+    return found
 
 
 def _said(key: str) -> str:
@@ -65,16 +82,17 @@ def _near(places: list[Place], run: str) -> str:
     return f"did you mean {' or '.join(headline(place.url, place.id) for place in places)}?"
 
 
-def _page(told: Story) -> list[str]:
+def _page(told: Story, stage: str | None = None) -> list[str]:
     from datapipe.cli.telling import headline, tell
 
     place = told.place
-    lines = _page(told.parent) if told.parent else []
-    lines += ["", "From it was made:"] if told.parent else []
+    with_parent = told.parent is not None and stage is None
+    lines = _page(told.parent) if told.parent and with_parent else []
+    lines += ["", "From it was made:"] if with_parent else []
     lines.append(headline(place.url, place.id))
     lines.append(f"id {_safe(place.id)}, {_origin(told)}")
     lines.append("")
-    for number, chapter in enumerate(told.chapters, 1):
+    for number, chapter in _of_stage(told, stage):
         lines += tell(number, chapter)
     lines.append("")
     lines.append(_ending(told.chapters))
@@ -106,7 +124,7 @@ def _ending(chapters: tuple[Chapter, ...]) -> str:
     return "It is in what the run gives."
 
 
-def _plain(told: Story) -> dict[str, Any]:
+def _plain(told: Story, stage: str | None = None) -> dict[str, Any]:
     """The story as JSON values, masked."""
     from datapipe.lineage import mask_url
 
@@ -118,7 +136,7 @@ def _plain(told: Story) -> dict[str, Any]:
         "shard": place.shard.name,
         "row": place.row,
         "base": {name: _masked(value) for name, value in told.base.items() if name not in {"id", "url"}},
-        "stages": [_chapter(chapter) for chapter in told.chapters],
+        "stages": [_chapter(chapter) for _, chapter in _of_stage(told, stage)],
         "parent": _plain(told.parent) if told.parent else None,
     }
 
@@ -135,6 +153,7 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "meaning": chapter.meaning,
         "measures": {m.name: {"value": _masked(m.value), "thresholds": list(m.thresholds)} for m in chapter.measures},
         "survivor": {"id": _safe(survivor.id), "url": mask_url(survivor.url or "")} if survivor else None,
+        "survivor_run": mask_url(chapter.survivor_run) if chapter.survivor_run else None,
         "text": [safe(text) if text is not None else None for text in chapter.text] if chapter.text else None,
     }
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
+from typing import Any
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from datapipe.cli.progress import say_bytes
+from datapipe.corpus.layer import TableFile
+from datapipe.recipe import Node
 from datapipe.run.context import Context
+from datapipe.run.paths import Path
 from datapipe.run.state import totals
-from datapipe.stage import Source
+from datapipe.schema import qualified
+from datapipe.stage import IndexedConfig, Source
 
-__all__ = ["idle_stages", "print_funnel", "troubles"]
+__all__ = ["heavy_losses", "idle_stages", "print_funnel", "troubles"]
 
 _LANGUAGE = "language"
+_SIZES = ("cluster_size", "copies")  # columns in which a Group tells how many documents are alike
 TROUBLES = frozenset({"damaged_input", "crashed", "timed_out", "too_big"})
 
 
@@ -70,3 +79,50 @@ def _remedy(context: Context, name: str, use: str) -> str:
     if any(_LANGUAGE in each.stage.adds_for(each.config).names for each in above):
         return f"which languages it knows: datapipe stages {use}"
     return "it asks for their language: put a stage {use: filter.language} above it"
+
+
+def heavy_losses(context: Context) -> list[str]:
+    """A line for each source of which a stage that compares documents let go more than its `alarm`."""
+    found = []
+    for name, records in context.records.items():
+        node = context.recipe.nodes.get(name)
+        if node is None or not isinstance(node.config, IndexedConfig) or node.config.alarm is None:
+            continue
+        came: Counter[str] = Counter()
+        left: Counter[str] = Counter()
+        for path, shard in context.incoming(node):
+            record = records[shard.name]
+            came[_source(path)] += record.incoming.documents
+            left[_source(path)] += record.incoming.documents - record.kept.documents
+        heavy = [source for source in came if left[source] > node.config.alarm * came[source]]
+        found += [_loss(context, node, source, (left[source], came[source])) for source in heavy]
+    return found
+
+
+def _source(path: Path) -> str:
+    """The name of the source that documents of a path come from."""
+    while path.origin is not None:
+        path = path.origin
+    config: Any = path.root.config
+    return str(config.source)
+
+
+def _loss(context: Context, node: Node, source: str, counts: tuple[int, int]) -> str:
+    left, came = counts
+    assert isinstance(node.config, IndexedConfig)
+    records = context.records[node.name].values()
+    size = _largest(context, node)
+    most = f"; the largest cluster holds {size:,}" if size else ""
+    (reason, *_) = totals(list(records))["dropped"]
+    return (
+        f"{node.name} ({node.use}) dropped {left:,} of {came:,} documents of source {source!r} ({left / came:.1%}; "
+        f"alarm: {node.config.alarm:g}){most}; see: datapipe show {shlex.quote(context.recipe.run)} --reason {reason}"
+    )
+
+
+def _largest(context: Context, node: Node) -> int | None:
+    """How many documents the largest cluster holds, from the footers of the layers."""
+    names = [name for name in _SIZES if name in node.stage.adds_for(node.config).names]
+    files = [TableFile(context.store, part) for record in context.records[node.name].values() for part in record.layer]
+    sizes = [file.greatest(qualified(name, node.name)) for name in names for file in files if file.part.rows]
+    return max((size for size in sizes if size is not None), default=None)

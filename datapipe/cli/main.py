@@ -27,6 +27,7 @@ COMMANDS: tuple[str, ...] = (
     "status",
     "show",
     "explain",
+    "similar",
     "what-if",
     "bias",
     "prune",

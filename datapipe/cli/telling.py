@@ -54,7 +54,8 @@ def tell(number: int, chapter: Chapter) -> Iterator[str]:
     yield from measure_lines(tuple(each for each in chapter.measures if each.name != named))
     if chapter.survivor is not None:
         place = chapter.survivor
-        yield f"     in its place stays  {headline(place.url, place.id)}  (id {mask_url(place.id)})"
+        where = f" of the earlier run {mask_url(chapter.survivor_run)}" if chapter.survivor_run else ""
+        yield f"     in its place stays  {headline(place.url, place.id)}  (id {mask_url(place.id)}){where}"
     if chapter.text is not None:
         yield from _text_lines(*chapter.text)
 

@@ -38,7 +38,7 @@ class TableWriter:
     """Writes one Parquet file from batches of any cut; `sliced` for readers of a slice of each of many files."""
 
     def __init__(self, target: BinaryIO, schema: pa.Schema, *, sliced: bool = False) -> None:
-        self.schema = schema
+        self.schema = schema = pa.schema([field.with_type(_as_made(field.type)) for field in schema])
         self._most_bytes, self._most_rows = (SLICED_BYTES, SLICED_ROWS) if sliced else (GROUP_BYTES, GROUP_ROWS)
         words: Any = [field.name for field in schema if pa.types.is_string(field.type) and field.name not in _UNIQUE]
         self._writer = pq.ParquetWriter(
@@ -83,6 +83,16 @@ class TableWriter:
     def abandon(self) -> None:
         """Write no more, not even a footer when the object goes."""
         self._writer.is_open = False
+
+
+def _as_made(kind: Any) -> Any:
+    """A type whose lists hold `item`, as made in memory: read from Parquet they hold `element`, and a file says so."""
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_as_made(field.type)) for field in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        item = kind.value_field.with_name("item").with_type(_as_made(kind.value_type))
+        return pa.list_(item) if pa.types.is_list(kind) else pa.large_list(item)
+    return kind
 
 
 def row_bytes(batch: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -133,7 +143,7 @@ class TableFile:
     def _refuse(self, fault: str) -> NoReturn:
         remedy = "delete it and run again: it will be made anew"
         if self.part.run:
-            remedy = "it belongs to another run: delete it there if it still stands, then run this again"
+            remedy = "it belongs to another run: delete it there if it still stands, run that again, then this"
         raise CorruptData(f"{self.name} {fault}", remedy=remedy) from None
 
     @cached_property
@@ -159,6 +169,14 @@ class TableFile:
     def field(self, column: str) -> pa.Field[Any]:
         """Name and type of a column."""
         return self._file.schema_arrow.field(column)
+
+    def greatest(self, column: str) -> Any:
+        """The greatest value of a column as the file's footer tells it; None where it tells none."""
+        at = self.columns.index(column)
+        groups = (self._file.metadata.row_group(group) for group in range(len(self._starts) - 1))
+        told = (group.column(at).statistics for group in groups if group.num_rows)
+        found: list[Any] = [each.max for each in told if each is not None and each.has_min_max]
+        return max(found, default=None)
 
     def _column(self, column: str) -> Any:
         chunks = [self._group(column, group) for group in range(len(self._starts) - 1)]

@@ -93,6 +93,10 @@ class Store:
         """Bytes of a file."""
         return int(self.fs.size(self.path(name)))
 
+    def folder_size(self, folder: str) -> int:
+        """Bytes of all files in a folder and below; 0 where it is missing."""
+        return sum(int(info["size"]) for info in self.fs.find(self.path(folder), detail=True).values())
+
     def read(self, name: str) -> bytes:
         """All bytes of a small file."""
         with self._explained("read", name):

@@ -29,7 +29,7 @@ from datapipe.errors import CorruptData, InputError, StageError
 from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS
 from datapipe.text import forget
 
-__all__ = ["Measured", "measured_of", "run_answer"]
+__all__ = ["Measured", "is_measured", "measured_of", "run_answer"]
 
 
 class Measured(BaseModel):
@@ -53,11 +53,17 @@ def measured_of(store: Store, stage: str, shard: str) -> Measured | None:
         return None
 
 
+def is_measured(store: Store, stage: str, shard: str) -> bool:
+    """Whether what is measured of a shard's documents stands; who damages or loses it has it made anew."""
+    found = measured_of(store, stage, shard)
+    return found is not None and (not found.part.rows or store.exists(found.part.path))
+
+
 def run_answer(task: AnswerTask) -> Resolved:
     """Measure the documents that are asked for, where they are not yet, and write their answers."""
     store = Store(task.run)
     done = finished(store, folder(task), task.name, task.fingerprint)
-    if done is not None:
+    if done is not None and (not task.everything or is_measured(store, task.call.name, task.name)):
         return done
     asked = rows_of_shard(store, task.asked)
     wanted = np.unique(asked.column("row").to_numpy())
@@ -152,9 +158,7 @@ class _Measuring:
             made = self._batch(columns, mine, stored)
             writer = writer or PartWriter(self._store, f"{self._path}.parquet", made.schema, sliced=True)
             writer.write(made)
-        if writer is None:
-            return Part(path=f"{self._path}.parquet", rows=0, bytes=0, digests={})
-        part = writer.commit()
+        part = writer.commit() if writer else Part(path=f"{self._path}.parquet", rows=0, bytes=0, digests={})
         found = Measured(values=self._task.values, base=self._base.record.base, part=part)
         self._store.write(f"{self._path}.json", found.model_dump_json().encode())
         return part

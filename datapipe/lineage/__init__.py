@@ -9,6 +9,7 @@ from datapipe.lineage.bias import LEAST, Bias, bias_of
 from datapipe.lineage.find import Place, find, nearest
 from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
 from datapipe.lineage.sample import Sampled, sample
+from datapipe.lineage.similar import Alike, Found, similar
 from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, story
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
@@ -16,9 +17,11 @@ __all__ = [
     "LEAST",
     "OTHERS",
     "SURVIVOR",
+    "Alike",
     "Bias",
     "Chapter",
     "Document",
+    "Found",
     "Measure",
     "Place",
     "Sampled",
@@ -34,6 +37,7 @@ __all__ = [
     "read_document",
     "safe",
     "sample",
+    "similar",
     "story",
     "try_out",
 ]

@@ -7,6 +7,7 @@ Costs one row group of each column of each layer of one shard.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +20,11 @@ from datapipe.corpus.record import Record
 from datapipe.engine.columns import Columns
 from datapipe.engine.sink import by_column, folder_of
 from datapipe.engine.step import FAILURE
-from datapipe.errors import InputError
+from datapipe.errors import DatapipeError, InputError
 from datapipe.lineage.find import Place, find
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard
+from datapipe.run.earlier import earlier_runs
 from datapipe.run.expanding import parents_of
 from datapipe.run.paths import Path, added
 from datapipe.run.reopen import open_columns, roots, standing, with_input
@@ -61,6 +63,7 @@ class Chapter:
     measures: tuple[Measure, ...] = ()
     text: tuple[str | None, str | None] | None = None  # before and after, where the stage changed it
     survivor: Place | None = None
+    survivor_run: str | None = None  # where it stands, if in an earlier run
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ class _Teller:
         if not any(file.find(self._row)[0] >= 0 for file in columns.files(node.name)):
             return Chapter(node.name, node.use, "passed", meaning=node.where.text if node.where else "")
         measures = measures_of(columns, path, self._row)
+        survivor, run = self._survivor(node, measures)
         return Chapter(
             stage=node.name,
             use=node.use,
@@ -189,7 +193,8 @@ class _Teller:
             meaning=_meaning(node, reason),
             measures=measures,
             text=_change(columns, path, self._row),
-            survivor=self._survivor(node, measures),
+            survivor=survivor,
+            survivor_run=run,
         )
 
     def _children(self, node: Node) -> str:
@@ -204,11 +209,18 @@ class _Teller:
         first, last = (file.take("id", mine[[at]])[0].as_py() for at in (0, -1))
         return f"{len(mine)}: {first}" + (f" to {last.rpartition('#')[2]}" if len(mine) > 1 else "")
 
-    def _survivor(self, node: Node, measures: tuple[Measure, ...]) -> Place | None:
-        named = [measure.value for measure in measures if measure.name == SURVIVOR and measure.value]
+    def _survivor(self, node: Node, measures: tuple[Measure, ...]) -> tuple[Place | None, str | None]:
+        """The document that stays in this one's place, and the earlier run that it stands in, if any."""
+        named = [str(measure.value) for measure in measures if measure.name == SURVIVOR and measure.value]
         if not isinstance(node.stage, Group) or not named:
-            return None
-        return next(iter(find(self._context, str(named[0]))), None)
+            return None, None
+        if found := find(self._context, named[0]):
+            return found[0], None
+        with contextlib.suppress(DatapipeError):  # an earlier run that is gone or damaged: its id is all that is known
+            for old in earlier_runs(self._context, node):
+                if found := find(old, named[0]):
+                    return found[0], old.recipe.run
+        return None, None
 
 
 def _meaning(node: Node, reason: str | None) -> str:

@@ -7,6 +7,7 @@ Costs reading their records.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as File
 
@@ -23,7 +24,7 @@ from datapipe.run.state import lent
 from datapipe.run.tasks import exchange
 from datapipe.stage import IndexedConfig
 
-__all__ = ["EarlierShard", "earlier_shards"]
+__all__ = ["EarlierShard", "earlier_runs", "earlier_shards"]
 
 LEAVE = frozenset({"stage", "reads", "where", "resource"})  # of a payload: what may differ between two runs
 
@@ -41,10 +42,11 @@ class EarlierShard:
     @property
     def measured(self) -> Part:
         """What that run keeps of its documents, named from here; InputError where it keeps nothing."""
-        found = measured_of(self.context.store, self.stage, self.keys.shard)
-        if found is None or not found.part.rows:
+        store = self.context.store
+        found = measured_of(store, self.stage, self.keys.shard)
+        if found is None or not store.exists(found.part.path):
             raise InputError(
-                f"{self.context.store.url} did not keep what {self.stage!r} needs to compare new ones with its own",
+                f"{store.url} did not keep what {self.stage!r} needs to compare new ones with its own",
                 remedy="run it once more with `index: true` on that stage",
             )
         return found.part.model_copy(update={"run": self.url})
@@ -60,11 +62,21 @@ def earlier_shards(context: Context, node: Node) -> list[EarlierShard]:
     return found
 
 
-def _shards(context: Context, node: Node, url: str, number: int) -> list[EarlierShard]:
+def earlier_runs(context: Context, node: Node) -> Iterator[Context]:
+    """The runs that a stage is told to compare with, opened one after the other; InputError where one is none."""
+    for url in node.config.against if isinstance(node.config, IndexedConfig) else ():
+        yield _opened(context, node, url)
+
+
+def _opened(context: Context, node: Node, url: str) -> Context:
     stages_dir = context.paths.call(node).stages_dir
+    return reopen(url, Registry(File(stages_dir) if stages_dir else None), stages_dir)
+
+
+def _shards(context: Context, node: Node, url: str, number: int) -> list[EarlierShard]:
     if Store(url).path() == context.store.path():
         raise InputError(f"{node.name}: against names its own run {url}", remedy="name the runs before it")
-    old = reopen(url, Registry(File(stages_dir) if stages_dir else None), stages_dir)
+    old = _opened(context, node, url)
     theirs = _same_stage(old, node, url)
     _agree(node, context, theirs, old)
     away = _from_here(context.store, old.store)

@@ -15,7 +15,7 @@ import numpy as np
 
 from datapipe.corpus.exchange import BUCKETS, BucketRange, ranges
 from datapipe.corpus.fingerprint import fingerprint
-from datapipe.engine.answering import run_answer
+from datapipe.engine.answering import is_measured, run_answer
 from datapipe.engine.resolve import Resolved, finished, run_resolve
 from datapipe.engine.task import AnswerTask, Input, Keys, ResolveTask, Slice
 from datapipe.recipe import Node
@@ -25,7 +25,7 @@ from datapipe.run.paths import Path
 from datapipe.run.tasks import exchange
 from datapipe.stage import IndexedConfig
 
-__all__ = ["resolve", "resolved"]
+__all__ = ["Standing", "resolve", "resolved", "rests_on", "rounds_standing"]
 
 RANGE_ROWS = 2_000_000  # of one task: about 100 MB of keys
 MERGE_INPUTS = 128  # files that one task opens
@@ -41,6 +41,25 @@ def resolve(context: Context, node: Node) -> Verdicts:
 def resolved(context: Context, node: Node) -> Verdicts | None:
     """The verdicts of a Group whose rounds are all done; None if they are not."""
     return _Rounds(context, node, run=False).verdicts()
+
+
+def rests_on(context: Context, node: Node) -> str:
+    """What the verdicts of a Group depend on today; see `Verdicts`. All its keys must be there."""
+    return _Rounds(context, node, run=False).rests_on
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands of the rounds of a Group: the files, and by shard where the rows are that ask its documents."""
+
+    files: frozenset[str]
+    asked: dict[str, tuple[Slice, ...]]
+
+
+def rounds_standing(context: Context, node: Node) -> Standing | None:
+    """What stands of a Group whose rounds are all done; None if they are not. All its keys must be there."""
+    rounds = _Rounds(context, node, run=False)
+    return Standing(rounds.files(), rounds.asked) if rounds.verdicts() is not None else None
 
 
 class _Missing(Exception):
@@ -77,8 +96,11 @@ class _Rounds:
             "documents": [[record.shard, record.base, record.rows_in] for record in self._records],
             "runs": [place.run for place in self._places],
         }
-        self._rests_on = fingerprint(what)
+        if earlier := [place.earlier.keys.values for place in self._places if place.earlier]:
+            what["earlier"] = earlier  # their keys may be of other texts of the same documents
+        self.rests_on = fingerprint(what)
         self._kept: dict[int, list[tuple[str, Any]]] = {}  # by round, what its tasks gave
+        self.asked: dict[str, tuple[Slice, ...]] = {}
 
     def verdicts(self) -> Verdicts | None:
         """Of the last round; None where a task is not done and none may run."""
@@ -93,7 +115,8 @@ class _Rounds:
             return None
         if self._run:
             self._forget(numbers)
-        return Verdicts(found, self._rests_on, numbers)
+            self._forget_rounds()
+        return Verdicts(found, self.rests_on, numbers)
 
     def _first_keys(self) -> tuple[Keys, ...]:
         return tuple(
@@ -105,9 +128,12 @@ class _Rounds:
 
     def _answers(self, number: int, asked: tuple[Keys, ...]) -> tuple[Keys, ...]:
         """What documents answer, a file or more a shard."""
-        index = isinstance(self._node.config, IndexedConfig) and self._node.config.index
+        config = self._node.config
+        index = isinstance(config, IndexedConfig) and config.index and self._stage.measure is not None
         asks = [_asks(asked, at) for at in range(len(self._places))]
         wanted = [at for at, place in enumerate(self._places) if asks[at] or (index and place.own)]
+        for at, place in enumerate(self._places):
+            self.asked[place.name] = (*self.asked.get(place.name, ()), *asks[at])
 
         def task(at: int) -> AnswerTask:
             place = self._places[at]
@@ -124,14 +150,21 @@ class _Rounds:
                 values=self._context.paths.keys(path) if path else "",
                 resource=self._context.resource(self._node),
                 measured=place.earlier.measured if place.earlier else None,
-                everything=index,
+                everything=index and place.own is not None,
                 where=self._node.where,
             )
 
         names = [self._places[at].name for at in wanted]
-        results = self._carry_out(run_answer, number, names, lambda nth: task(wanted[nth]), index=index)
+        lacking = {self._places[at].name for at in wanted if index and not self._keeps(self._places[at])}
+        results = self._carry_out(
+            run_answer, number, names, lambda nth: task(wanted[nth]), index=index, lacking=lacking
+        )
         found = zip(wanted, results, strict=True)
         return tuple(keys for at, result in found for keys in _keys(result, at, self._places[at].run))
+
+    def _keeps(self, place: _Place) -> bool:
+        """Whether what a run with `index` keeps of a shard stands."""
+        return place.own is None or is_measured(self._context.store, self._node.name, place.name)
 
     def _merged(self, number: int, inputs: tuple[Keys, ...]) -> tuple[Keys, ...]:
         """The same rows in no more files than a task may open."""
@@ -182,7 +215,7 @@ class _Rounds:
 
     def _fingerprint(self, number: int, name: str, *, index: bool = False) -> str:
         """`index`: a run that is to keep more measures answers once more, to make them."""
-        return fingerprint({"of": self._rests_on, "round": number, "name": name, **({"index": True} if index else {})})
+        return fingerprint({"of": self.rests_on, "round": number, "name": name, **({"index": True} if index else {})})
 
     def _carry_out(
         self,
@@ -192,14 +225,15 @@ class _Rounds:
         task: Callable[[int], Any],
         *,
         index: bool = False,
+        lacking: Container[str] = (),
     ) -> list[Resolved]:
-        """Run the tasks that are not done; results in order of their names."""
+        """Run the tasks that are not done, or that lack what they keep; results in order of their names."""
         store = self._context.store
         prints = [self._fingerprint(number, name, index=index) for name in names]
         folder = f"{exchange(self._node)}/round-{number}"
         found: dict[str, Resolved | None] = {}
         for key, name in zip(prints, names, strict=True):
-            found[key] = finished(store, folder, name, key)
+            found[key] = None if name in lacking else finished(store, folder, name, key)
         missing = [at for at, key in enumerate(prints) if found[key] is None]
         if missing and not self._run:
             raise _Missing
@@ -211,12 +245,20 @@ class _Rounds:
 
     def _sweep(self, number: int) -> None:
         """Remove the files of a round that it does not have today."""
-        folder = f"{exchange(self._node)}/round-{number}"
-        named = {f"{name}.json" for name, _ in self._kept[number]}
-        named |= {part.path.rpartition("/")[2] for _, result in self._kept[number] for part in result.parts}
+        folder, named = f"{exchange(self._node)}/round-{number}", self._files(number)
         for name in self._context.store.names(folder):
-            if name not in named and not name.startswith("."):
+            if f"{folder}/{name}" not in named:
                 self._context.store.remove(f"{folder}/{name}")
+
+    def _files(self, number: int) -> set[str]:
+        """The files of a round, once its tasks are done."""
+        folder, kept = f"{exchange(self._node)}/round-{number}", self._kept[number]
+        notes = {f"{folder}/{name}.json" for name, _ in kept}
+        return notes | {part.path for _, result in kept for part in result.parts}
+
+    def files(self) -> frozenset[str]:
+        """The files of all rounds, once these are done."""
+        return frozenset().union(*(self._files(number) for number in self._kept))
 
     def _forget(self, shards: Container[str]) -> None:
         """Remove what is measured of shards that are no longer there."""
@@ -224,6 +266,13 @@ class _Rounds:
         for name in self._context.store.names(folder):
             if name.partition(".")[0] not in shards and not name.startswith("."):
                 self._context.store.remove(f"{folder}/{name}")
+
+    def _forget_rounds(self) -> None:
+        """Remove the rounds that the stage no longer has."""
+        for folder in self._context.store.folders(exchange(self._node)):
+            number = folder.removeprefix("round-")
+            if number.isdigit() and int(number) >= len(self._stage.rounds):
+                self._context.store.remove(f"{exchange(self._node)}/{folder}")
 
 
 def _asks(asked: tuple[Keys, ...], shard: int) -> tuple[Slice, ...]:

@@ -32,6 +32,7 @@ from datapipe.engine.reasons import kept_rows
 from datapipe.errors import LeaseHeld, RunError
 from datapipe.recipe import Node
 from datapipe.run.context import Context
+from datapipe.run.exchanged import exchange_surplus
 from datapipe.run.expanding import parents_of
 from datapipe.run.reopen import standing, view
 from datapipe.run.state import totals
@@ -61,7 +62,9 @@ def surplus(context: Context) -> list[Surplus]:
     """What the recipe in the run folder no longer needs, of an opened run on a local disk."""
     if not context.store.local:
         raise RunError(f"{context.store.url} is no local folder", remedy="prune runs on local disks")
-    return [*_stages(context), *_temporary(context.store), *_logs(context.store), *_files(context), *_layers(context)]
+    files = [*_stages(context), *_temporary(context.store), *_logs(context.store), *_files(context)]
+    exchanged = [Surplus(*each) for node in context.recipe.nodes.values() for each in exchange_surplus(context, node)]
+    return [*files, *exchanged, *_layers(context)]
 
 
 def prune(context: Context, agree: Callable[[list[Surplus]], bool]) -> list[Surplus]:

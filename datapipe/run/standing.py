@@ -13,9 +13,11 @@ from typing import Any
 from datapipe.corpus.fingerprint import config_by_role, difference
 from datapipe.corpus.lease import holder
 from datapipe.corpus.record import Record
+from datapipe.errors import DatapipeError
 from datapipe.recipe import Node, Recipe
 from datapipe.run.context import Context, Shard
 from datapipe.run.expanding import parents_of
+from datapipe.run.group import rests_on
 from datapipe.run.paths import Path
 from datapipe.run.reopen import standing, view
 from datapipe.run.state import totals
@@ -39,6 +41,7 @@ class StageState:
     holder: str | None = None
     totals: dict[str, Any] = field(default_factory=dict)  # of all shards there are, stale or not
     bytes: int = 0  # on disk
+    exchange_bytes: int = 0  # of them what a Group keeps to compare documents: keys, rounds, what is measured
     seconds: float = 0.0  # of all tasks together
 
     @property
@@ -79,7 +82,11 @@ def _state(context: Context, node: Node, sound: set[tuple[str, str, str]]) -> St
             done += 1
             sound.add((path.root_key, node.name, shard.name))
         causes.update(dict.fromkeys(why))
+    if done and not causes and (why_earlier := _earlier(context, node)):
+        causes, done = {why_earlier: None}, 0
+        sound -= {each for each in sound if each[1] == node.name}
     stands = _records(context, node)
+    exchanged = context.store.folder_size(exchange(node)) if isinstance(node.stage, Group) else 0
     return StageState(
         node.name,
         node.use,
@@ -89,7 +96,9 @@ def _state(context: Context, node: Node, sound: set[tuple[str, str, str]]) -> St
         tuple(causes),
         holder(context.store, node.name),
         totals([record for record in stands if record.stage == node.name]),
-        sum(part.bytes for record in stands for part in record.parts if not part.run),
+        exchanged
+        + sum(p.bytes for record in stands if record.stage != exchange(node) for p in record.parts if not p.run),
+        exchanged,
         sum(record.work.seconds for record in stands),
     )
 
@@ -125,6 +134,19 @@ def _own(context: Context, path: Path, shard: Shard) -> Record | None:
         record = context.state.of(parents_of(path.last)).get(shard.name)
         return record if record is not None and record.base == shard.record.base else None
     return standing(context, path, shard)
+
+
+def _earlier(context: Context, node: Node) -> str | None:
+    """What has become of the runs that a finished stage is compared with, if they are not as they were."""
+    if not getattr(node.config, "against", ()):
+        return None
+    try:
+        today = rests_on(context, node)
+    except DatapipeError as error:
+        return error.message
+    stands = context.state.of(node.name).values()
+    same = all(record.values.endswith(f"-{today}") for record in stands)
+    return None if same else "an earlier run that it is compared with has changed"
 
 
 def _stale(context: Context, path: Path, shard: Shard, record: Record) -> Iterator[str]:

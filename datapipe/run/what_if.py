@@ -40,6 +40,7 @@ ROLES = {
     "measure": "shapes what is measured and needs a new run of the stage",
     "place": "never changes a document",
 }
+COMPARED = frozenset({"against"})  # says where earlier runs are, and what these hold shapes what is measured
 
 
 @dataclasses.dataclass
@@ -104,7 +105,8 @@ def _decided(old: Node, new: Node) -> tuple[str, ...]:
         for key in before:
             if before[key] != after[key]:
                 free = ", ".join(config_by_role(old.config, "decide")) or "none"
-                raise InputError(f"{old.name}.{key} {what}", remedy=f"options that only decide: {free}")
+                said = ROLES["measure"] if key in COMPARED else what
+                raise InputError(f"{old.name}.{key} {said}", remedy=f"options that only decide: {free}")
     before, after = config_by_role(old.config, "decide"), config_by_role(new.config, "decide")
     return tuple(f"{key}: {_shown(before[key])} -> {_shown(after[key])}" for key in before if before[key] != after[key])
 

@@ -59,3 +59,52 @@ def test_a_stage_that_judged_nothing_is_named_with_what_to_do(
 ) -> None:
     found = warnings(tmp_path, [TEXTS[each] * 3 for each in texts], stages)
     assert found == (["warning: {} judged none of its {}; {}".format(*told)] if told else [])
+
+
+# ---------------------------------------------------------------------------------------------- over-removal
+
+COPIED = "The same announcement of the same fair stands on each of these pages again, word for word, number {}."
+OTHER = "Page {} tells of something that no other page tells, in words such as {} and {} that stand nowhere else."
+WORDS = ("anvil", "beaver", "cobalt", "dahlia", "ermine", "falcon", "garnet", "hazel", "indigo", "jasper")
+
+
+def sources(folder: Path, copies: dict[str, int], stages: dict[str, dict[str, object]]) -> list[str]:
+    """Warnings of a run over sources of ten documents, of which so many are copies of the first source's first."""
+    made: dict[str, dict[str, object]] = {}
+    for name, count in copies.items():
+        texts = [COPIED.format(0)] * count
+        texts += [OTHER.format(at, name * 3 + WORDS[at], WORDS[at] * 2) for at in range(10 - count)]
+        (folder / f"{name}.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
+        made[name] = {"use": "read.jsonl", "from": [], "paths": [str(folder / f"{name}.jsonl")], "source": name}
+    first, *_ = stages
+    stages[first]["from"] = list(copies)
+    recipe = {"run": str(folder / "run"), "stages": {**made, **stages}}
+    (folder / "r.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+    done = CliRunner().invoke(run, [str(folder / "r.yaml"), "--local"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+
+
+@pytest.mark.parametrize("use", ["dedup.exact", "dedup.minhash"])
+def test_a_source_of_which_most_leaves_is_named_with_the_largest_cluster(tmp_path: Path, use: str) -> None:
+    """Of `bbs` 8 of 10 leave; of `ads` 5 of 6 copies, so half and no more; of `web` none."""
+    reason = "duplicate" if use == "dedup.exact" else "near_duplicate"
+    found = sources(tmp_path, {"ads": 6, "bbs": 8, "web": 0}, {"unique": {"use": use}})
+    (line,) = found
+    assert line == (
+        f"warning: unique ({use}) dropped 8 of 10 documents of source 'bbs' (80.0%; alarm: 0.5); "
+        f"the largest cluster holds 14; see: datapipe show {tmp_path / 'run'} --reason {reason}"
+    )
+
+
+@pytest.mark.parametrize(("alarm", "named"), [(None, []), (0.8, []), (0.4, ["ads", "bbs"])])
+def test_the_share_can_be_set_or_be_off(tmp_path: Path, alarm: float | None, named: list[str]) -> None:
+    found = sources(tmp_path, {"ads": 6, "bbs": 8}, {"unique": {"use": "dedup.exact", "alarm": alarm}})
+    assert [line.partition("source '")[2].partition("'")[0] for line in found] == named
+
+
+def test_a_stage_that_cuts_is_watched_too(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"ads": 9, "web": 0}, {"lines": {"use": "dedup.lines", "min_copies": 2}})
+    assert len(found) == 1
+    assert "lines (dedup.lines) dropped 8 of 10 documents of source 'ads'" in found[0]
+    assert "cluster" not in found[0]

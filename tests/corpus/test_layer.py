@@ -43,6 +43,15 @@ def _written(batch: pa.RecordBatch, cuts: list[int]) -> tuple[bytes, dict[str, l
     return target.getvalue(), writer.digests
 
 
+def test_rows_read_from_a_file_are_written_as_the_file_was() -> None:
+    """Parquet calls what a list holds by another name than memory does; a layer that is extended has rows of both."""
+    batch = _batch(["a", None, "wörd"])
+    whole, digests = _written(batch, [])
+    again = pq.read_table(io.BytesIO(whole)).combine_chunks().to_batches()[0]
+    assert again.schema.field("lists").type.value_field.name == "element"
+    assert _written(again, []) == (whole, digests)
+
+
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layer, "GROUP_BYTES", 500)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from datapipe.engine.cluster import DaskEngine
+from tests.run.copies import CUTTING, DROPPING, SHORT, STAGES, chain, documents, layers, left, write
 from tests.run.workbench import Workbench
 
 
@@ -60,3 +61,20 @@ def dask(_cluster: DaskEngine) -> Iterator[Callable[[int], DaskEngine]]:
     yield of
     with _open_sockets():
         pass
+
+
+@pytest.fixture(scope="session")
+def all_stages(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """One recipe with every stage, run by the local engine as `alone`, its ranges of keys short."""
+    bench = Workbench(tmp_path_factory.mktemp("bytes"))
+    write(bench, documents(), files=5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datapipe.run.group.RANGE_ROWS", SHORT)
+        done = bench.run("alone", chain(bench, *STAGES))
+    for name in DROPPING:
+        assert len(left(done, name)) > 10, name
+    for name in CUTTING:
+        assert sum(bool(row[f"{name}.spans"]) for row in layers(done, name)) > 10, name
+    assert done.dropped("paragraphs")
+    assert done.dropped("runs")
+    return bench

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from datapipe.errors import LeaseHeld
 from datapipe.registry import Registry
 from datapipe.run.prune import Surplus, prune, surplus
 from datapipe.run.reopen import reopen
+from tests.run.copies import chain, documents, write
 from tests.run.workbench import TOYS, Workbench, differences, stages
 
 
@@ -125,3 +128,102 @@ def test_layers_of_other_runs_are_not_touched(bench: Workbench) -> None:
     pruned(borrower.folder)
     assert {path: path.read_bytes() for path in lender.folder.rglob("*.parquet")} == before
     assert bench.run("borrower", stages(count=TIGHT), reuse=["lender"]).context.tasks == 0
+
+
+# ---------------------------------------------------------------------------------------------- exchanges
+
+ASKING: dict[str, dict[str, Any]] = {"docs": {"use": "toy.lines", "source": "lines"}, "group": {"use": "toy.asking"}}
+INDEXED: dict[str, dict[str, Any]] = {"docs": ASKING["docs"], "group": {"use": "toy.asking", "index": True}}
+
+
+def asking(folder: Path) -> Workbench:
+    bench = Workbench(folder)
+    bench.write("a.txt", ["abc", "cab", "xyz", "one two", "lonely is this line"])
+    bench.write("b.txt", ["bca", "zxy", "two one", "nobody else has it at all today"])
+    return bench
+
+
+def exchanged(folder: Path, removed: list[Surplus]) -> list[str]:
+    """What was removed of the exchange, seen from there."""
+    return [each.path.removeprefix("group/exchange/") for each in removed if each.path.startswith("group/exchange/")]
+
+
+def test_what_later_runs_need_stays(tmp_path: Path) -> None:
+    run = asking(tmp_path).run("run", INDEXED)
+    before = {path: path.read_bytes() for path in (run.folder / "group").rglob("*") if path.is_file()}
+    pruned(run.folder)
+    assert {path: path.read_bytes() for path in before} == before
+    later = Workbench(tmp_path / "later")
+    later.folder.mkdir()
+    later.write("c.txt", ["cba", "today nobody has it at all else"])
+    after = {**ASKING, "group": {"use": "toy.asking", "against": [str(run.folder)]}}
+    assert later.run("run", after).kept("group") == 0
+
+
+def test_files_of_rounds_that_no_longer_stand_go(tmp_path: Path) -> None:
+    bench = asking(tmp_path)
+    run = bench.run("run", ASKING)
+    fresh = bench.run("fresh", ASKING)
+    for name in ("round-0/0000-0100.json", "round-0/0000-0100-000.parquet", "round-7/0000-4096.json"):
+        (run.folder / "group/exchange" / name).parent.mkdir(exist_ok=True)
+        (run.folder / "group/exchange" / name).write_bytes(b"old")
+    gone = exchanged(run.folder, pruned(run.folder))
+    assert gone == ["round-0/0000-0100-000.parquet", "round-0/0000-0100.json", "round-7/0000-4096.json"]
+    assert differences(run.folder, fresh.folder) == []
+    assert bench.run("run", ASKING).told.tasks == 0
+
+
+def test_rounds_that_may_go_on_stay(tmp_path: Path) -> None:
+    bench = asking(tmp_path)
+    run = bench.run("run", ASKING)
+    for path in (run.folder / "group/exchange/round-1").iterdir():
+        path.unlink()
+    kept = sorted((run.folder / "group/exchange/round-0").iterdir())
+    pruned(run.folder)
+    assert sorted((run.folder / "group/exchange/round-0").iterdir()) == kept
+
+
+def test_measures_go_that_nothing_asks_for(tmp_path: Path) -> None:
+    """Those of a run that kept all for later ones and does no more, and of documents that no longer come in."""
+    bench = asking(tmp_path)
+    bench.run("run", INDEXED)
+    run, fresh = bench.run("run", ASKING), bench.run("fresh", ASKING)
+    assert any(name.startswith("group/exchange/measured/") for name in differences(fresh.folder, run.folder))
+    assert [name[:9] for name in exchanged(run.folder, pruned(run.folder))] == ["measured/", "measured/"]
+    assert differences(fresh.folder, run.folder) == []
+    assert bench.run("run", ASKING).told.tasks == 0
+
+
+def test_a_stage_whose_rounds_ask_twice_is_pruned_to_a_fresh_run(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    write(bench, documents(60, seed=11), files=2)
+    bench.run("run", chain(bench, "near", index=True))
+    indexed = [path.name for path in (tmp_path / "run/near/exchange/measured").iterdir()]
+    run, fresh = bench.run("run", chain(bench, "near")), bench.run("fresh", chain(bench, "near"))
+    assert differences(fresh.folder, run.folder)
+    pruned(run.folder)
+    assert differences(fresh.folder, run.folder) == []
+    assert len(indexed) == 4
+
+
+def test_a_run_that_compares_with_an_earlier_one_that_is_gone_is_pruned_of_the_rest(tmp_path: Path) -> None:
+    bench = asking(tmp_path)
+    old = bench.run("old", INDEXED)
+    later = Workbench(tmp_path / "later")
+    later.folder.mkdir()
+    later.write("c.txt", ["cba", "uvw"])
+    made = {**ASKING, "group": {"use": "toy.asking", "against": [str(old.folder)]}}
+    run = later.run("run", made)
+    shutil.rmtree(old.folder)
+    rounds = sorted((run.folder / "group/exchange").rglob("*"))
+    pruned(run.folder)
+    assert sorted((run.folder / "group/exchange").rglob("*")) == rounds
+
+
+def test_the_exchange_of_a_stage_that_compares_no_longer_goes(tmp_path: Path) -> None:
+    bench = asking(tmp_path)
+    bench.run("run", ASKING)
+    counting: dict[str, dict[str, Any]] = {"docs": ASKING["docs"], "group": {"use": "toy.count", "min_words": 2}}
+    run, fresh = bench.run("run", counting), bench.run("fresh", counting)
+    assert [each.path for each in pruned(run.folder) if "exchange" in each.path] == ["group/exchange"]
+    assert differences(fresh.folder, run.folder) == []

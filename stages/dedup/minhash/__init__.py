@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datapipe.algo.banding import optimal_bands
+from datapipe.algo.banding import optimal_bands, probability
 from datapipe.algo.keyed import verdict_of_rows
-from datapipe.algo.minhash import band_keys, shingle_sets, signatures
+from datapipe.algo.minhash import band_keys, jaccard_of_pairs, shingle_sets, signatures
 from datapipe.algo.survivors import SurvivorConfig, ranks, reads_of, scoped, ties
-from datapipe.stage import Group, Round, Share, below, decide, first_of, measure, schema
+from datapipe.stage import Group, Likeness, Round, Share, below, decide, first_of, measure, schema
 from datapipe.text import Shingles, shingles
 from stages.dedup.minhash import _candidates, _clusters, _links
 
@@ -114,6 +114,32 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     return first_of((leaves & ~below(measured["similarity"], config.min_similarity_to_survivor), NEAR_DUPLICATE))
 
 
+# ---------------------------------------------------------------------------------------------- likeness
+
+
+def compare(one: pa.RecordBatch, others: pa.RecordBatch, config: Config) -> pa.DoubleArray:
+    """Exact Jaccard of the shingles of one document and of each of some others."""
+    rows = np.arange(others.num_rows)
+    return jaccard_of_pairs(one["shingles"], others["shingles"], (np.zeros_like(rows), rows))
+
+
+def found(similarity: float, config: Config) -> float:
+    """Probability that two documents so alike share a band."""
+    return float(probability(similarity, *bands_of(config)))
+
+
+def _least(config: Config) -> float:
+    return config.min_similarity or 0.0
+
+
+def _column(config: Config) -> str:
+    return config.column
+
+
+def _scope(config: Config) -> tuple[str, ...]:
+    return config.within
+
+
 STAGE = Group(
     name="dedup.minhash",
     version=1,
@@ -131,4 +157,5 @@ STAGE = Group(
     apply=apply,
     libraries=("datapipe.text",),
     decide=decide_reasons,
+    likeness=Likeness(compare=compare, probability=found, least=_least, column=_column, scope=_scope),
 )
