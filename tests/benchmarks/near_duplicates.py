@@ -10,6 +10,7 @@ together, and the most of any of them, looked at ten times a second; pages that 
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -32,12 +33,12 @@ STEPS = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 
 
 class Cost(NamedTuple):
-    """Of a run: wall time, bytes of all processes and of the largest, documents that left."""
+    """Of a command: wall time, CPU time of all its processes, bytes of all of them and of the largest."""
 
     seconds: float
+    cpu: float
     together: int
     largest: int
-    left: int
 
 
 def write_documents(folder: Path, count: int) -> int:
@@ -70,58 +71,70 @@ def _copy(texts: npt.NDArray[np.uint16], random: np.random.Generator) -> int:
     return copies
 
 
-def cost_of(folder: Path, recipe: Path, *stages: str) -> Cost:
-    """Run it, and watch."""
+def cost_of(command: list[str], log: Path, environment: dict[str, str] | None = None) -> Cost:
+    """Carry it out, and watch."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "datapipe", "run", str(recipe), *stages]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as run:
-        together, largest = _watch(run)
+    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file, env=environment) as run:
+        cpu, together, largest = _watch(run)
     if run.returncode:
-        sys.exit((folder / "log").read_text())
-    seconds = time.perf_counter() - began
-    reasons = sorted((folder / "run").glob("near/*.reasons.parquet"))
-    left = sum(pq.read_table(path, columns=["reason"])["reason"].drop_null().length() for path in reasons)
-    return Cost(seconds, together, largest, left)
+        sys.exit(log.read_text()[-2000:])
+    return Cost(time.perf_counter() - began, cpu, together, largest)
 
 
-def _watch(run: subprocess.Popen[bytes]) -> tuple[int, int]:
+def _watch(run: subprocess.Popen[bytes]) -> tuple[float, int, int]:
     together = largest = 0
+    spent: dict[int, float] = {}
     process = psutil.Process(run.pid)
     while run.poll() is None:
-        sizes = []
-        try:
+        sizes = [0]
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
             for one in [process, *process.children(recursive=True)]:
                 sizes.append(one.memory_info().rss)
-        except psutil.NoSuchProcess:
-            pass
-        together, largest = max(together, sum(sizes)), max(largest, *sizes, 0)
+                times = one.cpu_times()
+                spent[one.pid] = times.user + times.system
+        together, largest = max(together, sum(sizes)), max(largest, *sizes)
         time.sleep(0.1)
-    return together, largest
+    return sum(spent.values()), together, largest
 
 
-def measure(folder: Path, key_rows: int, **options: object) -> tuple[int, int, Cost]:
+def run_of(folder: Path, recipe: Path, *stages: str) -> Cost:
+    """What a run costs."""
+    return cost_of([sys.executable, "-m", "datapipe", "run", str(recipe), *stages], folder / "log")
+
+
+def left(folder: Path) -> int:
+    """Documents that the stage `near` removed."""
+    reasons = sorted((folder / "run" / "near").glob("*.reasons.parquet"))
+    return sum(pq.read_table(path, columns=["reason"])["reason"].drop_null().length() for path in reasons)
+
+
+def measure(folder: Path, key_rows: int) -> tuple[int, int, Cost]:
     """Documents, how many of them must leave, and what the stage costs."""
     documents = key_rows // BANDS
     copies = write_documents(folder / "in", documents)
     recipe = folder / "recipe.yaml"
     stages = {
         "docs": {"use": "read.jsonl", "paths": [str(folder / "in")], "source": "made", "shard_bytes": "32MB"},
-        "near": {"use": "dedup.minhash", **options},
+        "near": {"use": "dedup.minhash"},
     }
     recipe.write_text(yaml.safe_dump({"run": str(folder / "run"), "stages": stages}))
-    cost_of(folder, recipe, "docs")
-    return documents, copies, cost_of(folder, recipe)
+    run_of(folder, recipe, "docs")
+    return documents, copies, run_of(folder, recipe)
 
 
 def main() -> None:
     """Print the table."""
-    print("key rows | documents | seconds | rows/s | all processes MB | largest MB | left | planted")
+    print("key rows | documents | seconds | CPU s | rows/s | all processes MB | largest MB | left | planted")
     for key_rows in [int(word) for word in sys.argv[1:]] or STEPS:
         with tempfile.TemporaryDirectory() as folder:
             documents, copies, cost = measure(Path(folder), key_rows)
+            gone = left(Path(folder))
         memory = f"{cost.together / 1e6:.0f} | {cost.largest / 1e6:.0f}"
         rate = f"{key_rows / cost.seconds:.0f}"
-        print(f"{key_rows} | {documents} | {cost.seconds:.1f} | {rate} | {memory} | {cost.left} | {copies}", flush=True)
+        print(
+            f"{key_rows} | {documents} | {cost.seconds:.1f} | {cost.cpu:.1f} | {rate} | {memory} | {gone} | {copies}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

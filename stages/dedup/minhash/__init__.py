@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.algo.banding import optimal_bands
-from datapipe.algo.minhash import band_keys, shingle_sets, signatures
+from datapipe.algo.minhash import band_keys, content_hashes, shingle_sets, signatures
 from datapipe.algo.survivors import SurvivorConfig, ranks, reads_of, scoped, ties
 from datapipe.stage import Group, Round, Share, below, decide, first_of, measure, schema
 from datapipe.text import Shingles, shingles
@@ -32,7 +32,7 @@ from stages.dedup.minhash import _candidates, _clusters, _links
 
 NEAR_DUPLICATE = "near_duplicate"
 
-KEYS = schema(row=pa.uint32(), key=pa.uint64(), signature=pa.uint64())
+KEYS = schema(row=pa.uint32(), key=pa.uint64(), signature=pa.uint64(), content=pa.uint64())
 ADDS = pa.schema([field for field in _clusters.VERDICTS if field.name not in {"shard", "row"}])
 
 
@@ -72,7 +72,10 @@ def _shingles(batch: pa.RecordBatch, config: Config) -> Shingles:
 
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
-    """The keys of the bands of each document that has a word, and a hash of its whole signature."""
+    """The keys of the bands of each document that has a word, and hashes of its whole signature and of its shingles.
+
+    Documents of the same shingles in the same order are known to be equal by a band and the hash of 64 bits each.
+    """
     found = _shingles(batch, config)
     bands, rows = bands_of(config)
     values = signatures(found, bands * rows, config.seed)
@@ -82,7 +85,8 @@ def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.Rec
     owners = np.repeat(some, bands)
     if config.within:  # a band in one scope has nothing to do with the same band in another
         flat, _ = scoped((flat, flat), batch.take(owners), config)
-    arrays: list[Any] = [pa.array(owners.astype(np.uint32)), pa.array(flat), pa.array(whole[owners])]
+    contents = content_hashes(found)
+    arrays: list[Any] = [pa.array(each) for each in (owners.astype(np.uint32), flat, whole[owners], contents[owners])]
     return pa.RecordBatch.from_arrays(arrays, schema=KEYS)
 
 
@@ -120,13 +124,13 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 
 STAGE = Group(
     name="dedup.minhash",
-    version=1,
+    version=2,
     config=Config,
     reads=_reads,
     adds=ADDS,
     reasons={NEAR_DUPLICATE: "a document that stays is nearly the same"},
     rounds=(
-        Round(emit=emit, resolve=_candidates.resolve, sort=("signature",)),
+        Round(emit=emit, resolve=_candidates.resolve, sort=("signature", "content")),
         Round(answer=_links.answer, resolve=_links.resolve, sort=("member",)),
         Round(resolve=_clusters.resolve_links, sort=("distance", "other_id"), whole=True),
         Round(answer=_clusters.answer, resolve=_clusters.resolve, sort=("head", "run", "rank", "tie")),
