@@ -3,7 +3,7 @@
 Pairs are sorted in memory as many at a time as it holds, and written as one sorted file; the files are then read side
 by side: from each what is certain to come before all that is still unread is taken, and sorted together. One number
 in half of all pairs changes nothing, for then the second numbers are read in order in the same way.
-Costs: some 2 million pairs a second a core; disk 16 bytes a pair; memory as given.
+Costs: disk 16 bytes a pair; memory as given; time: a pass over the pairs for each 11 bits in which they differ.
 Source: external merge sort, as in Knuth, The Art of Computer Programming, volume 3, section 5.4.
 """
 
