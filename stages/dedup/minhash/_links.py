@@ -36,6 +36,7 @@ def answer(measured: pa.RecordBatch, asked: pa.RecordBatch, config: Any) -> pa.R
     new[1:] = (rows[order][1:] != rows[order][:-1]) | (centers[order][1:] != centers[order][:-1])
     some = asked.take(order[new])
     places = np.searchsorted(measured["row"].to_numpy(), some["row"].to_numpy())
+    every: Any = pa.array(places)
     known: Any = pa.array(places, mask=some["equal"].to_numpy(zero_copy_only=False))
     center = some["center"].to_numpy()
     return pa.RecordBatch.from_arrays(
@@ -44,7 +45,7 @@ def answer(measured: pa.RecordBatch, asked: pa.RecordBatch, config: Any) -> pa.R
             pa.array(mixed(center)),
             pa.array((nodes_of(some) != center).astype(np.uint8)),
             measured["shingles"].take(known),
-            measured["id"].take(pa.array(places)),
+            measured["id"].take(every),
         ],
         names=["row", "key", "member", "shingles", "id"],
     )
