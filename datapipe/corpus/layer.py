@@ -155,8 +155,9 @@ class TableFile:
         """Bytes of each of some rows, unpacked: the average of its row group."""
         groups = self._file.metadata
         each = [groups.row_group(i).total_byte_size for i in range(groups.num_row_groups)]
-        inside = np.diff(np.clip(self._starts, first, last))
-        return np.repeat(np.array(each, np.int64) // np.diff(self._starts), inside)
+        rows: Any = np.diff(self._starts)
+        inside: Any = np.diff(np.clip(self._starts, first, last))
+        return np.repeat(np.array(each, np.int64) // rows, inside)
 
     @property
     def columns(self) -> list[str]:
