@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from datapipe.text.buffers import readonly
-from datapipe.text.hashing import xxh64
+from datapipe.text.buffers import BytesView, readonly
+from datapipe.text.hashing import hash_slices, xxh64
 from datapipe.text.jit import I64, U64, Float64s, Int64s, Uint8s, Uint64s, inlined, kernel
 from datapipe.text.shingling import Shingles, Uint32s
 
-__all__ = ["EMPTY", "band_keys", "jaccard", "jaccard_of_pairs", "shingle_sets", "signatures"]
+__all__ = ["EMPTY", "band_keys", "content_hashes", "jaccard", "jaccard_of_pairs", "shingle_sets", "signatures"]
 
 EMPTY = np.uint32(0xFFFFFFFF)  # every value of the signature of no shingles, as in datasketch
 
@@ -124,6 +124,13 @@ def band_keys(values: Uint32s, bands: int, rows: int) -> Uint64s:
     keys = np.empty((documents, bands), np.uint64)
     _hash_bands(readonly(data), 4 * rows, keys)
     return keys
+
+
+def content_hashes(found: Shingles) -> Uint64s:
+    """A hash of the shingles of each document in their order, uint64: documents of the same text have the same."""
+    data = np.ascontiguousarray(found.hashes, "<u4").view(np.uint8)
+    bounds = found.bounds * 4
+    return hash_slices(BytesView(readonly(data), readonly(bounds[:-1]), readonly(bounds[1:])))
 
 
 def shingle_sets(found: Shingles) -> "pa.LargeListArray[Any]":

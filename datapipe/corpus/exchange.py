@@ -4,8 +4,9 @@ A bucket is the top 12 bits of the key, whatever the data or the number of worke
 buckets touches only their row groups, which are small. Documents are (shard, row) inside; `shard` is the file's
 number in the list, and `run` says which run it is of: earlier ones come first.
 Several files are read in order together, window by window of keys: each window is cut out of every file and sorted,
-so that the work grows with the rows and not with the files; a single key of more rows than a window is merged batch
-by batch. Memory: a window, the keys of the range, and one row group of each column of each file.
+so that the work grows with the rows and not with the files; a single key of more than a window is merged batch by
+batch. Windows are of so many bytes, told by the row groups.
+Memory: a window, the keys and sizes of the range, and one row group of each column of each file.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,9 @@ from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
 
 __all__ = ["BUCKETS", "BucketCounts", "BucketRange", "Sorted", "bucket_offsets", "in_order", "merged", "ranges"]
+
+Uint64s: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
+Int64s: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 BUCKETS = 4096
 SHIFT = np.uint64(52)
@@ -85,9 +89,9 @@ class Sorted:
         self._place = place
 
     @property
-    def row_bytes(self) -> int:
-        """Bytes of a row on average."""
-        return self._file.row_bytes
+    def sizes(self) -> Int64s:
+        """Bytes of each row, about."""
+        return self._file.sizes(self._first, self._first + self._rows) + 8 * len(self.columns)
 
     @property
     def columns(self) -> list[str]:
@@ -119,32 +123,42 @@ def in_order(files: Sequence[Sorted], order: Sequence[str], memory_bytes: int) -
     """All rows of sorted files, sorted by `order` (`key` first), which must tell any two rows apart."""
     if not files:
         return
-    widest = max(file.row_bytes + 8 * len(files[0].columns) for file in files)
-    most = max(1, min(WINDOW_ROWS, memory_bytes // 8 // widest))
-    everything = np.sort(np.concatenate([file.keys for file in files]))
+    budget = max(1, memory_bytes // 8)
+    everything, ends_at = _keys_and_bytes(files)
     places = [0] * len(files)
     start = 0
     while start < len(everything):
-        stop = _window(everything, start, most)
+        stop = _window(everything, ends_at, start, budget)
+        size = int(ends_at[stop - 1]) - (int(ends_at[start - 1]) if start else 0)
+        most = max(1, min(BATCH_ROWS, budget * (stop - start) // size))  # rows of a batch
         if stop < len(everything):
             ends = [int(np.searchsorted(file.keys, everything[stop])) for file in files]
         else:
             ends = [len(file.keys) for file in files]
         slices = [(file, low, high) for file, low, high in zip(files, places, ends, strict=True) if low < high]
-        if stop - start > most and len(slices) > 1:  # one key alone
-            size = max(1, most // len(slices))
-            yield from merged([file.batches(low, high, size) for file, low, high in slices], order)
-        elif len(slices) == 1:
+        if len(slices) == 1:
             file, low, high = slices[0]
-            yield from file.batches(low, high, min(most, BATCH_ROWS))
+            yield from file.batches(low, high, most)
+        elif size > budget or stop - start > WINDOW_ROWS:  # one key alone
+            each = max(1, most // len(slices))
+            yield from merged([file.batches(low, high, each) for file, low, high in slices], order)
         else:
             yield from _together([file.read(low, high) for file, low, high in slices], order)
         places, start = ends, stop
 
 
-def _window(keys: np.ndarray[Any, np.dtype[np.uint64]], start: int, most: int) -> int:
-    """Where a window of whole keys ends: after at most so many rows, or one key."""
-    stop = start + most
+def _keys_and_bytes(files: Sequence[Sorted]) -> tuple[Uint64s, Int64s]:
+    """The keys of all files, sorted, and up to each the bytes of the rows."""
+    keys = np.concatenate([file.keys for file in files])
+    sizes = np.concatenate([file.sizes for file in files])
+    order = np.argsort(keys, kind="stable")
+    return keys[order], np.cumsum(sizes[order])
+
+
+def _window(keys: Uint64s, ends_at: Int64s, start: int, budget: int) -> int:
+    """Where a window of whole keys ends: after at most so many bytes and WINDOW_ROWS rows, or one key."""
+    gone = int(ends_at[start - 1]) if start else 0
+    stop = min(start + WINDOW_ROWS, max(start + 1, int(np.searchsorted(ends_at, gone + budget, side="right"))))
     if stop >= len(keys):
         return len(keys)
     before = int(np.searchsorted(keys, keys[stop]))

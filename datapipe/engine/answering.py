@@ -3,19 +3,21 @@
 A round that compares documents more closely needs more of them than their keys, but of few of them: those that
 resemble another. Their columns are made from the text when they are first asked for, and stored under
 `exchange/measured`; a run with `index` makes them of all documents, so that later runs can ask too.
-Memory: what is asked of one shard, a batch of documents, and a run of answers before it is sorted and written.
+Memory: what is asked of one shard, a batch of documents, and a run of answers before it is sorted and written. A
+document answers each that asks, so batches are cut by the bytes of their answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from datapipe.corpus.layer import Rows, TableFile
+from datapipe.corpus.layer import Rows, TableFile, row_bytes
 from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
 from datapipe.engine.calling import called
@@ -103,12 +105,26 @@ def _answers(task: AnswerTask, documents: Iterator[pa.RecordBatch], asked: pa.Ta
     rows = asked.column("row").to_numpy()
     answer = task.call.stage.rounds[task.round].answer
     for batch in documents:
-        mine = batch.column("row").to_numpy()
-        first, last = np.searchsorted(rows, [mine[0], int(mine[-1]) + 1])
-        questions = asked.slice(first, last - first).combine_chunks().to_batches()[0]
-        given = called(task.call, task.name, answer, batch, questions, task.call.settings)
-        _check(task, given, mine)
-        yield given
+        firsts = np.searchsorted(rows, batch.column("row").to_numpy(), side="left")
+        lasts = np.searchsorted(rows, batch.column("row").to_numpy(), side="right")
+        for start, stop in _cuts(row_bytes(batch) * (lasts - firsts), task.memory_bytes // 8):
+            some = batch.slice(start, stop - start)
+            first, last = int(firsts[start]), int(lasts[stop - 1])
+            questions = asked.slice(first, last - first).combine_chunks().to_batches()[0]
+            given = called(task.call, task.name, answer, some, questions, task.call.settings)
+            _check(task, given, some.column("row").to_numpy())
+            yield given
+
+
+def _cuts(sizes: np.ndarray[Any, np.dtype[np.int64]], most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of documents whose answers, one for each that asks, are of bounded size together, or one document."""
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+        yield start, stop
+        start = stop
 
 
 def _with_rows(rows: Rows, batch: pa.RecordBatch) -> pa.RecordBatch:

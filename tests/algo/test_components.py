@@ -105,3 +105,15 @@ def test_one_number_in_most_pairs_is_read_in_bounded_windows(tmp_path: Path) -> 
     assert max(map(len, parts)) < 5000
     assert len(found) == 10_000 - 1
     assert (found[found[:, 0] == 9][:, 1] == np.arange(5000)).all()
+
+
+def test_tables_that_grow_and_tables_that_are_told_give_the_same(tmp_path: Path) -> None:
+    """More nodes than a first table holds, and far more than one of a megabyte: 30,000 clusters of three."""
+    nodes = np.random.default_rng(4).permutation(np.arange(1, 90_001, dtype=np.uint64) << np.uint64(20))
+    whole = nodes.reshape(-1, 3)
+    expected = sorted((min(each), node) for each in whole.tolist() for node in each)
+    for memory in (ROOMY, 1 << 20):
+        found = Components(tmp_path / str(memory), memory)
+        found.add(whole[:, 0], whole[:, 1])
+        found.add(whole[:, 2], whole[:, 1])
+        assert [(root, node) for part in found.members() for root, node in part.tolist()] == expected

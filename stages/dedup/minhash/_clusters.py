@@ -3,8 +3,8 @@
 A cluster is whatever a chain of links holds together, so its ends may be less alike than the threshold: how alike each
 document is to the one that stays is told beside it. Where a new document joins clusters of earlier runs, documents of
 these stay as they were: they are `bridged`.
-Costs: 0.8 million links a second in memory, less on disk (`datapipe.algo.components`); memory: as given, and in the
-fourth round a window of documents with their shingles.
+Costs: links as in `datapipe.algo.components`; memory: as given, and in the fourth round a window of documents with
+their shingles. There a document's shingles travel once more, those of equals too.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datapipe.algo.minhash import band_keys, signatures
+from datapipe.stage import Scratch
 from datapipe.text import shingles
 from stages.dedup.minhash import STAGE, Config, bands_of
 from stages.dedup.minhash._candidates import NEIGHBOURS
@@ -181,6 +183,33 @@ def test_a_bucket_of_many_makes_links_in_linear_number() -> None:
     found = rows_of(Config(min_similarity=None, bands=30, rows=1), shard(texts), cut=64)
     assert {row["cluster_size"] for row in found} == {300}
     assert [row["id"] for row in found if row["reason"] is None] == ["d000"]
+
+
+@pytest.mark.parametrize("cut", [1, 7, 1000])
+def test_equal_documents_are_linked_to_the_first_without_their_shingles(cut: int) -> None:
+    asked = []
+    batch = shard([changed(0)] * 300 + [changed(1)] + [changed(0)] * 300)
+    keys = STAGE.rounds[0].emit
+    assert keys is not None
+    rows = pa.Table.from_batches([keys(batch, Config(), None)]).append_column(
+        "shard", pa.array([0] * 601 * 14, pa.uint32())
+    )
+    ordered = rows.sort_by([(name, "ascending") for name in ("key", *STAGE.rounds[0].sort, "row")]).combine_chunks()
+    stream = iter(ordered.to_batches(max_chunksize=cut))
+    for part in STAGE.rounds[0].resolve(stream, Config(), Scratch(Path(), 1 << 20)):
+        asked += part.to_pylist()
+    pairs = {(row["row"], row["center"], row["equal"]) for row in asked}
+    assert {(row, 0, True) for row in range(1, 601) if row != 300} <= pairs  # as in a star
+    assert {(row, center) for row, center, equal in pairs if not equal} <= {(0, 0), (300, 0), (0, 300), (300, 300)}
+
+
+@pytest.mark.parametrize("text", ["", "one two", changed(0)])
+def test_many_equal_documents_leave_one(text: str) -> None:
+    found = rows_of(Config(), shard([text] * 2000))
+    leave = 1999 if text else 0
+    assert sum(row["reason"] == "near_duplicate" for row in found) == leave
+    assert {row["similarity"] for row in found[1:]} == ({1.0} if text else {None})
+    assert {row["link_similarity"] for row in found[1:]} == ({1.0} if text else {None})
 
 
 # ---------------------------------------------------------------------------------------------- earlier runs
