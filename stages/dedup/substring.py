@@ -2,7 +2,8 @@
 
 What: a run of min_words words in normal form (casefolded, without accents and punctuation, digits as 0; characters in
 scripts without spaces) that stands anywhere before, in the same document or another, is cut; runs that overlap are cut
-together, and the first copy in the corpus's order stays (`keep`). Cuts begin and end with words, so never within a
+together, and the first copy in the corpus's order stays (`keep`). With `unit: characters` a run is as many whole words
+as have min_characters characters, spaces apart, at the least. Cuts begin and end with words, so never within a
 character; `widen` takes the sentences that were touched with them. A document of which something was cut and fewer
 than min_left words are left leaves. `spans` tells what was cut of the text received, and where a copy is kept.
 Every repeated run is found: copies share the fingerprint that winnowing chooses in them, and only runs whose
@@ -47,8 +48,12 @@ Uint64s = npt.NDArray[np.uint64]
 class Config(StageConfig):
     """How long a copy must be, and what becomes of it."""
 
+    unit: Literal["words", "characters"] = measure("words", "what the length of a copy is counted in")
     min_words: int = measure(
         50, "words in a row that stood before are cut, in scripts without spaces characters; no fewer ever are", ge=4
+    )
+    min_characters: int = measure(
+        200, "with unit characters: so many, spaces apart, in a row of whole words that stood before are cut", ge=8
     )
     keep: Literal["first", "none"] = measure("first", "whether the first copy stays, in the corpus's order, or none")
     widen: Literal["no", "sentences"] = measure("no", "sentences: a sentence that is cut in part goes as a whole")
@@ -58,15 +63,17 @@ class Config(StageConfig):
 
 
 def _runs(texts: Any, config: Config) -> Runs:
-    return Runs.of(texts, segment(texts), config.min_words)
+    if config.unit == "characters":
+        return Runs.of_characters(texts, segment(texts), config.min_characters)
+    return Runs.of_words(texts, segment(texts), config.min_words)
 
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """The fingerprints of each document."""
     runs = _runs(batch["text"], config)
-    document, _ = runs.starts
-    _, places = np.unique(runs.chosen, return_index=True)
-    arrays: list[Any] = [pa.array(document[places].astype(np.uint32)), pa.array(runs.fingerprints[places])]
+    some = runs.changes
+    document = runs.documents(runs.starts[some])
+    arrays: list[Any] = [pa.array(document.astype(np.uint32)), pa.array(runs.fingerprints[some])]
     return pa.RecordBatch.from_arrays(arrays, schema=KEYS)
 
 
@@ -87,7 +94,8 @@ def _pairs(document: Int64s, hashes: Uint64s) -> Uint64s:
 def answer(batch: pa.RecordBatch, asked: pa.RecordBatch, config: Config) -> pa.RecordBatch:
     """All runs whose fingerprint is asked for."""
     runs = _runs(batch["text"], config)
-    document, start = runs.starts
+    start = runs.starts
+    document = runs.documents(start)
     wanted = _pairs(of_rows(batch["row"], asked), asked["fingerprint"].to_numpy())
     some = np.isin(_pairs(document, runs.fingerprints), wanted)
     document, start = document[some], start[some]
@@ -151,7 +159,7 @@ def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa
     document, _ = flat(form.first, form.last)
     starts = form.first[of_rows(batch["row"], verdicts)] + verdicts["word"].to_numpy()
     order = np.argsort(starts)
-    is_cut = _covered(len(document), starts, starts + config.min_words)
+    is_cut = _covered(len(document), starts, runs.ends[starts])
     place = view_bytes(texts).starts[document]
     low, high = place + words.start[form.token], place + words.end[form.token]
     if config.widen == "sentences":
