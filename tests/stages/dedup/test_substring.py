@@ -184,7 +184,7 @@ def test_any_texts_are_cut_as_plain_python_does(
         length *= 4  # so that grams are of one word and of several
     size = -(-len(texts) // shards)
     batches = [shard(texts[start : start + size], f"s{start}-") for start in range(0, len(texts), size)]
-    config = Config(**{"unit": unit, f"min_{unit}": length})
+    config = Config.model_validate({"unit": unit, f"min_{unit}": length})
     found = judged(STAGE, config, batches, cut=cut)
     assert [row["text"] for batch in found for row in batch.to_pylist()] == plain(texts, length, unit)
 
@@ -221,7 +221,7 @@ def test_on_5_mb_with_planted_repeats_all_is_cut_that_a_suffix_array_finds(real_
 
 
 def _names(batches: list[pa.RecordBatch]) -> list[str]:
-    return [name for batch in batches for name in batch["id"].to_pylist()]
+    return [str(name) for batch in batches for name in batch["id"].to_pylist()]
 
 
 def _whole_runs(texts: list[list[tuple[str, int, int]]], gone: list[Any], length: int) -> Counter[tuple[str, ...]]:
