@@ -120,8 +120,9 @@ def _choose(
 ) -> int:
     """Of runs their first word, the place of their least gram and that gram, to `room`; how many runs those are.
 
-    Of equal grams the one chosen for the run before, or else the last; a place below 0 where a run has no gram. As
-    hashes have no order, the least of a run is mostly that of the run before or the new one, and seldom searched for.
+    Of equal grams the last: copies of a run choose in the same place, so that two that overlap choose two, and are seen
+    to be two. A place below 0 where a run has no gram. As hashes have no order, the least of a run is mostly that of
+    the run before or the new one, and seldom searched for.
     """
     (grams, ends), (first, last), (gram, every), (starts, chosen, prints) = source, bounds, how, room
     used = 0
@@ -135,7 +136,7 @@ def _choose(
             if best < i:
                 best, new = i - 1, i
             for at in range(new, stop):
-                if best < i or grams[at] < least or (new == i and grams[at] == least):
+                if best < i or grams[at] <= least:
                     best, least = at, grams[at]
             new = max(new, stop)
             if every or best != before or best < i:

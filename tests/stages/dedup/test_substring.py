@@ -76,6 +76,20 @@ def test_spans_are_bytes_of_the_text_received_and_name_the_copy_that_is_kept() -
     assert rows[0]["words_left"] is None
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a a a a", "a a a a"),
+        ("a a a a a", "a "),
+        ("a b a b a", "a b a b a"),
+        ("a b a b a b", "a b "),
+        ("一一一一一", "一"),
+    ],
+)
+def test_copies_within_each_other_are_two(text: str, left: str) -> None:
+    assert texts_of(result([text])) == [left]
+
+
 def test_runs_that_overlap_are_cut_together() -> None:
     (rows,) = result(["a b c d e f g h", "c d e f g h i j", "x c d e f g h i j y"])
     assert [row["text"] for row in rows] == ["a b c d e f g h", " i j", "x  y"]
