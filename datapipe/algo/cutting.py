@@ -13,14 +13,16 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from datapipe.algo.hash_sets import are_first, are_in
 from datapipe.algo.keyed import of_rows
 from datapipe.stage import Mask
 from datapipe.text import BytesView, hash_slices, normal_form, readonly, segment, view_bytes
 from datapipe.text.cutting import SPANS, spans_of, without
 from datapipe.text.jit import Int64s, Uint8s, Uint64s
+from datapipe.text.normalise import NormalForm
 from datapipe.text.segmentation import flat
 
-__all__ = ["NO_WORDS", "SPANS", "SPREAD", "Kind", "Rest", "Units", "cut_out", "is_named", "units_of"]
+__all__ = ["NO_WORDS", "SPANS", "SPREAD", "Kind", "Rest", "Units", "cut_out", "is_named", "pairs", "units_of"]
 
 NO_WORDS = 0  # the hash of a unit without a word
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that two numbers make one key without losing bits
@@ -32,8 +34,8 @@ Kind: TypeAlias = Literal["lines", "paragraphs"]
 class Units(NamedTuple):
     """The units of all documents of a batch, arrays of one length.
 
-    Of each its document, its bytes [start, end) in the buffer, how many words and characters it has (int64), and the
-    hash of its normal form (uint64).
+    Of each its document, its bytes [start, end) in the buffer, how many words and characters it has (int64), the
+    hash of its normal form (uint64), and which of the words of `form`, the normal form of all, is its first (int64).
     """
 
     document: Int64s
@@ -42,21 +44,18 @@ class Units(NamedTuple):
     words: Int64s
     characters: Int64s
     hashes: Uint64s
-
-    @property
-    def pairs(self) -> Uint64s:
-        """Document and unit together, uint64; two different ones are equal with a probability of 2^-64."""
-        return _pairs(self.document, self.hashes)
+    first: Int64s
+    form: NormalForm
 
     def different(self, some: Mask) -> Int64s:
         """Where the first of each of these units of each document stands, in order."""
         mine = np.flatnonzero(some)
-        _, firsts = np.unique(self.pairs[mine], return_index=True)
-        found: Int64s = mine[np.sort(firsts)]
+        found: Int64s = mine[are_first(pairs(self.document[mine], self.hashes[mine]))]
         return found
 
 
-def _pairs(document: Int64s, hashes: Uint64s) -> Uint64s:
+def pairs(document: Int64s, hashes: Uint64s) -> Uint64s:
+    """Document and hash together, uint64; two different ones are equal with a probability of 2^-64."""
     return hashes + document.astype(np.uint64) * SPREAD
 
 
@@ -73,14 +72,14 @@ def units_of(texts: Any, kind: Kind) -> Units:
     hashes = np.full(len(document), NO_WORDS, np.uint64)
     slices = form.start[word[first[some]]], form.end[word[last[some] - 1]]
     hashes[some] = np.maximum(hash_slices(BytesView(form.data, *map(readonly, slices))), NO_WORDS + 1)
-    return Units(document, start, end, last - first, spans.length[at].astype(np.int64), hashes)
+    return Units(document, start, end, last - first, spans.length[at].astype(np.int64), hashes, first, form)
 
 
 def is_named(units: Units, rows: Any, verdicts: pa.RecordBatch, column: str) -> Mask:
     """Which units the verdicts name, by the rows of the documents (uint32) and the hashes in a column."""
     if verdicts.num_rows == 0:  # then it may have no columns but `row`
         return np.zeros(len(units.document), np.bool_)
-    return np.isin(units.pairs, _pairs(of_rows(rows, verdicts), verdicts[column].to_numpy()))
+    return are_in(pairs(units.document, units.hashes), pairs(of_rows(rows, verdicts), verdicts[column].to_numpy()))
 
 
 def _breaks(data: Uint8s) -> Int64s:

@@ -1,10 +1,13 @@
 """Fingerprints of documents by winnowing: of every run of so many words, a few hashes that any copy of it shares.
 
-What: each k words in a row have a hash; of every w of these in a row the least is chosen, the first of equal ones. A
-run of w + k - 1 words makes the same choice wherever it stands, so two copies of it share a fingerprint, and a
-document of n words has some 2 n / (w + 1) of them.
+What: a run is some words in a row, or as few as have so many characters. Each k words in a row, a gram, have a hash;
+the least of a run's grams is the fingerprint of the run. It is the same wherever the run stands, so two copies share
+it, and neighbours mostly have the same: a document of n words has some 2 n / (w + 1) different ones, w being the grams
+of a run. A run of fewer than k words is its own fingerprint.
 Hashes of runs are polynomials over the words' XXH64 modulo 2^64, mixed. A word that stands elsewhere changes all.
-Costs: 60 MB/s a core with the normal form and the segmentation; 40 bytes of scratch a word.
+Costs: fingerprints at 75 MB/s a core of English and 69 of Chinese with the normal form and the segmentation, at 129
+and 112 beside the segmentation (tests/benchmarks/repeats.py); 56 bytes of scratch a word, 24 of them only where those
+of all runs are asked for.
 Source: Schleimer, Wilkerson and Aiken 2003 (Winnowing: Local Algorithms for Document Fingerprinting).
 """
 
@@ -16,118 +19,130 @@ from typing import Any
 
 import numpy as np
 
-from datapipe.text import BytesView, hash_slices, normal_form, readonly
-from datapipe.text.hashing import PRIME_2, PRIME_3
-from datapipe.text.jit import U64, Int64s, Uint64s, inlined, kernel
+from datapipe.algo.rolling import Bounds, fixed_ends, rolled, word_hashes
+from datapipe.text import normal_form, readonly
+from datapipe.text.jit import I64, U64, Int64s, Uint8s, Uint64s, kernel
 from datapipe.text.normalise import NormalForm
-from datapipe.text.segmentation import Segmentation, flat
+from datapipe.text.segmentation import Segmentation
 
 __all__ = ["Runs"]
 
-# Odd, and otherwise any: the multipliers of three independent polynomials, of fingerprints and of both halves of runs.
+# Odd, and otherwise any: the bases of three independent polynomials, of fingerprints and of both halves of runs.
 GRAM, HIGH, LOW = U64(0x9E3779B97F4A7C15), U64(0xD1342543DE82EF95), U64(0xAEF17502108EF2D9)
+# Any number does for correctness: with more, runs of few long words have no common gram; with fewer, grams are common.
+CHARACTERS_A_WORD = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """The runs of `length` words of some documents. Words are counted over all documents, in order."""
+    """The runs of some documents. Words are counted over all documents, in order.
+
+    ends: int64, of each word where the run from it on ends; 0 where too little of the document is left for one.
+    gram: words of a fingerprint.
+    """
 
     form: NormalForm
     segmentation: Segmentation
-    length: int
+    ends: Int64s
+    gram: int
 
     @classmethod
-    def of(cls, texts: Any, segmentation: Segmentation, length: int) -> Runs:
-        """Of texts (null has none), by their segmentation; length of at least 2."""
-        return cls(normal_form(texts, segmentation), segmentation, length)
+    def of_words(cls, texts: Any, segmentation: Segmentation, length: int) -> Runs:
+        """The runs of `length` words (2 at least) of texts, by their segmentation; null has none."""
+        form = normal_form(texts, segmentation)
+        return cls(form, segmentation, fixed_ends((form.first, form.last), len(form.start), length), length // 2)
+
+    @classmethod
+    def of_characters(cls, texts: Any, segmentation: Segmentation, length: int) -> Runs:
+        """Of each word the shortest run with `length` characters, spaces apart, of texts; null has none."""
+        form = normal_form(texts, segmentation)
+        ends = np.zeros(len(form.start), np.int64)
+        _reach((form.data, form.start, form.end), (form.first, form.last), length, ends)
+        return cls(form, segmentation, ends, max(1, length // CHARACTERS_A_WORD))
+
+    @property
+    def _bounds(self) -> Bounds:
+        return self.form.first, self.form.last
 
     @cached_property
     def words(self) -> Uint64s:
         """uint64, the hash of each word in normal form."""
-        hashes: Uint64s = hash_slices(BytesView(self.form.data, self.form.start, self.form.end))
-        return hashes
+        return word_hashes(self.form)
 
-    @cached_property
-    def starts(self) -> tuple[Int64s, Int64s]:
-        """Document and first word of each run."""
-        last = np.maximum(self.form.last - self.length + 1, self.form.first)
-        return flat(self.form.first, last)
+    def fingerprints(self, *, every: bool) -> tuple[Int64s, Uint64s]:
+        """First word (int64) and fingerprint (uint64) of each run, in order.
 
-    @property
-    def gram(self) -> int:
-        """Words of a fingerprint."""
-        return self.length // 2
+        Unless `every`: only of runs whose fingerprint is another, or stands elsewhere, than that of the run before.
+        """
+        words, gram, count = self.words, self.gram, len(self.words)
+        grams = rolled(words, self._bounds, fixed_ends(self._bounds, count, gram), GRAM)
+        starts, chosen, prints = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.uint64)
+        first, last = map(readonly, self._bounds)
+        used = _choose((grams, readonly(self.ends)), (first, last), (gram, every), (starts, chosen, prints))
+        starts, chosen, prints = starts[:used], chosen[:used], prints[:used]
+        own = np.flatnonzero(chosen < 0)
+        if len(own):
+            prints[own] = rolled(words, self._bounds, self.ends, GRAM)[starts[own]]
+        return starts, prints
 
-    @cached_property
-    def _grams(self) -> Uint64s:
-        return _rolled(self.words, self.form, self.gram, GRAM)
+    def documents(self, words: Int64s) -> Int64s:
+        """int64, the document of each of these words."""
+        owners: Int64s = np.searchsorted(self.form.last, words, side="right")
+        return owners
 
-    @cached_property
-    def chosen(self) -> Int64s:
-        """int64: of each run the word at which its fingerprint starts."""
-        out = np.zeros(len(self.words), np.int64)
-        queue = np.empty(len(self.words) + 1, np.int64)
-        window = self.length - self.gram + 1
-        bounds = (readonly(self.form.first), readonly(self.form.last))
-        _choose(self._grams, bounds, (self.gram, window), (queue, out))
-        return out[self.starts[1]]
-
-    @cached_property
-    def fingerprints(self) -> Uint64s:
-        """uint64: the fingerprint of each run."""
-        return self._grams[self.chosen]
-
-    def hashes(self, runs: Int64s) -> tuple[Uint64s, Uint64s]:
-        """128-bit hash of some of the runs, given by their first words."""
-        return tuple(_rolled(self.words, self.form, self.length, base)[runs] for base in (HIGH, LOW))  # type: ignore[return-value]
-
-
-def _rolled(words: Uint64s, form: NormalForm, size: int, base: Any) -> Uint64s:
-    out = np.zeros(len(words), np.uint64)
-    _roll(readonly(words), (readonly(form.first), readonly(form.last)), (size, base), out)
-    return out
-
-
-@inlined
-def _mixed(value: Any) -> Any:
-    value = (value ^ (value >> U64(31))) * PRIME_2
-    value = (value ^ (value >> U64(29))) * PRIME_3
-    return value ^ (value >> U64(32))
+    def hashes(self, words: Int64s) -> tuple[Uint64s, Uint64s]:
+        """128-bit hash of some of the runs, given by their first words, as (high, low)."""
+        high, low = (rolled(self.words, self._bounds, self.ends, base)[words] for base in (HIGH, LOW))
+        return high, low
 
 
 @kernel
-def _roll(words: Uint64s, bounds: tuple[Int64s, Int64s], shape: tuple[int, Any], out: Uint64s) -> None:
-    """The hash of `size` words from each word on that has so many behind it in its document."""
-    (first, last), (size, base) = bounds, shape
-    power = U64(1)
-    for _ in range(size):
-        power *= base
+def _reach(words: tuple[Uint8s, Int64s, Int64s], bounds: Bounds, length: int, ends: Int64s) -> None:
+    """Where the run of `length` characters from each word on ends."""
+    (data, start, end), (first, last) = words, bounds
     for x in range(len(first)):
-        if last[x] - first[x] < size:
-            continue
-        value = U64(0)
-        for i in range(first[x], first[x] + size):
-            value = value * base + words[i]
-        out[first[x]] = _mixed(value)
-        for i in range(first[x] + size, last[x]):
-            value = value * base + words[i] - words[i - size] * power
-            out[i - size + 1] = _mixed(value)
+        stop, taken, gone = first[x], 0, 0  # characters up to `stop`, and before word i
+        for i in range(first[x], last[x]):
+            while stop < last[x] and taken - gone < length:
+                for at in range(start[stop], end[stop]):
+                    taken += I64(data[at] & 0xC0 != 0x80)
+                stop += 1
+            if taken - gone < length:
+                break
+            ends[i] = stop
+            for at in range(start[i], end[i]):
+                gone += I64(data[at] & 0xC0 != 0x80)
 
 
 @kernel
-def _choose(grams: Uint64s, bounds: tuple[Int64s, Int64s], shape: tuple[int, int], room: tuple[Int64s, Int64s]) -> None:
-    """For each `window` of grams the least, at the place where the window starts; of equal ones the first."""
-    (first, last), (gram, window), (queue, out) = bounds, shape, room
+def _choose(
+    source: tuple[Uint64s, Int64s], bounds: Bounds, how: tuple[int, bool], room: tuple[Int64s, Int64s, Uint64s]
+) -> int:
+    """Of runs their first word, the place of their least gram and that gram, to `room`; how many runs those are.
+
+    Of equal grams the last: copies of a run choose in the same place, so that two that overlap choose two, and are seen
+    to be two. A place below 0 where a run has no gram. As hashes have no order, the least of a run is mostly that of
+    the run before or the new one, and seldom searched for.
+    """
+    (grams, ends), (first, last), (gram, every), (starts, chosen, prints) = source, bounds, how, room
+    used = 0
     for x in range(len(first)):
-        head, tail = 0, 0
-        for i in range(first[x], last[x] - gram + 1):
-            while tail > head and grams[queue[tail - 1]] > grams[i]:
-                tail -= 1
-            queue[tail] = i
-            tail += 1
-            start = i - window + 1
-            if start < first[x]:
-                continue
-            if queue[head] < start:
-                head += 1
-            out[start] = queue[head]
+        best, new, before = first[x] - 1, first[x], first[x] - 1
+        least = U64(0)
+        for i in range(first[x], last[x]):
+            if ends[i] == 0:
+                break
+            stop = ends[i] - gram + 1
+            if best < i:
+                best, new = i - 1, i
+            for at in range(new, stop):
+                if best < i or grams[at] <= least:
+                    best, least = at, grams[at]
+            new = max(new, stop)
+            if every or best != before or best < i:
+                starts[used] = i
+                chosen[used] = best if best >= i else -1 - i
+                prints[used] = least
+                used += 1
+            before = best
+    return used

@@ -2,12 +2,16 @@
 
 What: a run of min_words words in normal form (casefolded, without accents and punctuation, digits as 0; characters in
 scripts without spaces) that stands anywhere before, in the same document or another, is cut; runs that overlap are cut
-together, and the first copy in the corpus's order stays (`keep`). Cuts begin and end with words, so never within a
+together, and the first copy in the corpus's order stays (`keep`). With `unit: characters` a run is as many whole words
+as have min_characters characters, spaces apart, at the least. Cuts begin and end with words, so never within a
 character; `widen` takes the sentences that were touched with them. A document of which something was cut and fewer
 than min_left words are left leaves. `spans` tells what was cut of the text received, and where a copy is kept.
 Every repeated run is found: copies share the fingerprint that winnowing chooses in them, and only runs whose
 fingerprint stands twice in the corpus are compared, by 128-bit hashes of all their words.
-Costs: to be measured
+Costs, in MB/s a core of English and of Chinese (tests/benchmarks/repeats.py, on a busy machine): with the segmentation
+`emit` 75 and 69, `answer`, of the documents that may have copies, 50 and 51, `apply` 59 and 51; beside it 129 and 112,
+70 and 71, 85 and 73. By characters with the segmentation `emit` 53 and 60, `answer` 38 and 42, `apply` 48 and 47. Up to
+0.02 rows in the exchange for a byte of text, then one for each run whose fingerprint stands twice; memory: one batch.
 Source: Lee et al. 2022 (Deduplicating Training Data Makes Language Models Better), whose tool cuts all copies, and
 within characters; Schleimer et al. 2003 (winnowing).
 """
@@ -22,6 +26,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from datapipe.algo.cutting import pairs
+from datapipe.algo.hash_sets import are_in
 from datapipe.algo.keyed import counted, of_rows
 from datapipe.algo.winnowing import Runs
 from datapipe.schema import COLUMNS
@@ -38,7 +44,6 @@ KEYS = schema(row=pa.uint32(), key=pa.uint64())
 ASKED = schema(shard=pa.uint32(), row=pa.uint32(), fingerprint=pa.uint64())
 RUNS = schema(row=pa.uint32(), key=pa.uint64(), low=pa.uint64(), word=pa.int32(), id=pa.string())
 VERDICTS = schema(shard=pa.uint32(), row=pa.uint32(), word=pa.int32(), kept_in=pa.string(), kept_at=pa.int32())
-SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 Int64s = npt.NDArray[np.int64]
 Uint64s = npt.NDArray[np.uint64]
@@ -47,8 +52,12 @@ Uint64s = npt.NDArray[np.uint64]
 class Config(StageConfig):
     """How long a copy must be, and what becomes of it."""
 
+    unit: Literal["words", "characters"] = measure("words", "what the length of a copy is counted in")
     min_words: int = measure(
         50, "words in a row that stood before are cut, in scripts without spaces characters; no fewer ever are", ge=4
+    )
+    min_characters: int = measure(
+        200, "with unit characters: so many, spaces apart, in a row of whole words that stood before are cut", ge=8
     )
     keep: Literal["first", "none"] = measure("first", "whether the first copy stays, in the corpus's order, or none")
     widen: Literal["no", "sentences"] = measure("no", "sentences: a sentence that is cut in part goes as a whole")
@@ -58,15 +67,16 @@ class Config(StageConfig):
 
 
 def _runs(texts: Any, config: Config) -> Runs:
-    return Runs.of(texts, segment(texts), config.min_words)
+    if config.unit == "characters":
+        return Runs.of_characters(texts, segment(texts), config.min_characters)
+    return Runs.of_words(texts, segment(texts), config.min_words)
 
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """The fingerprints of each document."""
     runs = _runs(batch["text"], config)
-    document, _ = runs.starts
-    _, places = np.unique(runs.chosen, return_index=True)
-    arrays: list[Any] = [pa.array(document[places].astype(np.uint32)), pa.array(runs.fingerprints[places])]
+    start, fingerprints = runs.fingerprints(every=False)
+    arrays: list[Any] = [pa.array(runs.documents(start).astype(np.uint32)), pa.array(fingerprints)]
     return pa.RecordBatch.from_arrays(arrays, schema=KEYS)
 
 
@@ -79,17 +89,13 @@ def resolve_fingerprints(
         yield pa.RecordBatch.from_arrays([some["shard"], some["row"], some["key"]], schema=ASKED)
 
 
-def _pairs(document: Int64s, hashes: Uint64s) -> Uint64s:
-    """uint64 for document and hash together: two different ones are equal with a probability of 2^-64."""
-    return hashes + document.astype(np.uint64) * SPREAD
-
-
 def answer(batch: pa.RecordBatch, asked: pa.RecordBatch, config: Config) -> pa.RecordBatch:
     """All runs whose fingerprint is asked for."""
     runs = _runs(batch["text"], config)
-    document, start = runs.starts
-    wanted = _pairs(of_rows(batch["row"], asked), asked["fingerprint"].to_numpy())
-    some = np.isin(_pairs(document, runs.fingerprints), wanted)
+    start, fingerprints = runs.fingerprints(every=True)
+    document = runs.documents(start)
+    wanted = pairs(of_rows(batch["row"], asked), asked["fingerprint"].to_numpy())
+    some = are_in(pairs(document, fingerprints), wanted)
     document, start = document[some], start[some]
     high, low = runs.hashes(start)
     at: Any = pa.array(document)
@@ -151,7 +157,7 @@ def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa
     document, _ = flat(form.first, form.last)
     starts = form.first[of_rows(batch["row"], verdicts)] + verdicts["word"].to_numpy()
     order = np.argsort(starts)
-    is_cut = _covered(len(document), starts, starts + config.min_words)
+    is_cut = _covered(len(document), starts, runs.ends[starts])
     place = view_bytes(texts).starts[document]
     low, high = place + words.start[form.token], place + words.end[form.token]
     if config.widen == "sentences":

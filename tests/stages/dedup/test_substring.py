@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -75,6 +76,20 @@ def test_spans_are_bytes_of_the_text_received_and_name_the_copy_that_is_kept() -
     assert rows[0]["words_left"] is None
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a a a a", "a a a a"),
+        ("a a a a a", "a "),
+        ("a b a b a", "a b a b a"),
+        ("a b a b a b", "a b "),
+        ("一一一一一", "一"),
+    ],
+)
+def test_copies_within_each_other_are_two(text: str, left: str) -> None:
+    assert texts_of(result([text])) == [left]
+
+
 def test_runs_that_overlap_are_cut_together() -> None:
     (rows,) = result(["a b c d e f g h", "c d e f g h i j", "x c d e f g h i j y"])
     assert [row["text"] for row in rows] == ["a b c d e f g h", " i j", "x  y"]
@@ -105,6 +120,22 @@ def test_documents_of_which_too_little_is_left_leave() -> None:
     assert STAGE.decide(columns, Config(min_words=4, min_left=None)).null_count == 4
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "left"),
+    [
+        ("p four plus nine q", "x four plus nine y", "x  y"),  # twelve characters: at the limit
+        ("p four plus six q", "x four plus six y", "x four plus six y"),  # eleven: below it
+        ("p four plus tennis q", "x four plus tennis y", "x  y"),  # a word more than it takes is cut whole
+        ("p incomprehensibly q", "x incomprehensibly y", "x  y"),  # one word is long enough
+        ("p Äöü éèê 12-34-56 q", "x (aou, eee) 99 88 77 y", "x ( y"),  # of the normal form
+        ("前一二三四五六七八九十甲乙后", "头一二三四五六七八九十甲乙尾", "头尾"),
+        ("前一二三四五六七八九十甲后", "头一二三四五六七八九十甲尾", "头一二三四五六七八九十甲尾"),
+    ],
+)
+def test_copies_may_be_measured_in_characters(one: str, other: str, left: str) -> None:
+    assert texts_of(result([one], [other], unit="characters", min_characters=12)) == [one, left]
+
+
 @pytest.mark.parametrize("text", [None, "", "   ", "!!! ??? ...", "one", "one two three"])
 def test_short_and_empty_documents_stay_as_they_are(text: str | None) -> None:
     assert texts_of(result([text, text], [text])) == [text] * 3
@@ -126,16 +157,21 @@ def words_of(text: str | None) -> list[tuple[str, int, int]]:
     return found
 
 
-def plain(texts: Sequence[str | None], length: int) -> list[str | None]:
-    """The texts without every run of so many words that stands before."""
+def plain(texts: Sequence[str | None], length: int, unit: str = "words") -> list[str | None]:
+    """The texts without every run of so many words, or characters, that stands before."""
     seen: set[tuple[str, ...]] = set()
     left: list[str | None] = []
     for text in texts:
         words = words_of(text)
         gone = np.zeros(len(words) + 1, np.bool_)
-        for start in range(len(words) - length + 1):
-            run = tuple(word for word, _, _ in words[start : start + length])
-            gone[start : start + length] |= run in seen
+        for start in range(len(words)):
+            sizes = np.cumsum([len(word) if unit == "characters" else 1 for word, _, _ in words[start:]])
+            enough = np.flatnonzero(sizes >= length)
+            if not len(enough):
+                break
+            stop = start + int(enough[0]) + 1
+            run = tuple(word for word, _, _ in words[start:stop])
+            gone[start:stop] |= run in seen
             seen.add(run)
         data, kept, at = (text or "").encode(), b"", 0
         edges = np.flatnonzero(np.diff(np.concatenate([[False], gone])))
@@ -147,17 +183,24 @@ def plain(texts: Sequence[str | None], length: int) -> list[str | None]:
     return left
 
 
-ALPHABET = st.sampled_from(["a", "b", "B!", "c ", "é", "一", "二", " ", ". ", "\n", "d-", "12"])
+ALPHABET = st.sampled_from(
+    ["a", "b", "B!", "c ", "é", "一", "二", " ", ". ", "\n", "d-", "12", "longer", "a-word-of-twenty-letters"]
+)
 TEXTS = st.lists(st.lists(ALPHABET, max_size=40).map(" ".join) | st.none(), min_size=1, max_size=6)
 
 
 @settings(deadline=None, max_examples=150)
-@given(TEXTS, st.integers(4, 9), st.integers(1, 3), st.integers(1, 30))
-def test_any_texts_are_cut_as_plain_python_does(texts: list[str | None], length: int, shards: int, cut: int) -> None:
+@given(TEXTS, st.integers(4, 9), st.sampled_from(["words", "characters"]), st.integers(1, 3), st.integers(1, 30))
+def test_any_texts_are_cut_as_plain_python_does(
+    texts: list[str | None], length: int, unit: str, shards: int, cut: int
+) -> None:
+    if unit == "characters":
+        length *= 4  # so that grams are of one word and of several
     size = -(-len(texts) // shards)
     batches = [shard(texts[start : start + size], f"s{start}-") for start in range(0, len(texts), size)]
-    found = judged(STAGE, Config(min_words=length), batches, cut=cut)
-    assert [row["text"] for batch in found for row in batch.to_pylist()] == plain(texts, length)
+    config = Config.model_validate({"unit": unit, f"min_{unit}": length})
+    found = judged(STAGE, config, batches, cut=cut)
+    assert [row["text"] for batch in found for row in batch.to_pylist()] == plain(texts, length, unit)
 
 
 # ---------------------------------------------------------------------------------------------- against a suffix array
@@ -172,22 +215,38 @@ def test_on_5_mb_with_planted_repeats_all_is_cut_that_a_suffix_array_finds(real_
     batches = [shard(texts[start : start + size], f"s{start}-") for start in range(0, len(texts), size)]
     found = [row for batch in judged(STAGE, config, batches, cut=5000) for row in batch.to_pylist()]
     expected = _by_suffix_array(texts, config.min_words, divsufsort)
-    for text, row, gone in zip(texts, found, expected, strict=True):
+    words = {name: words_of(text) for name, text in zip(_names(batches), texts, strict=True)}
+    for (name, mine), text, row, gone in zip(words.items(), texts, found, expected, strict=True):
         assert row["words_cut"] == int(gone.sum())
-        words = words_of(text)
-        inside = np.zeros(len(words), np.bool_)
+        inside = np.zeros(len(mine), np.bool_)
         for span in row["spans"]:
-            cut = [
-                place for place, (_, start, end) in enumerate(words) if span["start"] <= start and end <= span["end"]
-            ]
+            cut = [place for place, (_, start, end) in enumerate(mine) if span["start"] <= start and end <= span["end"]]
             assert len(cut) >= config.min_words  # nothing shorter is cut
             inside[cut] = True
             text.encode()[span["start"] : span["end"]].decode()  # whole characters
+            kept, run = words[span["kept_in"]][span["kept_at"] :], mine[cut[0] :]
+            assert [word for word, _, _ in kept[: config.min_words]] == [word for word, _, _ in run[: config.min_words]]
+            assert (span["kept_in"], span["kept_at"]) != (name, cut[0])
         assert (inside == gone).all()
-    assert sum(row["words_cut"] > 0 for row in found) > 1000
-    again = judged(STAGE, config, [shard([row["text"] for row in found])], cut=5000)
-    joined = sum(row["words_cut"] for row in again[0].to_pylist())
-    assert joined <= 0.001 * sum(len(words_of(text)) for text in texts)  # what cuts have brought together, at most
+    assert sum(len(row["spans"]) for row in found) > 1000  # planted runs that lie side by side are one span
+    whole = _whole_runs(list(words.values()), expected, config.min_words)
+    assert len(whole) > 100_000
+    assert max(whole.values()) == 1  # no run is left twice; what is repeated yet was brought together by cuts
+
+
+def _names(batches: list[pa.RecordBatch]) -> list[str]:
+    return [str(name) for batch in batches for name in batch["id"].to_pylist()]
+
+
+def _whole_runs(texts: list[list[tuple[str, int, int]]], gone: list[Any], length: int) -> Counter[tuple[str, ...]]:
+    """How often each run stands in what is left of the texts, as it stood in them."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for words, cut in zip(texts, gone, strict=True):
+        edges = np.flatnonzero(np.diff(np.concatenate([[True], cut, [True]])))
+        for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            forms = [word for word, _, _ in words[first:last]]
+            found.update(tuple(forms[at : at + length]) for at in range(len(forms) - length + 1))
+    return found
 
 
 def _real_texts(real_data: Path, size: int) -> list[str]:
