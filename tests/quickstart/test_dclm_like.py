@@ -21,7 +21,7 @@ from tests.quickstart.corpus import column, fates
 
 ROOT = Path(__file__).parents[2]
 RECIPE = Path("configs/dclm_like.yaml")
-RULES = ["sites", "text", "language", "length", "quality", "lines", "unique"]
+RULES = ["sites", "text", "language", "length", "quality", "lines", "unique", "seen"]
 LIKED = ("news", "encyclopedia")  # what stands for DCLM's reference texts
 
 
@@ -72,7 +72,7 @@ def test_pages_pass_the_rules_and_then_a_classifier_trained_on_the_kinds_that_ar
     with pytest.raises(InputError, match=r"model models/quality\.npz is no file"):
         run()
 
-    texts = {url: text for url, text in column(folder, "pages", "lines", "text").items() if url in passed}
+    texts = {url: text for url, text in column(folder, "pages", "seen", "text").items() if url in passed}
     data = written(home, texts, {url: page["kind"] for url, page in pages.items()})
     arguments = ["classifier", *data, "--out", "models/quality.npz", "--bits", "14"]
     done = CliRunner().invoke(fit, arguments, catch_exceptions=False)
