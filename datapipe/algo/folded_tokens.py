@@ -18,11 +18,23 @@ import numpy as np
 
 from datapipe.text import tables
 from datapipe.text.buffers import BytesView, readonly
-from datapipe.text.characters import ASCII_END, BLOCK_BITS, BLOCK_MASK, HASH_START, mix, read
-from datapipe.text.jit import U64, Int32s, Int64s, Uint8s, Uint64s, inlined, kernel, pasted
+from datapipe.text.characters import BLOCK_BITS, BLOCK_MASK, HASH_START, mix, read
+from datapipe.text.jit import I64, U64, Int32s, Int64s, Uint8s, Uint64s, inlined, kernel
 from datapipe.text.reference import APOSTROPHE, BREAK, KATAKANA, LETTER, MARK, SINGLE, SPACE
 
-__all__ = ["CHARACTER", "NONE", "SHORT", "WORD", "Fold", "Tokens", "bare_table", "fold_table", "next_token", "places_of", "tokens_of"]
+__all__ = [
+    "CHARACTER",
+    "NONE",
+    "SHORT",
+    "WORD",
+    "Fold",
+    "Tokens",
+    "bare_table",
+    "fold_table",
+    "next_token",
+    "places_of",
+    "tokens_of",
+]
 
 NONE, WORD, CHARACTER, SHORT = -1, 0, 1, 2  # classes of tokens; SHORT: a word that tells little
 SHORT_LETTERS, SHORT_DIGITS = 2, 3  # a word or number of no more characters is SHORT, as is a command of LaTeX
@@ -34,7 +46,9 @@ POINTS = 0x30000  # above stand no letters
 COMMA, BACKSLASH, ZERO, NINE = 0x2C, 0x5C, 0x30, 0x39
 MULTIPLIER = U64(0x100000001B3)
 # Ignored besides what the tables drop: other apostrophes, and signs without width.
-_IGNORED = "\u2018`\u00b4\u02bc\uff07\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_IGNORED = (
+    "\u2018`\u00b4\u02bc\uff07\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 _SIGNS = ((0x0E00, 0x1100), (0x1780, 0x1800), (0x3040, 0x3100))  # marks here are vowels and voicing that stand alone
 
 
@@ -61,7 +75,10 @@ def fold_table() -> Fold:
     """The folding that items and documents are compared in, from the shipped tables."""
     points = np.arange(POINTS)
     folded, normal = tables.load()
-    groups, entries = (table.blocks[(table.block_of[points >> BLOCK_BITS] << BLOCK_BITS) | points & BLOCK_MASK] for table in (folded, normal))
+    groups, entries = (
+        table.blocks[(table.block_of[points >> BLOCK_BITS] << BLOCK_BITS) | points & BLOCK_MASK]
+        for table in (folded, normal)
+    )
     group, mapped = groups & tables.GROUP, entries >> tables.MAPPED_SHIFT
     single = mapped < tables.MULTIPLE
     to = np.where(single, points + mapped, 0)
@@ -101,7 +118,8 @@ def bare_table() -> Fold:
 def _action(data: Uint8s, i: int, end: int, fold: Fold) -> tuple[int, int]:
     """What the character at data[i] does, and its width in bytes."""
     point, width = read(data, i, end)
-    return np.int64(fold.actions[point]) if point < POINTS else ENDS, width
+    action: int = I64(fold.actions[point]) if point < POINTS else ENDS
+    return action, width
 
 
 @inlined
@@ -118,9 +136,7 @@ def _carried(state: Any, action: int, rows: Int32s) -> Any:
 @inlined
 def _joins_digits(data: Uint8s, i: int, end: int) -> bool:
     """Whether data[i] is a comma between digits."""
-    return (
-        data[i] == COMMA and i + 1 < end and ZERO <= data[i - 1] <= NINE and ZERO <= data[i + 1] <= NINE
-    )
+    return data[i] == COMMA and i + 1 < end and ZERO <= data[i - 1] <= NINE and ZERO <= data[i + 1] <= NINE
 
 
 @inlined

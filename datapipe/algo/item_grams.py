@@ -16,7 +16,7 @@ import numpy as np
 from datapipe.algo.folded_tokens import CHARACTER, NONE, Fold, Tokens, next_token
 from datapipe.text.buffers import BytesView, readonly
 from datapipe.text.characters import mix
-from datapipe.text.jit import U64, Int32s, Int64s, Uint8s, Uint64s, inlined, kernel
+from datapipe.text.jit import I64, U64, Int32s, Int64s, Uint8s, Uint64s, inlined, kernel
 
 __all__ = ["ABSENT", "Hits", "Lengths", "Table", "grams_of", "hit_grams", "look_up", "make_table"]
 
@@ -73,7 +73,8 @@ def _number(hashed: Any, table: Table) -> int:
     slot = (hashed >> SLOT_SHIFT) & mask
     while table.keys[slot] != EMPTY:
         if table.keys[slot] == hashed:
-            return np.int64(table.values[slot])
+            number: int = I64(table.values[slot])
+            return number
         slot = (slot + U64(1)) & mask
     return ABSENT
 
@@ -128,7 +129,7 @@ def _roll(tokens: Tokens, ways: Uint8s, lengths: Lengths, out: tuple[Uint64s, Ui
     hashes, classes, bounds = tokens
     grams, ring = out
     for x in range(len(bounds) - 1):
-        way = np.int64(ways[x])
+        way: int = I64(ways[x])
         state = U64(0)
         ring[0] = state
         for n in range(bounds[x + 1] - bounds[x]):
@@ -144,7 +145,8 @@ def _roll(tokens: Tokens, ways: Uint8s, lengths: Lengths, out: tuple[Uint64s, Ui
 def grams_of(tokens: Tokens, ways: Uint8s, lengths: Lengths) -> Uint64s:
     """For each token the hash of the run that ends with it, 0 if there is none; `ways`: which lengths each text has."""
     grams = np.zeros(len(tokens.hashes), np.uint64)
-    given = Tokens(*map(readonly, tokens))
+    hashes, classes, bounds = tokens
+    given = Tokens(readonly(hashes), readonly(classes), readonly(bounds))
     _roll(given, readonly(ways), lengths, (grams, np.zeros(RING, np.uint64)))
     return grams
 

@@ -34,7 +34,18 @@ from datapipe.text.hashing import hash_slices
 from datapipe.text.jit import Float64s, Int32s, Int64s, Uint8s, Uint64s, kernel
 from datapipe.text.segmentation import flat
 
-__all__ = ["CONTEXT", "INPUT", "INPUT_OUTPUT", "KINDS", "LENGTHS", "OUTPUT", "Index", "Item", "build_index", "load_index"]
+__all__ = [
+    "CONTEXT",
+    "INPUT",
+    "INPUT_OUTPUT",
+    "KINDS",
+    "LENGTHS",
+    "OUTPUT",
+    "Index",
+    "Item",
+    "build_index",
+    "load_index",
+]
 
 Float32s = npt.NDArray[np.float32]
 
@@ -72,10 +83,11 @@ class Index(NamedTuple):
     """All that documents are held against.
 
     table: numbers of runs. offsets int32: run r stands in segments[offsets[r]:offsets[r + 1]] (int32), there ending at
-    the token `places` (int32), and of it covers so many bits (`gains`, float32). Of segment s: its tokens first[s] to first[s + 1] (int64), in `lengths` (uint8, of the
-    run that ends there) and, one further for each segment before, in `sums` (float64, bits of the tokens before);
-    kind uint8; item int32; window int64, tokens of a document that it may be spread over; floor and bits float64,
-    least and all; own int64, tokens of its input; input int32, the segment of its item's input.
+    the token `places` (int32), and of it covers so many bits (`gains`, float32).
+    Of segment s: its tokens first[s] to first[s + 1] (int64), in `lengths` (uint8, of the run that ends there) and, one
+    further for each segment before, in `sums` (float64, bits of the tokens before); kind uint8; item int32; window
+    int64, tokens of a document that it may be spread over; floor and bits float64, least and all; own int64, tokens of
+    its input; input int32, the segment of its item's input.
     Of items: benchmark int32 (in `about`), number int32, has_options bool.
     """
 
@@ -138,8 +150,14 @@ def _parts_of(items: Sequence[Item]) -> _Parts:
         if len(item.output) >= LONG_OUTPUT and not item.options:
             add(OUTPUT, owner, numbered(item.output))
     sentences = np.array([len(_SENTENCE.findall(text.rstrip(_END))) + 1 for text in texts], np.int64)
-    return _Parts(texts, sentences, *(np.array(each, np.int64) for each in (parts, segments)),
-                  np.array(kinds, np.uint8), np.array(owners, np.int32))  # fmt: skip
+    return _Parts(
+        texts,
+        sentences,
+        part=np.array(parts, np.int64),
+        segment=np.array(segments, np.int64),
+        kind=np.array(kinds, np.uint8),
+        item=np.array(owners, np.int32),
+    )
 
 
 def _ways(tokens: Tokens) -> Uint8s:
@@ -222,9 +240,7 @@ def build_index(items: Sequence[Item], background: Background, fold: Fold, folde
     _write(index, [item.benchmark for item in items], folder)
 
 
-def _assembled(
-    items: Sequence[Item], parts: _Parts, bounds: Int64s, known: tuple[_Runs, Float64s, Table]
-) -> Index:
+def _assembled(items: Sequence[Item], parts: _Parts, bounds: Int64s, known: tuple[_Runs, Float64s, Table]) -> Index:
     runs, weights, table = known
     begins = bounds[parts.part]
     ends = np.minimum(bounds[parts.part + 1], begins + MOST_TOKENS)
@@ -297,7 +313,8 @@ def _write(index: Index, benchmarks: list[str], folder: Path) -> None:
     (folder / _ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
 
 
-class Loaded(NamedTuple):
+@dataclass(frozen=True)
+class Loaded:
     """An index, and of each benchmark by name how many items it has and how many are identifiable."""
 
     index: Index

@@ -11,7 +11,7 @@ Costs: see tests/benchmarks/decontaminate.py; 12 bytes a hit, 8 bytes a hit and 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,8 +48,10 @@ class Matches(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """Room for pairs and their groups. keys uint64; segment and start int64 (start: token where the block begins),
-    text int64; progress int64: hits and block done of the hit's text, pairs and groups used."""
+    """Room for pairs and their groups.
+
+    keys: uint64, of pairs; text, segment, start: int64, of groups (start: the token where the block begins).
+    """
 
     keys: Uint64s
     text: Int64s
@@ -126,10 +128,11 @@ def _emit(
 
 
 @kernel
-def _pair(
-    hits: Hits, index: Index, half: int, work: tuple[tuple[Float64s, Int64s], _Pairs, Int64s]
-) -> None:
-    """Fill in pairs from where progress stands, as many whole blocks as fit; progress[4]: pairs that the next needs."""
+def _pair(hits: Hits, index: Index, half: int, work: tuple[tuple[Float64s, Int64s], _Pairs, Int64s]) -> None:
+    """Fill in pairs from where progress stands, as many whole blocks as fit.
+
+    progress: hits done, blocks done of the text of the next hit, pairs and groups used, pairs that the next needs.
+    """
     seen, room, progress = work
     most, touched = seen
     progress[2], progress[3], progress[4] = 0, 0, 0
@@ -153,7 +156,7 @@ def _pair(
 
 
 class _Stretches(NamedTuple):
-    """Where text and item go together, all int64: group; first and last token of the block; first and last of the item."""
+    """Where text and item go together, int64: group; first and last token of the block; first and last of the item."""
 
     group: Int64s
     first: Int64s
@@ -185,7 +188,9 @@ def _join(keys: Uint64s, segments: Int64s, index: Index, out: tuple[_Stretches, 
 
 
 @called
-def _chain(found: _Stretches, span: tuple[int, int], part: tuple[Float64s, int, int], work: tuple[Float64s, Int64s]) -> tuple[float, int, int]:
+def _chain(
+    found: _Stretches, span: tuple[int, int], part: tuple[Float64s, int, int], work: tuple[Float64s, Int64s]
+) -> tuple[float, int, int]:
     """Bits of the best chain of the stretches of a group in order, and its first and last token."""
     low, high = span
     sums, base, window = part
@@ -225,10 +230,11 @@ def _count(counts: Int32s, span: tuple[int, int], step: int, sums: tuple[Float64
 
 @called
 def _cover(
-    found: _Stretches, span: tuple[int, int], part: tuple[Float64s, int, int], own: int, counts: Int32s
+    found: _Stretches, span: tuple[int, int], part: tuple[Float64s, int, int], work: tuple[int, Int32s]
 ) -> tuple[float, float, int, int]:
-    """Bits of the best window over the stretches of a group, in any order; those beyond the input; first, last token."""
+    """Bits of the best window over the stretches of a group, in any order; of those beyond the input; its ends."""
     low, high = span
+    own, counts = work
     sums, base, window = part
     bits, beyond = 0.0, 0.0
     best, more, first, last = 0.0, 0.0, 0, 0
@@ -265,7 +271,7 @@ def _weigh(
         s = segments[group]
         part = (index.sums, index.first[s] + s, index.window[s])
         if index.kind[s] == INPUT_OUTPUT:
-            best, more, first, last = _cover(found, (low, high), part, index.own[s], counts)
+            best, more, first, last = _cover(found, (low, high), part, (index.own[s], counts))
         else:
             best, first, last = _chain(found, (low, high), part, chains)
             more = 0.0
@@ -314,7 +320,8 @@ def _best(matches: Matches, index: Index) -> Matches:
     text, segment = matches.text[order], matches.segment[order]
     new = np.append(True, (text[1:] != text[:-1]) | (segment[1:] != segment[:-1]))[: len(text)]
     kept = order[new & (matches.bits[order] >= index.floor[segment])]
-    return Matches(*(part[kept] for part in matches))
+    parts: Any = (part[kept] for part in matches)
+    return Matches(*parts)
 
 
 def _nothing() -> Matches:

@@ -2,8 +2,8 @@
 
 What, by part, where cover is the share of the part's bits that a text has in order (of input with options: at all):
 - input: the bits covered over those needed, which fall as the cover grows: 78 at .46, 66 at .57, 65 at .86, 50 at .93,
-  25 from .975 on (templates have many words and few bits, so a low cover asks for more). An input under 8 tokens needs a
-  cover of .95 and 45 bits, 38 if its item has no options; one under 5 is never enough by itself
+  25 from .975 on (templates have many words and few bits, so a low cover asks for more). An input under 8 tokens
+  needs a cover of .95 and 45 bits, 38 if its item has no options; one under 5 is never enough by itself
 - input with options or a short answer: a cover of .8, .6 of the input, and 40 bits; or of .5, .55 of the input, and 75;
   and always 8 bits besides the input
 - long answer or context: a cover of .6 and 200 bits

@@ -115,7 +115,10 @@ def test_every_stage_is_listed() -> None:
     assert [name for name in REGISTRY.names() if name not in done.stdout] == []
 
 
-@pytest.mark.parametrize("recipe", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.name)
+RECIPES = [path for path in sorted(ROOT.glob("configs/*.yaml")) if "\nstages:" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_every_recipe_passes_check(recipe: Path) -> None:
     done = command("check", str(recipe.relative_to(ROOT)))
     assert done.returncode == 0, done.stdout + done.stderr

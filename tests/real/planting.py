@@ -1,4 +1,4 @@
-"""Items of benchmarks in the forms that they have in the wild, and in ordinary texts: what decontamination must find."""
+"""Items of benchmarks in the forms that they have in the wild, and in ordinary texts: what is to be found."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS = {
     "，": [",", " ", "、", ""], "。": [".", "！", ""], "？": ["?", ""], "：": [":", ""], "、": [",", ""],
     "\u201c": ['"', "「", ""], "\u201d": ['"', "」", ""],
 }  # fmt: skip
-HOST = 3_000  # bytes of ordinary text around a planted item, or so
+HOST = 1_500  # characters of ordinary text around a planted item, or so
 
 
 def is_chinese(text: str) -> bool:
@@ -40,6 +40,11 @@ def whole(item: Item, dice: random.Random, *, shuffled: bool = False) -> str:
     return "\n".join([*([item.context] if item.context else []), item.input, *lettered])
 
 
+def answered(item: Item, dice: random.Random) -> str:
+    """The item with its answer, as a conversation has it."""
+    return f"{whole(item, dice)}\n{item.output}".strip()
+
+
 def reordered(item: Item, dice: random.Random) -> str:
     return whole(item, dice, shuffled=True)
 
@@ -50,7 +55,8 @@ def question(item: Item, dice: random.Random) -> str:
 
 def edited(item: Item, dice: random.Random) -> str:
     """Other punctuation, dashes, spaces and case; in Chinese other widths too."""
-    text, chinese = whole(item, dice), is_chinese(item.input)
+    chinese = is_chinese(item.input)
+    text = answered(item, dice) if chinese else whole(item, dice)
     made = []
     for character in text:
         rate = 0.1 if character == " " else 0.6
@@ -60,7 +66,8 @@ def edited(item: Item, dice: random.Random) -> str:
             made.append(chr(ord(character) + 0xFEE0))
         else:
             made.append(character + (dice.choice(" \u3000\u200b") if chinese and dice.random() < 0.05 else ""))
-    return dice.choice([str, str, str, str.upper, str.lower, str.title])("".join(made))
+    text = "".join(made)
+    return dice.choice([text, text, text, text.upper(), text.lower(), text.title()])
 
 
 def kept(item: Item, dice: random.Random, share: float = 0.6) -> str:
@@ -69,6 +76,11 @@ def kept(item: Item, dice: random.Random, share: float = 0.6) -> str:
     size = max(1, round(share * len(parts)))
     first = (len(parts) - size) // 2
     return ("" if is_chinese(item.input) else " ").join(parts[first : first + size])
+
+
+def _first(sentence: str, size: int) -> str:
+    """So many words of a sentence, or characters of a Chinese one, and no more."""
+    return sentence[:size] if is_chinese(sentence) else " ".join(sentence.split()[:size])
 
 
 def diluted(fillers: dict[bool, list[str]]) -> Form:
@@ -81,8 +93,9 @@ def diluted(fillers: dict[bool, list[str]]) -> Form:
             made.append(sentence)
             left = size_of(sentence)
             while left > 0:
-                made.append(dice.choice(fillers[is_chinese(text)]))
-                left -= size_of(made[-1])
+                filler = _first(dice.choice(fillers[is_chinese(text)]), left)
+                made.append(filler)
+                left -= size_of(filler)
         return " ".join(made)
 
     return form
@@ -92,10 +105,11 @@ def changed(share: float, words: list[str]) -> Form:
     """That share of words inserted, left out or replaced; in Chinese of characters replaced."""
 
     def form(item: Item, dice: random.Random) -> str:
-        text = whole(item, dice)
+        text = answered(item, dice) if is_chinese(item.input) else whole(item, dice)
         if is_chinese(text):
             return "".join(
-                dice.choice("的一是不了人我在有他这中大来上国") if _HAN.match(c) and dice.random() < share else c for c in text
+                dice.choice("的一是不了人我在有他这中大来上国") if _HAN.match(c) and dice.random() < share else c
+                for c in text
             )
         made: list[str] = []
         for word in text.split(" "):

@@ -29,6 +29,7 @@ from datapipe.text import view_bytes
 from tests.real.benchmark_items import chinese, english, hosts, unseen
 from tests.real.planting import (
     Form,
+    answered,
     changed,
     diluted,
     edited,
@@ -43,7 +44,7 @@ from tests.real.planting import (
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3000)]
 
-MOST = 1_000  # items of a benchmark that are planted in each form
+BASELINE = 10  # every so-manieth item also goes to the two usual rules, in plain Python
 AIMS: dict[str, tuple[float | None, float | None]] = {  # identifiable, all
     "whole": (0.99, 0.97),
     "edits": (0.99, 0.97),
@@ -54,10 +55,14 @@ AIMS: dict[str, tuple[float | None, float | None]] = {  # identifiable, all
     "60% kept, 120 bits": (None, 0.97),
     "10% of words changed": (None, 0.93),
     "zh whole": (None, 0.98),
+    "zh question only": (None, None),
     "zh edits": (None, 0.98),
-    "zh 60% kept": (None, 0.95),
+    "zh 60% kept, 120 bits": (None, 0.95),
     "zh 5% of characters changed": (None, 0.85),
 }
+
+
+ANSWERED = {"zh whole", "zh edits", "zh 5% of characters changed"}  # the usual rules get the answers, too
 
 
 class Found:
@@ -82,7 +87,9 @@ class Found:
             strong = strengths(self.index, matches)
             strong[self.index.kind[matches.segment] == CONTEXT] = 0
             best, item = np.zeros(len(part)), np.full(len(part), -1)
-            for text, segment, value in zip(matches.text.tolist(), matches.segment.tolist(), strong.tolist(), strict=True):
+            for text, segment, value in zip(
+                matches.text.tolist(), matches.segment.tolist(), strong.tolist(), strict=True
+            ):
                 if value > best[text]:
                     best[text], item[text] = value, self.index.item[segment]
             yield from zip((best >= 1).tolist(), item.tolist(), strict=True)
@@ -114,6 +121,10 @@ def by_8_grams(reference: str, text: str) -> bool:
     return len(covered) > 0.5 * (len(own) + 7) if own else False
 
 
+def reference(item: Item, name: str) -> str:
+    return item.input if "question" in name or "kept" in name or "words" in name[:10] else whole(item, random.Random(0))
+
+
 def test_planted_items_are_found(real_data: Path, items: list[Item], found: Found) -> None:
     around = hosts(real_data)
     filler = fillers(around)
@@ -127,27 +138,31 @@ def test_planted_items_are_found(real_data: Path, items: list[Item], found: Foun
         "diluted": diluted(filler),
         "60% kept, 120 bits": kept,
         "10% of words changed": changed(0.1, words),
-        "zh whole": whole,
+        "zh whole": answered,
+        "zh question only": question,
         "zh edits": edited,
-        "zh 60% kept": kept,
+        "zh 60% kept, 120 bits": kept,
         "zh 5% of characters changed": changed(0.05, words),
     }
     failed = []
     for name, form in forms.items():
         dice = random.Random(name)
-        chosen = [n for n in which(items, zh=name.startswith("zh"))]
+        chosen = which(items, zh=name.startswith("zh"))
         if name == "8-15 words":
             chosen = [n for n in chosen if 8 <= size_of(items[n].input) <= 15]
-        if name == "60% kept, 120 bits":
+        if "120 bits" in name:
             chosen = [n for n in chosen if found.bits[n] >= 120]
         if name == "options reordered":
             chosen = [n for n in chosen if items[n].options]
         made = [form(items[n], dice) for n in chosen]
         hit = np.array([drop for drop, _ in found.dropped(planted(made, around, dice))])
         sure = np.array([found.identifiable(n) for n in chosen])
-        texts = [whole(items[n], dice) if "question" not in name and "60%" not in name else items[n].input for n in chosen]
-        thirteen = np.mean([by_13_grams(*pair) for pair in zip(texts, made, strict=True)])
-        eight = np.mean([by_8_grams(*pair) for pair in zip(texts, made, strict=True)])
+        some = range(0, len(chosen), BASELINE)
+        texts = [
+            answered(items[chosen[k]], dice) if name in ANSWERED else reference(items[chosen[k]], name) for k in some
+        ]
+        thirteen = np.mean([by_13_grams(text, made[k]) for text, k in zip(texts, some, strict=True)])
+        eight = np.mean([by_8_grams(text, made[k]) for text, k in zip(texts, some, strict=True)])
         both = float(hit[sure].mean()), float(hit.mean())
         print(
             f"{name:28} {len(chosen):6} items: identifiable {both[0]:.4f}, all {both[1]:.4f}; "
@@ -160,12 +175,8 @@ def test_planted_items_are_found(real_data: Path, items: list[Item], found: Foun
 
 
 def which(items: list[Item], *, zh: bool) -> list[int]:
-    """The numbers of the items to plant, spread over each benchmark."""
-    by_name: dict[str, list[int]] = {}
-    for number, item in enumerate(items):
-        if (item.benchmark in {"alpaca_zh", "kdconv"}) == zh:
-            by_name.setdefault(item.benchmark, []).append(number)
-    return [n for some in by_name.values() for n in some[:: -(-len(some) // MOST)]]
+    """The numbers of the items in one language."""
+    return [number for number, item in enumerate(items) if (item.benchmark in {"alpaca_zh", "kdconv"}) == zh]
 
 
 def test_ordinary_texts_are_kept(real_data: Path, items: list[Item], found: Found) -> None:
