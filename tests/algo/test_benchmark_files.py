@@ -121,8 +121,8 @@ def test_a_bad_file_is_one_line_without_its_text(tmp_path: Path, content: str, s
 def test_the_catalogue_describes_the_standard_benchmarks() -> None:
     described = yaml.safe_load((ROOT / "configs/benchmarks.yaml").read_text(encoding="utf-8"))
     asked = (
-        "mmlu mmlu_pro ceval cmmlu gsm8k math bbh humaneval mbpp arc_easy arc_challenge hellaswag piqa winogrande boolq "
-        "openbookqa commonsenseqa siqa lambada truthfulqa ifeval mt_bench alpaca_eval gpqa aime"
+        "mmlu mmlu_pro ceval cmmlu gsm8k math bbh humaneval mbpp arc_easy arc_challenge hellaswag piqa winogrande "
+        "boolq openbookqa commonsenseqa siqa lambada truthfulqa ifeval mt_bench alpaca_eval gpqa aime"
     )
     assert sorted(described) == sorted(asked.split())
     assert all({"hub", "split", "input"} <= set(entry) for entry in described.values())
