@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -29,7 +30,7 @@ def batches(texts: list[str]) -> list[pa.RecordBatch]:
     """As a stage gets them."""
     made = []
     for start in range(0, len(texts), ROWS):
-        array: pa.Array = pa.array(texts[start : start + ROWS], pa.large_string())
+        array: Any = pa.array(texts[start : start + ROWS], pa.large_string())
         made.append(pa.RecordBatch.from_arrays([array], names=["text"]))
     return made
 
@@ -62,9 +63,8 @@ def main() -> None:
             print(f"{len(items)} items, index built in {time.perf_counter() - began:.1f} s, {run}", end="; ")
             print(f"{time.process_time() - before:.1f} s of CPU")
         size = sum(each.stat().st_size for each in index.iterdir())
-        print(
-            f"index {size / 1e6:.0f} MB, memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB at most"
-        )
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(f"index {size / 1e6:.0f} MB, memory {memory / 1e6:.2f} GB at most")
         around = hosts(real)
         texts = {
             "English": around["en"],
@@ -80,8 +80,8 @@ def main() -> None:
             for name, some in given.items():
                 took = seconds(lambda some=some: [STAGE.process(one, config, index) for one in some])  # type: ignore[misc]
                 best[name] = min(best[name], took)
-        for name, some in texts.items():
-            size = sum(len(text.encode()) for text in some)
+        for name, every in texts.items():
+            size = sum(len(text.encode()) for text in every)
             print(f"{name}: {size / 1e6:.1f} MB at {size / 1e6 / best[name]:.1f} MB/s")
 
 

@@ -57,7 +57,7 @@ def config_of(stage: Stage, folder: Path, **values: Any) -> StageConfig:
 
 def benchmark(folder: Path) -> Path:
     """A benchmark whose items stand in the samples: as a whole, and with an answer."""
-    texts = sample_batches(("text",))["typical"]["text"].to_pylist()
+    texts: list[Any] = sample_batches(("text",))["typical"]["text"].to_pylist()
     asked, answered = texts[0].split("\n\n")
     items = [{"input": asked, "output": answered}, {"input": texts[1]}, {"input": texts[3]}]
     path = folder / "harbour.jsonl"
