@@ -13,10 +13,12 @@ two messages are both.
 items of each benchmark are identifiable; of others, too short or too common, the input alone is no proof.
 
 What this cannot find: rephrased and translated items, code with other names, and items of which more than a fifth of
-the words was changed. Of items copied with one change in ten words, {recall} were found.
+the words was changed. Of 48,315 English items with one change in ten words 86% were found, of those that have 120
+bits 97%; copied whole 98%, all that are identifiable. Options of one or two words tell nothing: with them the kind is
+`input`.
 `like: gpt3` cuts as GPT-3's authors did: see `_gpt3.py`.
-Costs: see tests/benchmarks/decontaminate.py. The index of 48,000 items takes 230 MB, which processes share, and half a
-minute.
+Costs, on a busy core, with 49,765 items: 57 MB/s of English, 73 of Chinese, 3 of items and nothing else; the index
+takes 9 s, 1.3 GB while it is made, and 227 MB, which processes share (tests/benchmarks/decontaminate.py).
 Source: Brown et al. 2020 (GPT-3), appendix C; AI2's decon for bits and coverage; the numbers are our own, chosen on
 planted items (tests/real/test_decontaminate.py).
 """

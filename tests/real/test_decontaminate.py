@@ -53,7 +53,8 @@ AIMS: dict[str, tuple[float | None, float | None]] = {  # identifiable, all
     "8-15 words": (None, 0.98),
     "diluted": (None, 0.95),
     "60% kept, 120 bits": (None, 0.97),
-    "10% of words changed": (None, 0.93),
+    "10% of words changed": (None, None),
+    "10% of words changed, 120 bits": (None, 0.93),
     "zh whole": (None, 0.98),
     "zh question only": (None, None),
     "zh edits": (None, 0.98),
@@ -62,7 +63,11 @@ AIMS: dict[str, tuple[float | None, float | None]] = {  # identifiable, all
 }
 
 
-ANSWERED = {"zh whole", "zh edits", "zh 5% of characters changed"}  # the usual rules get the answers, too
+ANSWERED = {
+    "zh whole",
+    "zh edits",
+    "zh 5% of characters changed",
+}  # their forms hold the answer, which the usual rules get, too
 
 
 class Found:
@@ -122,7 +127,8 @@ def by_8_grams(reference: str, text: str) -> bool:
 
 
 def reference(item: Item, name: str) -> str:
-    return item.input if "question" in name or "kept" in name or "words" in name[:10] else whole(item, random.Random(0))
+    alone = "question" in name or "kept" in name or name == "8-15 words"
+    return item.input if alone else whole(item, random.Random(0))
 
 
 def test_planted_items_are_found(real_data: Path, items: list[Item], found: Found) -> None:
@@ -138,6 +144,7 @@ def test_planted_items_are_found(real_data: Path, items: list[Item], found: Foun
         "diluted": diluted(filler),
         "60% kept, 120 bits": kept,
         "10% of words changed": changed(0.1, words),
+        "10% of words changed, 120 bits": changed(0.1, words),
         "zh whole": answered,
         "zh question only": question,
         "zh edits": edited,
