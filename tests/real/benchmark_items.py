@@ -71,8 +71,6 @@ UNSEEN = {
     "lid-udhr/udhr2": "text",
     "extract-zh/gold": "text",
     "pii-presidio/synth_dataset_v2": "full_text",
-    "sft/dolly_hhrlhf_small": "response",
-    "sft/llamafactory/alpaca_en_demo": "output",
     "sft/llamafactory/dpo_en_demo": "conversations",
     "sft/llamafactory/dpo_zh_demo": "conversations",
     "sft/llamafactory/glaive_toolcall_en_demo": "conversations",
