@@ -48,9 +48,21 @@ def config_of(stage: Stage, folder: Path, **values: Any) -> StageConfig:
         given["paths"] = [str(inputs(stage.name, folder))]
     if stage.name == "filter.classifier":
         given["model"] = str(ENGINES[given.get("engine", "linear")](folder))
+    if stage.name == "decontaminate":
+        given["benchmarks"] = [str(benchmark(folder))]
     if stage.name == "filter.perplexity":
         given["models"] = arpas.models(folder)
     return stage.config.model_validate(given)
+
+
+def benchmark(folder: Path) -> Path:
+    """A benchmark whose items stand in the samples: as a whole, and with an answer."""
+    texts: list[Any] = sample_batches(("text",))["typical"]["text"].to_pylist()
+    asked, answered = texts[0].split("\n\n")
+    items = [{"input": asked, "output": answered}, {"input": texts[1]}, {"input": texts[3]}]
+    path = folder / "harbour.jsonl"
+    path.write_text("\n".join(map(json.dumps, items)) + "\n", encoding="utf-8")
+    return path
 
 
 def inputs(name: str, folder: Path) -> Path:

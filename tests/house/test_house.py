@@ -115,11 +115,12 @@ def test_every_stage_is_listed() -> None:
     assert [name for name in REGISTRY.names() if name not in done.stdout] == []
 
 
+RECIPES = [path for path in sorted(ROOT.glob("configs/*.yaml")) if "\nstages:" in path.read_text(encoding="utf-8")]
 # What a recipe names that its reader has to make first, as its header says.
 STILL_TO_MAKE = {"dclm_like.yaml": "model models/quality.npz is no file"}
 
 
-@pytest.mark.parametrize("recipe", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_every_recipe_passes_check(recipe: Path) -> None:
     done = command("check", str(recipe.relative_to(ROOT)))
     lacks = STILL_TO_MAKE.get(recipe.name)
