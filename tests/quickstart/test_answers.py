@@ -35,6 +35,7 @@ STAGES = [
     "symbols",
     "tidy",
     "spans",
+    "clean",
 ]
 
 

@@ -94,6 +94,8 @@ def _answer(article: Article, charset: str) -> Row:
         row["personal_data"] = [{"type": kind, "description": text} for kind, text in pairs]
     if "leaks" in fields:
         row["leaks"] = _leaks(fields["leaks"])
+        row |= {"good": False, "reasons": ["holds_input_output", "holds_input"]}
+        row.pop("contains", None), row.pop("lacks", None)
     if "attack" in fields:
         row["hostile"] = fields["attack"]
     if "cut" in fields:
