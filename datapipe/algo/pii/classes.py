@@ -1,6 +1,6 @@
 r"""What a character is to presidio's patterns: a table over all code points, made by asking the pattern engines.
 
-Why: `\w` and `\d` of `regex` (presidio) and of `re` (phonenumbers) differ, and both from Unicode data of other versions;
+Why: `\w` and `\d` of `regex` (presidio) and of `re` (phonenumbers) differ, and with their versions of Unicode;
 kernels that skip what could not match must never skip more than those engines would.
 Costs 0.3 s and 2 MB a process and table, once.
 """
@@ -19,10 +19,8 @@ import regex
 from datapipe.text.buffers import readonly
 from datapipe.text.jit import I64, Uint8s, inlined
 
-__all__ = [
-    *("ALNUM", "DIGIT", "HEX", "LEAD", "LOCAL", "PHONE_DIGIT", "PUNCTUATION", "WORD", "Classes"),
-    *("bits_at", "bits_before", "class_table", "spaceless"),
-]
+__all__ = ["ALNUM", "DIGIT", "HEX", "LEAD", "LOCAL", "PHONE_DIGIT", "PUNCTUATION", "WORD"]
+__all__ += ["Classes", "bits_at", "bits_before", "class_table", "spaceless"]
 
 WORD, DIGIT, PHONE_DIGIT, ALNUM, HEX, LOCAL, PUNCTUATION, LEAD = (1 << bit for bit in range(8))
 CODE_POINTS = 0x110000
@@ -53,7 +51,7 @@ _PATTERNS: tuple[tuple[int, Any], ...] = (
 
 @cache
 def class_table(*, mended: bool) -> Classes:
-    """Bits of each code point; uint16 (0x110000,). `mended`: letters of scripts without spaces are no word characters."""
+    """Bits of each code point; uint16 (0x110000,). `mended`: scripts without spaces have no word characters."""
     table = np.zeros(CODE_POINTS, np.uint16)
     everything = "".join(map(chr, range(SURROGATES.start))) + "\ufffd" * len(SURROGATES)
     everything += "".join(map(chr, range(SURROGATES.stop, CODE_POINTS)))

@@ -15,7 +15,8 @@ from functools import cache, lru_cache
 from typing import Any
 
 from datapipe.algo.models import package
-from datapipe.algo.pii.recognisers import EXTRA, STAGE, Found, recogniser
+from datapipe.algo.pii.found import Found
+from datapipe.algo.pii.recognisers import EXTRA, STAGE, recogniser
 
 __all__ = ["with_context"]
 
@@ -74,7 +75,8 @@ class _Document:
     @property
     def extra(self) -> frozenset[str]:
         if self._extra is None:
-            stretches = {each for each in self.text.split() if ":" in each[:-1] and len(each) <= MOST} if ":" in self.text else set()
+            stretches = set(self.text.split()) if ":" in self.text else set()
+            stretches = {each for each in stretches if ":" in each[:-1] and len(each) <= MOST}
             self._extra = frozenset().union(*map(_parts, stretches))
         return self._extra
 

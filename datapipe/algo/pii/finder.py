@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from datapipe.algo.pii.classes import class_table
 from datapipe.algo.pii.context import with_context
+from datapipe.algo.pii.found import FAST, Found
 from datapipe.algo.pii.phones import REGIONS, phones_of
-from datapipe.algo.pii.recognisers import FAST, Found, pruned, recogniser
+from datapipe.algo.pii.recognisers import pruned, recogniser
 from datapipe.algo.pii.scan import Scan, candidates, scan_crypto, scan_emails, scan_ipv6
 from datapipe.algo.pii.scan_numbers import CARD, IBAN, IPV4, SSN, scan_numbers, scan_phones
 from datapipe.text.buffers import BytesView, view_bytes
@@ -67,7 +68,7 @@ def _binary(texts: Any) -> Any:
 
 
 def character_places(raw: npt.NDArray[np.uint8]) -> Int64s | None:
-    """Of each byte of a text, which character it belongs to, and their number at the end; None: bytes are characters."""
+    """Of each byte of a text, which character it is of, and how many there are; None: bytes are characters."""
     if not (raw >= 0x80).any():
         return None
     number = np.cumsum(raw & 0xC0 != 0x80) - 1

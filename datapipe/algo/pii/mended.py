@@ -18,7 +18,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +26,8 @@ from datapipe.algo.pii.chinese import is_born_somewhere
 from datapipe.algo.pii.classes import spaceless
 from datapipe.algo.pii.context import with_context
 from datapipe.algo.pii.finder import Places, matches, scanned, scans_of
-from datapipe.algo.pii.recognisers import Found, pruned, recogniser, suffix_of
+from datapipe.algo.pii.found import Found
+from datapipe.algo.pii.recognisers import pruned, recogniser, suffix_of
 from datapipe.algo.pii.scan import scan_crypto, scan_emails
 from datapipe.algo.pii.scan_numbers import CARD, scan_numbers
 
@@ -46,7 +46,9 @@ _NO_PHONES = re.compile(
 )
 _LONG_CARD = re.compile(r"(?:[3-6]\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|[3-6]\d{15,18}|9\d{18})(?![0-9A-Za-z_])")
 _WALLET = re.compile(r"BC1[02-9AC-HJ-NP-Z]{11,71}(?![0-9A-Za-z])")
-_BEFORE_VERSION = re.compile(r"(?:\b(?:v|ver|version|release|build|firmware|section)[. ]{0,2}|[a-z]/|[0-9]\.)$", re.IGNORECASE)
+_BEFORE_VERSION = re.compile(
+    r"(?:\b(?:v|ver|version|release|build|firmware|section)[. ]{0,2}|[a-z]/|[0-9]\.)$", re.IGNORECASE
+)
 _AFTER_VERSION = re.compile(r"\.[0-9]|-?(?:alpha|beta|rc)[0-9]", re.IGNORECASE)
 
 
@@ -103,7 +105,7 @@ def _wallets(text: str, places: Places, found: list[Found]) -> list[Found]:
     return found + more
 
 
-def _addresses(text: str, places: Places, found: list[Found]) -> list[Found]:
+def _addresses(text: str, _places: Places, found: list[Found]) -> list[Found]:
     return [each for each in found if not _is_version(text, each) and text[each.start : each.end] != "::"]
 
 
@@ -114,7 +116,7 @@ def _is_version(text: str, each: Found) -> bool:
     )
 
 
-def _phones(text: str, places: Places, found: list[Found]) -> list[Found]:
+def _phones(text: str, _places: Places, found: list[Found]) -> list[Found]:
     return [each for each in found if _is_phone(text[each.start : each.end])]
 
 
@@ -166,7 +168,5 @@ def find_mended(
     return everything
 
 
-def _as_they_are(text: str, places: Places, found: list[Found]) -> list[Found]:
+def _as_they_are(_text: str, _places: Places, found: list[Found]) -> list[Found]:
     return found
-
-

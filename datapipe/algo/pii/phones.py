@@ -19,7 +19,8 @@ import phonenumbers
 from phonenumbers import PhoneMetadata
 
 from datapipe.algo.pii.classes import LEAD, PHONE_DIGIT, PUNCTUATION, class_table
-from datapipe.algo.pii.recognisers import Found, recogniser
+from datapipe.algo.pii.found import Found
+from datapipe.algo.pii.recognisers import recogniser
 
 __all__ = ["REGIONS", "phones_of"]
 

@@ -15,44 +15,12 @@ import regex
 import tldextract
 
 from datapipe.algo.models import package
+from datapipe.algo.pii.found import ENTITIES, Found
 
-__all__ = ["ENTITIES", "FAST", "Found", "Pattern", "Recogniser", "known", "pruned", "recogniser", "suffix_of"]
+__all__ = ["Pattern", "Recogniser", "pruned", "recogniser", "suffix_of"]
 
 STAGE = "mask.pii"
 EXTRA = "pii"
-
-# What presidio's English recognisers without a language model find, and which of them; the first have a fast path.
-FAST = {
-    "EMAIL_ADDRESS": "EmailRecognizer",
-    "PHONE_NUMBER": "PhoneRecognizer",
-    "IP_ADDRESS": "IpRecognizer",
-    "CREDIT_CARD": "CreditCardRecognizer",
-    "IBAN_CODE": "IbanRecognizer",
-    "US_SSN": "UsSsnRecognizer",
-    "CRYPTO": "CryptoRecognizer",
-}
-ENTITIES = FAST | {
-    "DATE_TIME": "DateRecognizer",
-    "MAC_ADDRESS": "MacAddressRecognizer",
-    "MEDICAL_LICENSE": "MedicalLicenseRecognizer",
-    "UK_NHS": "NhsRecognizer",
-    "URL": "UrlRecognizer",
-    "US_BANK_NUMBER": "UsBankRecognizer",
-    "US_DRIVER_LICENSE": "UsLicenseRecognizer",
-    "US_ITIN": "UsItinRecognizer",
-    "US_PASSPORT": "UsPassportRecognizer",
-    "UUID": "UuidRecognizer",
-}
-
-
-class Found(NamedTuple):
-    """Personal data at text[start:end], in characters; a score of 0 to 1, and who found it."""
-
-    entity: str
-    start: int
-    end: int
-    score: float
-    recogniser: str
 
 
 class Pattern(NamedTuple):
@@ -118,11 +86,6 @@ class Recogniser(NamedTuple):
         """What presidio itself finds in the whole text."""
         results = self.whole.analyze(text, [self.entity], None)
         return [Found(self.entity, each.start, each.end, each.score, self.name) for each in results]
-
-
-def known(name: str) -> bool:
-    """Whether presidio has a recogniser for an entity."""
-    return name in ENTITIES
 
 
 @cache

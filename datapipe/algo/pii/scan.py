@@ -36,7 +36,7 @@ def candidates(scan: Scan, view: BytesView, table: Classes) -> Int64s:
 
 
 @inlined
-def put(found: Int64s, k: int, document: int, start: int, end: int, detail: int) -> int:  # noqa: PLR0913, PLR0917
+def put(found: Int64s, k: int, document: int, start: int, end: int, detail: int) -> int:  # noqa: PLR0917 - kernels take plain numbers
     """Note a candidate if there is room; returns how many there are."""
     if k < len(found):
         found[k, 0] = document
@@ -50,7 +50,7 @@ def put(found: Int64s, k: int, document: int, start: int, end: int, detail: int)
 
 
 @called
-def _local_start(data: Uint8s, last: int, at: int, origin: int, table: Classes) -> int:
+def _local_start(data: Uint8s, last: int, at: int, origin: int, table: Classes) -> int:  # noqa: PLR0917 - as above
     r"""Where the part before an `@` starts: the first `\b` in its run of characters, not before `last`; -1: nowhere."""
     bits, start = bits_before(data, at, last, table)
     if at <= last or not bits & LOCAL:

@@ -18,7 +18,8 @@ IPV4, SSN, CARD, IBAN = 1, 2, 3, 4
 
 SPACE, DASH, DOT, COMMA, TAB, NINE = 32, 45, 46, 44, 9, 57
 SEMICOLON, HASH, TILDE = 59, 35, 126
-A, E, I, N, T, X = (ord(letter) for letter in "aeintx")
+NO_BREAK_SPACE, NO_BREAK_SPACE_TAIL = 0xC2, 0xA0  # its two bytes
+SMALL_A, SMALL_E, SMALL_I, SMALL_N, SMALL_T, SMALL_X = (ord(letter) for letter in "aeintx")
 MIN_SSN, MIN_CARD, MIN_PHONE = 9, 13, 4  # digits
 GROUPS = 5
 IBAN_REST = 8  # letters and digits after the first four of the shortest account number
@@ -27,7 +28,7 @@ EXTENSION = 14  # characters of the longest word for an extension, with what sta
 
 
 @inlined
-def _run_end(data: Uint8s, i: int, end: int, table: Classes, bit: int) -> tuple[int, int]:
+def _run_end(data: Uint8s, i: int, end: int, table: Classes, bit: int) -> tuple[int, int]:  # noqa: PLR0917 - as below
     """Where a run of characters of a class ends, and how many they are."""
     count = 0
     bits, width = bits_at(data, i, end, table)
@@ -78,8 +79,8 @@ def _is_letter(bits: int) -> bool:
 
 
 @called
-def _iban_start(data: Uint8s, i: int, end: int, origin: int, table: Classes) -> int:
-    """Where two letters before the digits at i start, if eight letters or digits follow the first two of them; or -1."""
+def _iban_start(data: Uint8s, i: int, end: int, origin: int, table: Classes) -> int:  # noqa: PLR0917 - as below
+    """Where two letters before the digits at i start, if eight letters or digits follow two of them; or -1."""
     letter, second = bits_before(data, i, origin, table)
     if not _is_letter(letter) or not (_is_digit(data, i, end) and _is_digit(data, i + 1, end)):
         return -1
@@ -100,7 +101,7 @@ def _iban_start(data: Uint8s, i: int, end: int, origin: int, table: Classes) -> 
 
 
 @called
-def _note(view: BytesView, table: Classes, found: Int64s, k: int, x: int, i: int) -> int:  # noqa: PLR0913, PLR0917
+def _note(view: BytesView, table: Classes, found: Int64s, k: int, x: int, i: int) -> int:  # noqa: PLR0917 - kernels take plain numbers
     """Candidates that start with the run of digits at i."""
     data, origin, end = view.data, view.starts[x], view.ends[x]
     stop, count = _run_end(data, i, end, table, DIGIT)
@@ -113,7 +114,8 @@ def _note(view: BytesView, table: Classes, found: Int64s, k: int, x: int, i: int
     if count <= 3 and stop < end and data[stop] == DOT and _is_dotted_four(data, i, end):
         k = put(found, k, x, i - origin, stop - origin, IPV4)
     total = _digits_of_groups(data, i, end, table)
-    if total >= MIN_SSN and (count == 9 or count == 5 or count == 3):
+    starts_ssn = count == 3 or count == 5 or count == 9  # noqa: PLR1714 - numba has no sets here
+    if total >= MIN_SSN and starts_ssn:
         k = put(found, k, x, i - origin, stop - origin, SSN)
     if total >= MIN_CARD and count >= 4:
         k = put(found, k, x, i - origin, stop - origin, CARD)
@@ -141,7 +143,8 @@ def scan_numbers(view: BytesView, table: Classes, found: Int64s) -> int:
 
 @inlined
 def _is_filler(byte: int) -> bool:
-    return byte == SPACE or byte == TAB or byte == COMMA or byte == DASH or byte == 0xC2 or byte == 0xA0
+    is_ascii = byte == SPACE or byte == TAB or byte == COMMA or byte == DASH  # noqa: PLR1714 - as above
+    return is_ascii or byte == NO_BREAK_SPACE or byte == NO_BREAK_SPACE_TAIL  # noqa: PLR1714, SIM109 - as above
 
 
 @called
@@ -166,11 +169,11 @@ def _lower(data: Uint8s, i: int, end: int) -> int:
 def _starts_extension(data: Uint8s, i: int, end: int) -> bool:
     """Whether a word or sign that announces an extension can start at data[i]: x, ext, int, anexo, ;, #, ~, or wide."""
     first, second, third = _lower(data, i, end), _lower(data, i + 1, end), _lower(data, i + 2, end)
-    if data[i] >= 0x80 or data[i] == SEMICOLON or data[i] == HASH or data[i] == TILDE or first == X:
+    if data[i] >= 0x80 or data[i] == SEMICOLON or data[i] == HASH or data[i] == TILDE or first == SMALL_X:
         return True
-    if first == E:
-        return second == X
-    return second == N and ((first == I and third == T) or (first == A and third == E))
+    if first == SMALL_E:
+        return second == SMALL_X
+    return second == SMALL_N and ((first == SMALL_I and third == SMALL_T) or (first == SMALL_A and third == SMALL_E))
 
 
 @called

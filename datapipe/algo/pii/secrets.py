@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datapipe.algo.pii.recognisers import Found
+from datapipe.algo.pii.found import Found
 
 __all__ = ["SECRETS", "PatternRule", "find_secrets", "found_by_rules"]
 
