@@ -28,6 +28,8 @@ REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")  # presidio's
 VALID = 1  # phonenumbers' leniency, as presidio asks for
 MOST_LEAD = 12  # characters of brackets, plus signs and punctuation that can begin a number
 AFTER = 3  # characters behind a number that can take it back, such as the minutes of a time
+SHORT = 6  # digits; most groups of digits in texts are years, prices and pages
+NOTHING = r"(?!)"
 LONGEST = 24  # digits of any number with all its prefixes
 MOST_DIGITS = 400  # the matcher cuts longer runs into pieces, so that groups say nothing
 LEAST, LEAST_ABROAD = 4, 8  # digits of any number, and of one of another country with what is dialled before
@@ -50,34 +52,40 @@ class _Numbers(NamedTuple):
     abroad: re.Pattern[str] | None
 
 
-def _shape(metadata: Any) -> str:
-    """Pattern of all numbers of a region, of any type, with the country code and prefixes."""
+def _shape(metadata: Any, most: int) -> str:
+    """Pattern of all numbers of a region, of any type that has some of no more digits, with what may stand before."""
     types = []
     for name in (*_TYPES, "voicemail"):
         kind = getattr(metadata, name)
         if kind is not None and kind.national_number_pattern and kind.possible_length and kind.possible_length[0] > 0:
             shortest, longest = min(kind.possible_length), max(kind.possible_length)
+            if shortest > most:
+                continue
             types.append(rf"(?=\d{{{shortest},{longest}}}$)(?:{kind.national_number_pattern})$")
     prefix = metadata.national_prefix_for_parsing or metadata.national_prefix or ""
     prefix = _CARRIER.sub("", prefix).replace("$", "")
-    return f"(?:{prefix})?(?:{metadata.country_code})?(?:{prefix})?(?:{prefix})?(?:{'|'.join(types) or '(?!)'})"
+    if not types:
+        return ""
+    return f"(?:{prefix})?(?:{metadata.country_code})?(?:{prefix})?(?:{prefix})?(?:{'|'.join(types)})"
 
 
 @cache
-def _numbers(region: str) -> _Numbers:
+def _numbers(region: str, most: int) -> _Numbers:
+    """Of numbers that `most` digits are enough for: short groups are the most frequent, and few regions have any."""
     own: Any = PhoneMetadata.metadata_for_region(region)
     abroad = re.compile(own.international_prefix) if own.international_prefix else None
     if own.national_prefix_transform_rule not in (None, r"\2"):  # r"\2": a carrier's code goes, which the shape knows
         return _Numbers(None, abroad)
     all_regions: list[Any] = [PhoneMetadata.metadata_for_region(each) for each in phonenumbers.SUPPORTED_REGIONS]
     siblings = [each for each in all_regions if each.country_code == own.country_code]
-    return _Numbers(re.compile("|".join(f"(?:{_shape(each)})" for each in siblings)), abroad)
+    shapes = [f"(?:{shape})" for each in siblings if (shape := _shape(each, most))]
+    return _Numbers(re.compile("|".join(shapes) or NOTHING), abroad)
 
 
 @cache
-def _any(regions: tuple[str, ...]) -> re.Pattern[str] | None:
+def _any(regions: tuple[str, ...], most: int) -> re.Pattern[str] | None:
     """Pattern of digits that any of some regions could have; None if one of them could have all."""
-    shapes = [_numbers(region) for region in regions]
+    shapes = [_numbers(region, most) for region in regions]
     if any(shape.national is None for shape in shapes):
         return None
     patterns = dict.fromkeys(each.pattern for shape in shapes for each in shape if each is not None)
@@ -92,10 +100,11 @@ def _fits(digits: str, shape: _Numbers) -> bool:
 
 @lru_cache(maxsize=KEPT)
 def _regions_of_digits(digits: str, regions: tuple[str, ...]) -> tuple[str, ...]:
-    known = _any(regions)
+    most = SHORT if len(digits) <= SHORT else LONGEST
+    known = _any(regions, most)
     if known is not None and not known.match(digits):
         return ()
-    return tuple(region for region in regions if _fits(digits, _numbers(region)))
+    return tuple(region for region in regions if _fits(digits, _numbers(region, most)))
 
 
 def _runs(candidate: str) -> Iterator[str]:

@@ -144,7 +144,7 @@ def scan_numbers(view: BytesView, table: Classes, found: Int64s) -> int:
 @inlined
 def _is_filler(byte: int) -> bool:
     is_ascii = byte == SPACE or byte == TAB or byte == COMMA or byte == DASH  # noqa: PLR1714 - as above
-    return is_ascii or byte == NO_BREAK_SPACE or byte == NO_BREAK_SPACE_TAIL  # noqa: PLR1714, SIM109 - as above
+    return is_ascii or byte == NO_BREAK_SPACE or byte == NO_BREAK_SPACE_TAIL  # noqa: PLR1714 - as above
 
 
 @called
