@@ -4,6 +4,7 @@ What is mended, each with its test in tests/algo/pii/test_mended.py:
 - `lost_by_neighbours`: nothing is found that touches a letter of a script without spaces (`邮箱a@b.com联系`), since all
   letters are word characters to presidio; here those letters end a word. An address of such letters alone is not found.
 - `sentence_end`: an e-mail address before a missing space (`a@b.com.Then`) is lost, as `Then` is no public suffix.
+- `url`: the path and query before an e-mail address in a URL are taken for its first part.
 - `long_card`: cards of 18 and 19 digits, and of 16 to 19 in fours with a shorter end, are missed.
 - `upper_case_wallet`: `BC1...` in capitals is as valid as `bc1...`.
 - `version`: numbers of versions and sections (`version 1.2.3.4`, `Chrome/91.0.4472.124`, `1.2.3.4.5`) and `::` are no
@@ -34,6 +35,7 @@ from datapipe.algo.pii.scan_numbers import CARD, scan_numbers
 __all__ = ["find_mended", "is_luhn"]
 
 MIN_PHONE_DIGITS = 7
+MOST_OF_DOMAIN = 253  # characters (RFC 1035)
 FULL_STOP = 0x3002  # no word character, no Latin letter, no punctuation of telephone numbers
 
 _NO_DIGIT = re.compile(r"[^0-9]+")
@@ -65,17 +67,25 @@ def _emails(text: str, places: Places, found: list[Found]) -> list[Found]:
     """Addresses cut back, label by label, to the longest with a public suffix."""
     who = recogniser("EMAIL_ADDRESS")
     known = {each.start for each in found}
-    more = []
+    more = [each._replace(start=_after_url(text, each)) for each in found]
     for start, end, at in places[scan_emails].tolist():
         if start in known:
             continue
         sign = text.find("@", start, end) if at >= len(text) or text[at : at + 1] != "@" else at
-        stop = end
+        stop = min(end, sign + 1 + MOST_OF_DOMAIN)
         while stop > sign and suffix_of(text[sign + 1 : stop]).fqdn == "":
             stop = text.rfind(".", sign, stop)
         if stop > sign and "." in text[sign:stop]:
-            more.append(Found(who.entity, start, stop, 1.0, who.name))
-    return found + more
+            cut = Found(who.entity, start, stop, 1.0, who.name)
+            more.append(cut._replace(start=_after_url(text, cut)))
+    return more
+
+
+def _after_url(text: str, each: Found) -> int:
+    """Where an address begins behind the path and query of a URL that presidio takes for its first part."""
+    sign = text.index("@", each.start)
+    last = max(text.rfind(mark, each.start, sign) for mark in "/?=&")
+    return last + 1 if last + 1 < sign and last >= each.start else each.start
 
 
 def _cards(text: str, places: Places, found: list[Found]) -> list[Found]:

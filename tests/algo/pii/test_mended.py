@@ -32,6 +32,8 @@ MISSED = [
     # sentence_end
     ("Write to anna.b@example.com.Then wait", ("EMAIL_ADDRESS", "anna.b@example.com")),
     ("anna.b@example.co.uk.Yours", ("EMAIL_ADDRESS", "anna.b@example.co.uk")),
+    # url
+    ("https://x.example/?a=1&m=anna.b@example.com&n=2", ("EMAIL_ADDRESS", "anna.b@example.com")),
     # long_card
     ("pay 6222021234567890128 now", ("CREDIT_CARD", "6222021234567890128")),
     ("pay 6222 0212 3456 7890 128 now", ("CREDIT_CARD", "6222 0212 3456 7890 128")),
@@ -63,7 +65,16 @@ def test_what_presidio_invents_is_not_found(text: str, found: tuple[str, str]) -
 
 @pytest.mark.parametrize(
     "text",
-    ["section 1.2.3.4.5", "std::vector", "::", "v10.11.12.13", "2015-10-12", "12/10/2015", "1999-2004", "20151012102030"],
+    [
+        "section 1.2.3.4.5",
+        "std::vector",
+        "::",
+        "v10.11.12.13",
+        "2015-10-12",
+        "12/10/2015",
+        "1999-2004",
+        "20151012102030",
+    ],
 )
 def test_versions_sections_and_dates_are_nobodys(text: str) -> None:
     assert mended(text) == []
@@ -93,7 +104,13 @@ def test_digits_newer_than_python_lose_no_document() -> None:
 
 @pytest.mark.parametrize(
     ("digits", "valid"),
-    [("79927398713", True), ("79927398710", False), ("4111111111111111", True), ("4111111111111112", False), ("0", True)],
+    [
+        ("79927398713", True),
+        ("79927398710", False),
+        ("4111111111111111", True),
+        ("4111111111111112", False),
+        ("0", True),
+    ],
 )
 def test_check_digit_of_cards(digits: str, valid: bool) -> None:  # noqa: FBT001
     """The first two are the worked example of ISO/IEC 7812-1's annex as it is taught."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,7 +51,9 @@ def test_keys_with_a_known_prefix_are_found(key: str) -> None:
         assert secrets(frame.format(key)) == [("API_KEY", key)]
 
 
-@pytest.mark.parametrize("text", ["ghp_" + "a" * 36, "task-oriented-language-models-are", "sk-" + "x" * 30, "AKIA1", "x" + KEYS[0]])
+@pytest.mark.parametrize(
+    "text", ["ghp_" + "a" * 36, "task-oriented-language-models-are", "sk-" + "x" * 30, "AKIA1", "x" + KEYS[0]]
+)
 def test_what_is_not_random_or_starts_inside_a_word_is_no_key(text: str) -> None:
     assert secrets(text) == []
 
@@ -128,11 +131,15 @@ def test_surrogates_and_hashes_are_stable_keyed_and_blind_to_spelling(entity: st
         assert [sign.isdigit() or sign for sign in shape] == [sign.isdigit() or sign for sign in value]
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9), st.sampled_from(list(RISKS)), st.floats(0, 1)), max_size=9))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(1, 9), st.sampled_from(list(RISKS)), st.floats(0, 1)), max_size=9
+    )
+)
 def test_merged_stretches_cover_all_that_was_found_and_do_not_overlap(rows: list[tuple[int, int, str, float]]) -> None:
     found = [Found(entity, start, start + size, score, "x") for start, size, entity, score in rows]
     spans = merged(found)
-    assert all(one.end <= other.start for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(spans))
     covered = {at for span in spans for at in range(span.start, span.end)}
     assert covered == {at for each in found for at in range(each.start, each.end)}
     text = "".join(chr(0x4E00 + at) for at in range(60))
@@ -141,7 +148,11 @@ def test_merged_stretches_cover_all_that_was_found_and_do_not_overlap(rows: list
 
 
 def test_of_overlapping_finds_the_surest_names_the_stretch() -> None:
-    found = [Found("PHONE_NUMBER", 0, 8, 0.4, "x"), Found("CREDIT_CARD", 4, 20, 1.0, "x"), Found("US_SSN", 30, 39, 0.5, "x")]
+    found = [
+        Found("PHONE_NUMBER", 0, 8, 0.4, "x"),
+        Found("CREDIT_CARD", 4, 20, 1.0, "x"),
+        Found("US_SSN", 30, 39, 0.5, "x"),
+    ]
     assert merged(found) == [Span(0, 20, "CREDIT_CARD"), Span(30, 39, "US_SSN")]
 
 
