@@ -164,7 +164,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
         for row, span in found:
             spans[row].append({"column": name, **span})
     measures = zip(_measures(spans), MEASURES, strict=True)
-    arrays = [*masked, *(pa.array(values, field.type) for values, field in measures)]
+    arrays: list[Any] = [*masked, *(pa.array(values, field.type) for values, field in measures)]
     return pa.RecordBatch.from_arrays(arrays, schema=adds(config))
 
 
@@ -213,7 +213,8 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
         rows, flat = pc.list_parent_indices(counts), counts.flatten()
         limit = pc.index_in(flat.field("entity"), pa.array(list(limits)))
         allowed = pa.array(list(limits.values()), pa.int64()).take(limit)
-        over: Any = pc.fill_null(pc.greater(flat.field("count"), allowed), False)
+        more: Any = pc.greater(flat.field("count"), allowed)
+        over: Any = pc.fill_null(more, False)
         past[np.asarray(rows.filter(over))] = True
     return first_of((above(measured["found"], config.max_found), TOO_MUCH), (past, TOO_MUCH_OF_AN_ENTITY))
 

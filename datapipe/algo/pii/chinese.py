@@ -80,7 +80,8 @@ def is_resident_id(value: str) -> bool:
 @inlined
 def _is_word(data: Uint8s, i: int) -> bool:
     byte = data[i]
-    return (byte >= 48 and byte <= 57) or (byte | 32 >= 97 and byte | 32 <= 122) or byte == 95
+    word: bool = (byte >= 48 and byte <= 57) or (byte | 32 >= 97 and byte | 32 <= 122) or byte == 95
+    return word
 
 
 @kernel

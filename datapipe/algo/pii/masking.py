@@ -132,8 +132,9 @@ def mask_json(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
     """As `mask_texts`, of JSON documents; a place's bytes are those of the leaf named, in order of reading."""
     valid = valid_texts(texts)
     found = detect(valid, rules.wanted)
-    escaped: Any = pc.indices_nonzero(pc.fill_null(pc.match_substring(valid, "\\u"), False))
-    rows = sorted({*found, *escaped.to_pylist()})
+    match: Any = pc.match_substring(valid, "\\u")
+    escaped: Any = pc.fill_null(match, False)
+    rows = sorted({*found, *pc.indices_nonzero(escaped).to_pylist()})
     changed, places = dict[int, str](), list[Place]()
     for row in rows:
         text = valid[row].as_py()

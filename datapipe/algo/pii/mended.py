@@ -5,7 +5,7 @@ What is mended, each with its test in tests/algo/pii/test_mended.py:
   letters are word characters to presidio; here those letters end a word. An address of such letters alone is not found.
 - `sentence_end`: an e-mail address before a missing space (`a@b.com.Then`) is lost, as `Then` is no public suffix.
 - `url`: the path and query before an e-mail address in a URL are taken for its first part.
-- `long_card`: cards of 18 and 19 digits, and of 16 to 19 in fours with a shorter end, are missed.
+- `other_card`: cards of 18 and 19 digits, in fours with a shorter end, of 12 (Maestro), and of some issuers are missed.
 - `upper_case_wallet`: `BC1...` in capitals is as valid as `bc1...`.
 - `version`: numbers of versions and sections (`version 1.2.3.4`, `Chrome/91.0.4472.124`, `1.2.3.4.5`) and `::` are no
   addresses of anybody; private and reserved addresses are left alone on request.
@@ -46,7 +46,11 @@ _NO_PHONES = re.compile(
     r"|(?:19|20)\d\d ?[-–/ ] ?(?:19|20)\d\d"
     r"|\d{1,3}(?:\.\d{1,5}){3}"
 )
-_LONG_CARD = re.compile(r"(?:[3-6]\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|[3-6]\d{15,18}|9\d{18})(?![0-9A-Za-z_])")
+# Cards that presidio's pattern leaves out: of 16 to 19 digits, MasterCard's 2221 to 2720, JCB's of 15, Maestro's of 12.
+_OTHER_CARD = re.compile(
+    r"(?:[3-6]\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|[3-6]\d{15,18}|9\d{18}"
+    r"|2[2-7]\d{2}([ -]?)\d{4}\2\d{4}\2\d{4}|(?:2131|1800)\d{11}|(?:50|5[6-8]|63|67)\d{10})(?![0-9A-Za-z_])"
+)
 _WALLET = re.compile(r"BC1[02-9AC-HJ-NP-Z]{11,71}(?![0-9A-Za-z])")
 _BEFORE_VERSION = re.compile(
     r"(?:\b(?:v|ver|version|release|build|firmware|section)[. ]{0,2}|[a-z]/|[0-9]\.)$", re.IGNORECASE
@@ -89,13 +93,13 @@ def _after_url(text: str, each: Found) -> int:
 
 
 def _cards(text: str, places: Places, found: list[Found]) -> list[Found]:
-    """Cards with more digits than presidio's pattern allows, but no Chinese resident ids."""
+    """Cards that presidio's pattern leaves out, too, but no Chinese resident ids."""
     who = recogniser("CREDIT_CARD")
     known = {each.start for each in found}
     more = []
     rows = places[scan_numbers]
     for start in rows[rows[:, 2] == CARD, 0].tolist():
-        match = None if start in known else _LONG_CARD.match(text, start)
+        match = None if start in known else _OTHER_CARD.match(text, start)
         if match is None:
             continue
         digits = _NO_DIGIT.sub("", match[0])

@@ -101,8 +101,9 @@ def found_by_rules(texts: pa.LargeStringArray, rules: tuple[PatternRule, ...]) -
     """What some rules find in each text, by its row; `texts` are valid UTF-8."""
     everything: dict[int, list[Found]] = {}
     for rule in rules:
-        here: Any = pc.indices_nonzero(pc.fill_null(pc.match_substring_regex(texts, rule.somewhere), False))
-        for row in here.to_pylist():
+        match: Any = pc.match_substring_regex(texts, rule.somewhere)
+        here: Any = pc.fill_null(match, False)
+        for row in pc.indices_nonzero(here).to_pylist():
             found = _found(texts[row].as_py(), rule)
             if found:
                 everything.setdefault(row, []).extend(found)

@@ -20,12 +20,12 @@ from datapipe.algo.pii.phones import REGIONS
 Answer = tuple[str, int, int, float]
 
 
-class _Plain(SpacyNlpEngine):  # type: ignore[misc] # presidio is half typed
+class _Plain(SpacyNlpEngine):
     """SpaCy's English tokenizer without a model."""
 
     def __init__(self) -> None:
         super().__init__(models=[{"lang_code": "en", "model_name": "none"}])
-        self.nlp = {"en": spacy.blank("en")}
+        self.nlp = {"en": spacy.blank("en")}  # type: ignore[assignment] # declared as None
 
     def load(self) -> None:
         pass

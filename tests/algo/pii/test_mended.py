@@ -34,7 +34,10 @@ MISSED = [
     ("anna.b@example.co.uk.Yours", ("EMAIL_ADDRESS", "anna.b@example.co.uk")),
     # url
     ("https://x.example/?a=1&m=anna.b@example.com&n=2", ("EMAIL_ADDRESS", "anna.b@example.com")),
-    # long_card
+    # other_card
+    ("pay 2223003122003222 now", ("CREDIT_CARD", "2223003122003222")),
+    ("pay 213112345678904 now", ("CREDIT_CARD", "213112345678904")),
+    ("pay 501800000009 now", ("CREDIT_CARD", "501800000009")),
     ("pay 6222021234567890128 now", ("CREDIT_CARD", "6222021234567890128")),
     ("pay 6222 0212 3456 7890 128 now", ("CREDIT_CARD", "6222 0212 3456 7890 128")),
     # upper_case_wallet
