@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from datapipe.algo.pii.classes import class_table
@@ -23,9 +22,9 @@ from datapipe.algo.pii.recognisers import pruned, recogniser
 from datapipe.algo.pii.scan import Scan, candidates, scan_crypto, scan_emails, scan_ipv6
 from datapipe.algo.pii.scan_numbers import CARD, IBAN, IPV4, SSN, scan_numbers, scan_phones
 from datapipe.text.buffers import BytesView, view_bytes
-from datapipe.text.jit import Int64s
+from datapipe.text.jit import Int64s, Uint8s, kernel
 
-__all__ = ["Places", "character_places", "find", "matches", "scanned", "texts_of_candidates", "valid_texts"]
+__all__ = ["Places", "find", "matches", "scanned", "texts_of_candidates", "valid_texts"]
 
 IPV6_PATTERNS, IPV4_PATTERNS = (0, 1, 3, 4), (2,)  # of presidio's five, in its order
 
@@ -67,12 +66,26 @@ def _binary(texts: Any) -> Any:
     return pa.Array.from_buffers(pa.large_binary(), len(texts), texts.buffers(), offset=texts.offset)
 
 
-def character_places(raw: npt.NDArray[np.uint8]) -> Int64s | None:
-    """Of each byte of a text, which character it is of, and how many there are; None: bytes are characters."""
-    if not (raw >= 0x80).any():
-        return None
-    number = np.cumsum(raw & 0xC0 != 0x80) - 1
-    return np.append(number, number[-1] + 1)
+@kernel
+def _count_characters(raw: Uint8s, places: Int64s, counts: Int64s) -> None:
+    """How many characters start before each of some bytes, in order."""
+    at = characters = 0
+    for k in range(len(places)):
+        while at < places[k]:
+            characters += raw[at] & 0xC0 != 0x80
+            at += 1
+        counts[k] = characters
+
+
+def _in_characters(raw: Uint8s, parts: list[Int64s]) -> list[Int64s]:
+    """Candidates of one text, starts and ends in bytes, with those in characters."""
+    bounds = np.concatenate([part[:, :2].ravel() for part in parts])
+    places, back = np.unique(bounds, return_inverse=True)
+    counts = np.empty(len(places), np.int64)
+    _count_characters(raw, places, counts)
+    found = counts[back].reshape(-1, 2)
+    cuts = np.cumsum([len(part) for part in parts])[:-1]
+    return [np.column_stack([new, part[:, 2]]) for new, part in zip(np.split(found, cuts), parts, strict=True)]
 
 
 def scanned(texts: pa.LargeStringArray, scans: Iterable[Scan], *, mended: bool) -> list[Scanned]:
@@ -90,14 +103,11 @@ def texts_of_candidates(view: BytesView, found: Places) -> list[Scanned]:
     listed = []
     for at, row in enumerate(rows.tolist()):
         raw = view.data[view.starts[row] : view.ends[row]]
-        to_character = character_places(raw)
-        mine = {}
-        for scan, each in found.items():
-            places = each[bounds[scan][at] : bounds[scan][at + 1], 1:]
-            if to_character is not None and len(places):
-                places = np.column_stack([to_character[places[:, 0]], to_character[places[:, 1]], places[:, 2]])
-            mine[scan] = places
-        listed.append(Scanned(row, raw.tobytes().decode(), mine))
+        mine = [each[bounds[scan][at] : bounds[scan][at + 1], 1:] for scan, each in found.items()]
+        text = raw.tobytes().decode()
+        if len(text) < len(raw):
+            mine = _in_characters(raw, mine)
+        listed.append(Scanned(row, text, dict(zip(found, mine, strict=True))))
     return listed
 
 
