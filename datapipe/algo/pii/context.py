@@ -25,8 +25,8 @@ FACTOR = 0.35  # presidio's, as are the next two
 MIN_SCORE = 0.4
 WORDS = 6  # the word of the match and five before it
 NEAR = 160  # characters before a match that are looked at before any words are made
-MOST = 1 << 10  # characters around a match, and of a stretch without spaces, that are looked at
-LONG = 1 << 9  # characters of a stretch without spaces; taking longer ones apart would cost their square
+BACK = 1 << 10  # characters before a match that are looked at
+MOST = 1 << 14  # characters of a stretch without spaces; longer ones are not taken apart
 KEPT = 1 << 16
 
 _RUN = re.compile(r"\s+|\S+")
@@ -71,7 +71,7 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
 @lru_cache(maxsize=KEPT)
 def _words(stretch: str) -> tuple[tuple[int, str], ...]:
     """The words of a stretch without spaces, and where each starts; a very long one is a single word."""
-    if len(stretch) > LONG:
+    if len(stretch) >= MOST:
         return ((0, stretch),)
     return tuple((word.idx, word.text) for word in _language().tokenizer(stretch))
 
@@ -111,23 +111,29 @@ class _Document:
         back, ahead = 256, 64
         while True:
             low, high = self._bounds(start - back, max(start + 1, end) + ahead)
-            if not low <= start < high or high - low > 3 * MOST:
-                return []
+            if not (low <= start < high and self._is_whole(low, high)):
+                return []  # inside a stretch that is too long to be taken apart
             words = [(low + place, word) for place, word in _tokens(self.text[low:high])]
             here = next((at for at, (place, word) in enumerate(words) if start < place + len(word)), len(words))
             before = [word.lower() for _, word in reversed(words[: here + 1]) if self.counts(word)][:WORDS]
             after = next((word.lower() for _, word in words[here:] if self.counts(word)), None)
             whole = (low == 0 or len(before) == WORDS) and (high == len(self.text) or after is not None)
-            if whole or back >= MOST:
+            if whole or back >= BACK:
                 return before if after is None else [*before, after]
             back, ahead = back * 2, ahead * 2
+
+    def _is_whole(self, low: int, high: int) -> bool:
+        """Whether a stretch of the text starts and ends where words do."""
+        text = self.text
+        return (low == 0 or text[low - 1].isspace()) and (high == len(text) or text[high - 1].isspace())
 
     def _bounds(self, low: int, high: int) -> tuple[int, int]:
         """Bounds moved outwards to where a stretch starts after white space, and one ends; MOST is the limit."""
         text, low = self.text, max(0, low)
-        limit = max(0, low - MOST)
-        while low > limit and not (text[low - 1].isspace() and not text[low].isspace()):
-            low -= 1
+        if low > 0 and not (text[low - 1].isspace() and not text[low].isspace()):
+            limit = max(0, low - MOST)
+            before = text[limit:low].rstrip()
+            low = limit + len(before) - len(before.rsplit(None, 1)[-1] if before else "")
         return low, _end(_NO_SPACE, text, _end(_SPACE, text, min(high, len(text))))
 
     def is_far(self, start: int, end: int, context: tuple[str, ...]) -> bool:

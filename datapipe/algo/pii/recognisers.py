@@ -7,6 +7,7 @@ Costs 1 s at first use (presidio imports spaCy), then some microseconds a candid
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NamedTuple
@@ -104,7 +105,13 @@ def _registry() -> dict[str, Any]:
     """Presidio's recognisers as its own registry sets them up (it has all of them ignore case)."""
     presidio: Any = package("presidio_analyzer", extra=EXTRA, stage=STAGE)
     registry = presidio.RecognizerRegistry()
-    registry.load_predefined_recognizers(languages=["en"])
+    log = logging.getLogger("presidio-analyzer")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it warns of each recogniser of another language
+    try:
+        registry.load_predefined_recognizers(languages=["en"])
+    finally:
+        log.setLevel(level)
     return {each.name: each for each in registry.recognizers}
 
 
