@@ -56,7 +56,7 @@ def kernel_folder() -> Path:
         return Path(named)
     hasher = xxhash.xxh3_64(numba.__version__.encode())
     here = Path(__file__).parent
-    for path in sorted([*here.glob("*.py"), *(here.parent / "algo").glob("*.py")]):
+    for path in sorted([*here.glob("*.py"), *(here.parent / "algo").rglob("*.py")]):
         source = path.read_bytes()
         if b"datapipe.text.jit" in source:
             hasher.update(source)

@@ -1,0 +1,61 @@
+"""One way to ask for personal data, whoever finds it: presidio's fast path, mended or not, and what presidio knows not.
+
+Costs what those cost; see tests/benchmarks/pii.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from datapipe.algo.pii.chinese import find_chinese
+from datapipe.algo.pii.finder import find
+from datapipe.algo.pii.found import ENTITIES, FAST, Found
+from datapipe.algo.pii.mended import find_mended
+from datapipe.algo.pii.secrets import find_secrets
+
+__all__ = ["Wanted", "detect", "known_regions"]
+
+
+class Wanted(NamedTuple):
+    """What is looked for: entities, regions of telephone numbers, and the least score.
+
+    `faithful`: as presidio itself answers; else mended. `public_only`: of IP addresses those that can be reached.
+    """
+
+    entities: tuple[str, ...]
+    regions: tuple[str, ...]
+    min_score: float
+    faithful: bool
+    public_only: bool
+
+
+def known_regions() -> frozenset[str]:
+    """Codes of the regions whose telephone numbers can be told."""
+    import phonenumbers  # noqa: PLC0415 - half a second, and only for who asks
+
+    return frozenset(phonenumbers.SUPPORTED_REGIONS)
+
+
+def _presidio(texts: pa.LargeStringArray, wanted: Wanted) -> list[dict[int, list[Found]]]:
+    mine = tuple(entity for entity in wanted.entities if entity in ENTITIES)
+    if wanted.faithful:
+        return [find(texts, mine, wanted.regions)]
+    quick = tuple(entity for entity in mine if entity in FAST)
+    slow = tuple(entity for entity in mine if entity not in FAST)
+    found = [find_mended(texts, quick, wanted.regions, public_only=wanted.public_only)] if quick else []
+    return [*found, find(texts, slow)] if slow else found
+
+
+def detect(texts: Any, wanted: Wanted) -> dict[int, list[Found]]:
+    """What is found in each text, by its row, in order; rows without findings are missing. `texts`: valid UTF-8."""
+    parts = _presidio(texts, wanted)
+    parts += [find_chinese(texts, wanted.entities), find_secrets(texts, wanted.entities)]
+    everything: dict[int, list[Found]] = {}
+    for part in parts:
+        for row, found in part.items():
+            sure = [each for each in found if each.score >= wanted.min_score]
+            if sure:
+                everything.setdefault(row, []).extend(sure)
+    return {row: sorted(everything[row], key=lambda each: (each.start, each.end, each.entity)) for row in everything}

@@ -1,0 +1,1 @@
+"""Tests of what finds personal data; `oracle` is presidio itself."""

@@ -1,0 +1,128 @@
+"""Each fault of presidio that the default mode mends: presidio has it, the default does not."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from datapipe.algo.pii.found import FAST
+from datapipe.algo.pii.mended import find_mended, is_luhn
+from datapipe.algo.pii.phones import REGIONS
+from tests.algo.pii.oracle import presidio_answers
+
+
+def mended(text: str, *, public_only: bool = True) -> list[tuple[str, str]]:
+    texts = pa.array([text], pa.large_string())
+    found = find_mended(texts, tuple(FAST), REGIONS, public_only=public_only).get(0, [])
+    return sorted((each.entity, text[each.start : each.end]) for each in found if each.score >= 0.4)
+
+
+def presidios(text: str) -> list[tuple[str, str]] | None:
+    found = presidio_answers(text)
+    return None if found is None else sorted((each[0], text[each[1] : each[2]]) for each in found if each[3] >= 0.4)
+
+
+MISSED = [
+    # lost_by_neighbours
+    ("邮箱anna.b@example.com联系", ("EMAIL_ADDRESS", "anna.b@example.com")),
+    ("卡号4111111111111111。", ("CREDIT_CARD", "4111111111111111")),
+    ("地址8.8.8.8上", ("IP_ADDRESS", "8.8.8.8")),
+    ("บัตร4111111111111111ครับ", ("CREDIT_CARD", "4111111111111111")),
+    ("이메일은anna.b@example.com입니다", ("EMAIL_ADDRESS", "anna.b@example.com")),
+    # sentence_end
+    ("Write to anna.b@example.com.Then wait", ("EMAIL_ADDRESS", "anna.b@example.com")),
+    ("anna.b@example.co.uk.Yours", ("EMAIL_ADDRESS", "anna.b@example.co.uk")),
+    # url
+    ("https://x.example/?a=1&m=anna.b@example.com&n=2", ("EMAIL_ADDRESS", "anna.b@example.com")),
+    # other_card
+    ("pay 2223003122003222 now", ("CREDIT_CARD", "2223003122003222")),
+    ("pay 213112345678904 now", ("CREDIT_CARD", "213112345678904")),
+    ("pay 501800000009 now", ("CREDIT_CARD", "501800000009")),
+    ("pay 6222021234567890128 now", ("CREDIT_CARD", "6222021234567890128")),
+    ("pay 6222 0212 3456 7890 128 now", ("CREDIT_CARD", "6222 0212 3456 7890 128")),
+    # upper_case_wallet
+    ("to BC1QAR0SRRR7XFKVY5L643LYDNW9RE59GTZZWF5MDQ", ("CRYPTO", "BC1QAR0SRRR7XFKVY5L643LYDNW9RE59GTZZWF5MDQ")),
+]
+INVENTED = [
+    # version
+    ("version 1.2.3.4 is out", ("IP_ADDRESS", "1.2.3.4")),
+    ("Chrome/91.0.44.124 (X11)", ("IP_ADDRESS", "91.0.44.124")),
+    # no_phone
+    ("at 1446400000 seconds", ("PHONE_NUMBER", "1446400000")),
+]
+
+
+@pytest.mark.parametrize(("text", "found"), MISSED)
+def test_what_presidio_misses_is_found(text: str, found: tuple[str, str]) -> None:
+    assert found not in (presidios(text) or [])
+    assert found in mended(text)
+
+
+@pytest.mark.parametrize(("text", "found"), INVENTED)
+def test_what_presidio_invents_is_not_found(text: str, found: tuple[str, str]) -> None:
+    theirs = presidios(text)
+    assert theirs is not None
+    assert found[0] != "IP_ADDRESS" or found in theirs
+    assert mended(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "section 1.2.3.4.5",
+        "std::vector",
+        "::",
+        "v10.11.12.13",
+        "2015-10-12",
+        "12/10/2015",
+        "1999-2004",
+        "20151012102030",
+    ],
+)
+def test_versions_sections_and_dates_are_nobodys(text: str) -> None:
+    assert mended(text) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("10.0.0.1", False),
+        ("192.168.1.1", False),
+        ("127.0.0.1", False),
+        ("2606:4700:4700::1111", True),
+        ("fe80::1", False),
+        ("2001:db8::1", False),
+    ],
+)
+def test_addresses_inside_a_house_are_left_alone_on_request(address: str, public: bool) -> None:  # noqa: FBT001
+    assert mended(f"host {address} up") == ([("IP_ADDRESS", address)] if public else [])
+    assert mended(f"host {address} up", public_only=False) == [("IP_ADDRESS", address)]
+
+
+def test_digits_newer_than_python_lose_no_document() -> None:
+    text = "\U0001e4f1" * 16 + " 4" + "\U00011f50" * 15 + " a@b.com"
+    assert mended(text) == [("EMAIL_ADDRESS", "a@b.com")]
+
+
+@pytest.mark.parametrize(
+    ("digits", "valid"),
+    [
+        ("79927398713", True),
+        ("79927398710", False),
+        ("4111111111111111", True),
+        ("4111111111111112", False),
+        ("0", True),
+    ],
+)
+def test_check_digit_of_cards(digits: str, valid: bool) -> None:  # noqa: FBT001
+    """The first two are the worked example of ISO/IEC 7812-1's annex as it is taught."""
+    assert is_luhn(digits) is valid
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Write anna.b@example.com", "card 4111-1111-1111-1111", "ssn 536-90-4399", "call (415) 555-2671", "ip 8.8.8.8"],
+)
+def test_plain_cases_are_as_presidio_says(text: str) -> None:
+    assert mended(text) == presidios(text) != []
