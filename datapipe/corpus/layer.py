@@ -31,6 +31,7 @@ GROUP_BYTES = 16 << 20  # twice this bounds a row group of ordinary documents, b
 GROUP_ROWS = 65_536
 SLICED_BYTES = 512 << 10  # of files of which many are open at once, a slice of each being read
 SLICED_ROWS = 16_384
+_DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError)  # what a damaged footer or page may give
 _UNIQUE = CONTENT | {"id", "url", "title", "metadata"}  # a dictionary only costs for these
 
 
@@ -136,9 +137,11 @@ class TableFile:
             self._refuse("is missing")
         try:
             source = pa.memory_map(self.name) if store.local else store.open(self.part.path)
-            return pq.ParquetFile(source, page_checksum_verification=True)
-        except (pa.ArrowInvalid, OSError):
+            file = pq.ParquetFile(source, page_checksum_verification=True)
+            _ = file.schema_arrow.names  # damaged ones are no UTF-8
+        except _DAMAGE:
             self._refuse("is no whole Parquet file")
+        return file
 
     def _refuse(self, fault: str) -> NoReturn:
         remedy = "delete it and run again: it will be made anew"
@@ -196,7 +199,7 @@ class TableFile:
             return held[1]
         try:
             values: Any = self._file.read_row_group(group, columns=[column]).column(0).combine_chunks()
-        except (pa.ArrowInvalid, OSError, KeyError):
+        except (*_DAMAGE, KeyError):
             self._refuse("cannot be read")
         expected = self.part.digests.get(column)
         if expected is None or digest_values(values) != expected[group]:

@@ -18,6 +18,7 @@ from datapipe.corpus import layer
 from datapipe.corpus.layer import TableFile, TableWriter, row_bytes
 from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
+from datapipe.errors import CorruptData
 from datapipe.schema import MESSAGE
 from datapipe.stage import schema
 
@@ -153,3 +154,27 @@ def test_sweeping_removes_what_killed_writers_left_and_nothing_else(tmp_path: Pa
     store.sweep("a")
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert found == ["a/b.parquet", "a/c/d.parquet", "z/.e.parquet.0123abcd.tmp", "z/e.parquet"]
+
+
+def _plain(values: Any) -> str:
+    """The values whatever their type is called: a footer may call text bytes."""
+    return repr(values.to_pylist()).replace("b'", "'")
+
+
+def test_a_changed_byte_anywhere_is_damage_or_changes_no_value(tmp_path: Path) -> None:
+    """Footers, headers of pages and pages: whatever the reader of Parquet makes of them."""
+    store = Store(str(tmp_path))
+    data, digests = _written(_batch(["one", "zwei", None]), [])
+    part = Part(path="x.parquet", rows=3, bytes=len(data), digests=digests)
+    (tmp_path / "x.parquet").write_bytes(data)
+    sound = TableFile(store, part)
+    expected = {name: _plain(sound.take(name, np.arange(3))) for name in sound.columns}
+    damaged = 0
+    for place in range(0, len(data), 3):
+        (tmp_path / "y.parquet").write_bytes(data[:place] + bytes([data[place] ^ 0x93]) + data[place + 1 :])
+        try:
+            file = TableFile(store, part.model_copy(update={"path": "y.parquet"}))
+            assert {name: _plain(file.take(name, np.arange(3))) for name in expected} == expected
+        except CorruptData:
+            damaged += 1
+    assert damaged > 100
