@@ -24,12 +24,14 @@ STAGES = [
     "quality",
     "policies",
     "shape",
+    "shape2",
     "loops",
     "mild",
     "machine",
     "spam",
     "addresses",
     "banners",
+    "templates",
     "unique",
     "near",
     "symbols",
@@ -87,6 +89,13 @@ def test_what_stands_elsewhere_too_is_cut(quickstart: Path, answers: list[dict[s
     cut = {row["url"]: row["cut"] for row in answers if row.get("cut")}
     assert len(cut) == 5
     assert [url for url, words in cut.items() if words not in before[url] or words in after[url]] == []
+
+
+def test_pages_of_one_template_are_marked_and_no_other(quickstart: Path, answers: list[dict[str, Any]]) -> None:
+    pages = column(quickstart, "pages", "templates", "templates.pages")
+    templated = {row["url"] for row in answers if row.get("templated")}
+    assert len(templated) == 4
+    assert {url for url, alike in pages.items() if (alike or 0) >= 4} == templated
 
 
 def test_outputs_hold_the_kept_pages_and_no_other(quickstart: Path) -> None:

@@ -13,7 +13,7 @@ numbers set aside for tests, and hosts are reserved names. `samples/answers.json
   The languages to keep are en, zh, de, fr, es, ja, ru; pages in others say `language_not_kept`.
 - pages of `kind` unwanted show good articles, but their heads, header fields, hosts or addresses keep them out;
 - facts for later stages: `near_duplicate_of`, `personal_data`, `toxic`, `leaks`, `hostile`, `charset`; `cut` stands in
-  the page's text, and elsewhere too, so that it must be gone in the end;
+  the page's text, and elsewhere too, so that it must be gone in the end; `templated` pages of a host were filled into one template;
 - one row per conversation: `id`, `file`, `line` (from 1), `form`, `language`, `good`, `broken`, `leaks`;
 - one row per benchmark item: `id`, `leaked_into`.
 
@@ -100,6 +100,8 @@ def _answer(article: Article, charset: str) -> Row:
         row["hostile"] = fields["attack"]
     if "cut" in fields:
         row["cut"] = fields["cut"]
+    if "templated" in fields:
+        row["templated"] = True
     return row
 
 

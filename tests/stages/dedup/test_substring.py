@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pydivsufsort as divsufsort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -208,7 +209,6 @@ def test_any_texts_are_cut_as_plain_python_does(
 
 @pytest.mark.full
 def test_on_5_mb_with_planted_repeats_all_is_cut_that_a_suffix_array_finds(real_data: Path) -> None:
-    divsufsort = pytest.importorskip("pydivsufsort")
     texts = _planted(_real_texts(real_data, 5 << 20), 2000)
     config = Config()
     size = 400
