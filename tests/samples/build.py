@@ -98,10 +98,7 @@ def _answer(article: Article, charset: str) -> Row:
         row.pop("contains", None), row.pop("lacks", None)
     if "attack" in fields:
         row["hostile"] = fields["attack"]
-    if "cut" in fields:
-        row["cut"] = fields["cut"]
-    if "templated" in fields:
-        row["templated"] = True
+    row |= {name: fields[name] for name in ("cut", "templated") if name in fields}
     return row
 
 
