@@ -109,7 +109,7 @@ SPAN = pa.struct(
     ]
 )
 COUNT = pa.struct([pa.field("entity", pa.string()), pa.field("count", pa.int32())])
-MEASURES = (
+MEASURES: tuple[Any, ...] = (
     pa.field("found", pa.int32()),
     pa.field("counts", pa.list_(COUNT)),
     pa.field("risk", pa.list_(pa.string())),
