@@ -79,7 +79,7 @@ class Registry:
         if not isinstance(stage, Stage):
             raise StageError(
                 f"stage '{name}' ({_place(entry)}): {entry.attribute} is not a stage",
-                remedy=f"bind {entry.attribute} to a Source, Map, Expand, Group, Plan or Sink",
+                remedy=f"bind {entry.attribute} to a Source, Map, Expand, Group or Sink",
             )
         if stage.name != name:
             raise StageError(

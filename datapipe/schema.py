@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-__all__ = ["COLUMNS", "CONTENT", "EXPORTED", "FRAMEWORK_REASONS", "MESSAGE", "PLACE", "qualified"]
+__all__ = [
+    "COLUMNS",
+    "CONTENT",
+    "EXPORTED",
+    "FRAMEWORK_REASONS",
+    "MESSAGE",
+    "PIECE",
+    "PLACE",
+    "SPAN_OF_LOSS",
+    "qualified",
+]
 
 # One message of a conversation. `train` and `weight` say whether its tokens carry loss.
 MESSAGE = pa.struct(
@@ -17,6 +27,19 @@ MESSAGE = pa.struct(
         pa.field("content", pa.large_string()),
         pa.field("train", pa.bool_()),
         pa.field("weight", pa.float32()),
+    ]
+)
+
+# Tokens [start, end) of a document that carry loss, with what weight; those between spans carry none.
+SPAN_OF_LOSS = pa.struct([pa.field("start", pa.int32()), pa.field("end", pa.int32()), pa.field("weight", pa.float32())])
+
+# Tokens [start, end) of a document and the place of the first in a packed sequence, whose key is its place in order.
+PIECE = pa.struct(
+    [
+        pa.field("sequence", pa.uint64()),
+        pa.field("offset", pa.int32()),
+        pa.field("start", pa.int32()),
+        pa.field("end", pa.int32()),
     ]
 )
 
@@ -48,13 +71,19 @@ COLUMNS: dict[str, pa.DataType] = {
     "metadata": pa.large_string(),  # fields that have no column of their own, as one JSON object
     "messages": pa.large_list(MESSAGE),
     "tokens": pa.large_list(pa.int32()),
+    "loss": pa.large_list(SPAN_OF_LOSS),  # null: every token carries loss 1
+    "token_count": pa.int32(),
+    "trained_count": pa.int32(),  # of the tokens, those that carry loss
+    "positions": pa.list_(pa.uint64()),  # where a mixture puts each copy of a document, of 2**64
+    "pieces": pa.large_list(PIECE),  # where packing put the document's tokens
 }
 
 # Columns that hold the documents themselves; never handed to `decide`, read only where declared.
-CONTENT = frozenset({"html", "text", "messages", "tokens"})
+CONTENT = frozenset({"html", "text", "messages", "tokens", "loss", "pieces"})
 
 # What a file for others holds when nobody says otherwise, in this order: all that means something outside a run.
-_WITHIN = frozenset({"html", "robots", "record", "cursor", "bytes", "parent_row"})
+_PACKING = {"loss", "positions", "pieces"}
+_WITHIN = frozenset({"html", "robots", "record", "cursor", "bytes", "parent_row"} | _PACKING)
 _FIRST = ("id", "url", "text", "title", "date", "language", "source", "file")
 EXPORTED = tuple(name for name in dict.fromkeys((*_FIRST, *COLUMNS)) if name not in _WITHIN)
 

@@ -3,8 +3,8 @@
 A stage is a frozen record: a name, a version, a config model, the columns it reads and adds, its
 reasons, and pure functions. It never counts, logs, opens output files, or knows of engines, runs or
 other stages; the framework cuts batches, runs the functions anywhere, writes layers and keeps the books.
-There are six kinds with one verb each: Source reads, Map measures and decides, Expand makes new rows,
-Group compares documents, Plan orders them, Sink writes.
+There are five kinds with one verb each: Source reads, Map measures and decides, Expand makes new rows,
+Group compares documents, Sink writes.
 
 Batches are `pyarrow.RecordBatch` of at most 1,024 rows and 8 MiB (a bigger document is its own batch).
 `process` must give the same answer however rows are cut into batches.
@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, TypeAlias
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from datapipe.config import IndexedConfig, SinkConfig, SourceConfig, StageConfig, decide, measure, place
 from datapipe.rules import Mask, Threshold, above, at_least, below, columns, first_of, schema
 from datapipe.schema import CONTENT
-from datapipe.units import Share, Size, storable
+from datapipe.units import Share, Size
 
 __all__ = [
     "MAX_BATCH_BYTES",
@@ -32,12 +32,12 @@ __all__ = [
     "Deciding",
     "Expand",
     "File",
+    "Gather",
     "Group",
     "IndexedConfig",
     "Likeness",
     "Map",
     "Mask",
-    "Plan",
     "Prepare",
     "Round",
     "Scratch",
@@ -51,6 +51,7 @@ __all__ = [
     "Stage",
     "StageConfig",
     "Threshold",
+    "Written",
     "above",
     "at_least",
     "below",
@@ -67,77 +68,7 @@ MAX_BATCH_BYTES = 8 << 20  # bigger buffers are handed back to the kernel after 
 TEXT = ("text",)
 
 
-# ---------------------------------------------------------------------------------------------- config
-
-
-class StageConfig(BaseModel):
-    """Base of every config model: frozen, closed, each field described with its unit."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
-
-    _storable = field_validator("*")(storable)
-
-
-def measure(default: Any = ..., description: str = "", **limits: Any) -> Any:
-    """A field that shapes the stage's columns: changing it measures the documents again."""
-    return _field("measure", default, description, limits)
-
-
-def decide(default: Any = ..., description: str = "", **limits: Any) -> Any:
-    """A field used by `decide` alone: changing it re-decides from the stored columns."""
-    return _field("decide", default, description, limits)
-
-
-def place(default: Any = ..., description: str = "", **limits: Any) -> Any:
-    """A field that says where things are, not what comes out: never part of a fingerprint."""
-    return _field("place", default, description, limits)
-
-
-def _field(role: str, default: Any, description: str, limits: dict[str, Any]) -> Any:
-    return Field(default, description=description, json_schema_extra={"role": role}, **limits)
-
-
-class SourceConfig(StageConfig):
-    """What every source can be told."""
-
-    paths: tuple[str, ...] = place(description="files, folders or globs, local or any fsspec URL", min_length=1)
-    source: str = measure(description="name of this source; part of every document id", min_length=1)
-    snapshot: str | None = measure(None, "which state of the source this is, such as 2026-11")
-    sample: Share | None = decide(None, "share of documents, such as 1%, chosen by hash of id", gt=0, le=1)
-    limit: int | None = measure(None, "read no more than this many records, in order of file name", gt=0)
-    keep: tuple[str, ...] = measure((), "transient columns to store, such as html")
-    shard_bytes: Size = measure(512 << 20, "bytes of documents in one shard", gt=0)
-    allow_missing: bool = place(False, "a file that is gone since it was read is no error: its documents stay")
-
-
-class SinkConfig(StageConfig):
-    """What every sink can be told. The framework sees to `by`; a sink writes one file at a time."""
-
-    by: str | None = measure(
-        None,
-        "column of few values, such as language: each value gets a folder of files of its own; "
-        "documents without one go to `unknown`; none given: all in one",
-    )
-
-
-class IndexedConfig(StageConfig):
-    """What a Group can be told that compares documents with those of earlier runs. The framework sees to it."""
-
-    against: tuple[str, ...] = place(
-        (),
-        "folders of earlier runs with the same stage, oldest first: what stands there leaves here; their texts are "
-        "not read again",
-    )
-    index: bool = place(
-        False,
-        "keep of every document what a later run needs to compare it (by default only of those that resemble another)",
-    )
-    alarm: Share | None = place(
-        0.5, "share of a source's documents; a source of which more leave here is named when the run ends", gt=0, lt=1
-    )
-
-
-# ---------------------------------------------------------------------------------------------- the six kinds
+# ---------------------------------------------------------------------------------------------- the five kinds
 
 Reads: TypeAlias = tuple[str, ...] | Callable[[Any], tuple[str, ...]]
 Adds: TypeAlias = pa.Schema | Callable[[Any], pa.Schema]
@@ -369,18 +300,29 @@ class Group(Deciding):
     likeness: Likeness | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan(Stage):
-    """Puts documents in order, and in groups.
+@dataclass(frozen=True)
+class Written:
+    """What a Sink that gathers says of a file: facts (JSON values) for `finish`, and a table to stand beside it."""
 
-    `order(batch, config, totals)` → `row`, uint64 `key`, and how often a document is repeated;
-    `block(documents of one key range in order, config)` → groups of them.
+    facts: dict[str, Any]
+    index: pa.Table | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gather:
+    """How a Sink writes documents, or pieces of them, in an order of its own over all shards.
+
+    `emit(batch, config)` → rows with `row` (uint32, position in the batch), uint64 `key`, int64 `weight`, and what
+    `write` needs. The files share the range of keys evenly, `files(weight of all, config)` of them, and each gets its
+    rows sorted by `key`, then `sort`, then document. `finish(written, resources, config)` → names and contents of
+    small files to stand beside them: `written` maps file names to facts, in order, and `resources` the stages above
+    to what they have prepared.
     """
 
-    kind: ClassVar[str] = "Plan"
-
-    order: Callable[[pa.RecordBatch, Any, dict[str, int]], pa.RecordBatch]
-    block: Callable[[Iterator[pa.RecordBatch], Any], Iterator[pa.RecordBatch]]
+    emit: Callable[[pa.RecordBatch, Any], pa.RecordBatch]
+    files: Callable[[int, Any], int]
+    finish: Callable[[dict[str, dict[str, Any]], dict[str, Path], Any], Iterator[tuple[str, bytes]]]
+    sort: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -389,10 +331,17 @@ class Sink(Stage):
 
     `select(available, config)` → the columns to read. `write(stream, target, config)` writes the kept
     documents of one file into it, open; `suffix(config)` names the file type. Its config is a `SinkConfig`.
+    With `gather` the files hold what that gives instead, and `write` returns what is `Written`.
     """
 
     kind: ClassVar[str] = "Sink"
 
     select: Callable[[tuple[str, ...], Any], tuple[str, ...]]
-    write: Callable[[Iterator[pa.RecordBatch], BinaryIO, Any], None]
+    write: Callable[[Iterator[pa.RecordBatch], BinaryIO, Any], Written | None]
     suffix: Callable[[Any], str]
+    gather: Gather | None = None
+
+    @property
+    def rounds(self) -> tuple[Gather, ...]:
+        """As of a Group: how rows are sorted."""
+        return (self.gather,) if self.gather else ()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["stages"]
 
-KINDS = ("Source", "Map", "Expand", "Group", "Plan", "Sink")
+KINDS = ("Source", "Map", "Expand", "Group", "Sink")
 
 
 @click.command("stages")

@@ -10,8 +10,8 @@ import pyarrow as pa
 from datapipe.contract.compare import concatenated, groups
 from datapipe.contract.finding import Trial
 from datapipe.contract.grouped import run_group
-from datapipe.contract.streams import run_plan, run_sink, run_source
-from datapipe.stage import Expand, Group, Map, Plan, Sink, Source
+from datapipe.contract.streams import run_sink, run_source, sink_rows
+from datapipe.stage import Expand, Group, Map, Sink, Source
 
 __all__ = ["outcome"]
 
@@ -41,8 +41,5 @@ def _parts(trial: Trial) -> Iterator[pa.RecordBatch | bytes]:
         yield stage.expand(whole.select(trial.reads), trial.config, trial.resource)
     elif isinstance(stage, Group):
         yield from run_group(trial, whole)
-    elif isinstance(stage, Plan):
-        yield run_plan(trial, whole)
     elif isinstance(stage, Sink):
-        chosen = stage.select(tuple(whole.schema.names), trial.config)
-        yield run_sink(trial, [whole.select(list(chosen))])
+        yield run_sink(trial, [sink_rows(trial)])

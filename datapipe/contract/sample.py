@@ -109,6 +109,11 @@ _ODD: dict[str, tuple[Any, ...]] = {
     "metadata": ("", "{", "null", '{"a": [1, {"b": null}]}', '{"a": 1e999}'),
     "messages": ([], [{"role": "", "content": "", "train": False, "weight": 0.0}]),
     "tokens": ([], [0], [2**31 - 1, -1]),
+    "loss": ([], [{"start": 0, "end": 1, "weight": 0.0}]),
+    "token_count": (0, 1, 100_000),
+    "trained_count": (0, 1),
+    "positions": ([], [0, 2**64 - 1]),
+    "pieces": ([], [{"sequence": 2**64 - 1, "offset": 0, "start": 0, "end": 1}]),
     "bytes": (0, 1, 2**40),
 }
 
@@ -170,6 +175,14 @@ def _talk(text: str) -> list[dict[str, Any]]:
     ]
 
 
+def _pieces(row: int, tokens: int) -> list[dict[str, int]]:
+    """A document in two pieces, one after the other in a sequence of its own."""
+    half = tokens // 2
+    return [
+        {"sequence": row, "offset": start, "start": start, "end": end} for start, end in ((0, half), (half, tokens))
+    ]
+
+
 _MAKE: dict[str, Callable[[int, str, str], Any]] = {
     "id": lambda row, _, __: f"{row * 0x9E3779B97F4A7C15 % 2**128:032x}",
     "file": lambda row, _, __: f"part-{row % 3}.warc.gz",
@@ -193,4 +206,9 @@ _MAKE: dict[str, Callable[[int, str, str], Any]] = {
     "metadata": lambda row, _, __: f'{{"number": {row}}}',
     "messages": lambda _, __, text: _talk(text),
     "tokens": lambda _, __, text: list(text.encode()[:300]),
+    "loss": lambda row, _, __: [{"start": 1, "end": 2, "weight": 1.0}] if row % 2 else None,
+    "token_count": lambda _, __, text: len(text.encode()[:300]),
+    "trained_count": lambda row, _, text: 1 if row % 2 else len(text.encode()[:300]),
+    "positions": lambda row, _, __: [row * 0x9E3779B97F4A7C15 % 2**64, row * 0xD1342543DE82EF95 % 2**64],
+    "pieces": lambda row, _, text: _pieces(row, len(text.encode()[:300])),
 }

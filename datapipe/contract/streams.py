@@ -1,13 +1,13 @@
-"""Sources, Sinks and Plans: what they read from any cursor on, write from any stream, and order."""
+"""Sources and Sinks: what they read from any cursor on, gather, and write from any stream."""
 
 from __future__ import annotations
 
 import io
 import random
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from datapipe.contract.compare import concatenated, cuts, difference, groups
@@ -16,7 +16,7 @@ from datapipe.contract.rowwise import Rowwise, check_rowwise
 from datapipe.schema import FRAMEWORK_REASONS
 from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, Split
 
-__all__ = ["check_plan", "check_sink", "check_source", "run_plan", "run_sink", "run_source"]
+__all__ = ["check_sink", "check_source", "run_sink", "run_source", "sink_rows"]
 
 _PLACED: dict[str, Any] = {
     "record": pa.int64(),
@@ -125,6 +125,25 @@ def run_sink(trial: Trial, batches: list[pa.RecordBatch]) -> bytes:
     return target.getvalue()
 
 
+def sink_rows(trial: Trial) -> pa.RecordBatch:
+    """What the only file of a sink holds: the sample documents, or what it gathers of those that fit together."""
+    stage = trial.stage
+    whole = concatenated(list(trial.samples.values()))
+    chosen = list(stage.select(tuple(whole.schema.names), trial.config))
+    if stage.gather is None:
+        return whole.select(chosen)
+    return gathered(trial, trial.samples["typical"].select(chosen))
+
+
+def gathered(trial: Trial, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows that a sink gathers of one shard, as its file gets them."""
+    rows = pa.Table.from_batches([trial.stage.gather.emit(batch, trial.config)])
+    rows = rows.append_column("shard", pa.array(np.zeros(len(rows), np.uint32)))
+    order = ["key", *trial.stage.gather.sort, "row"]
+    (made,) = rows.sort_by([(name, "ascending") for name in order]).combine_chunks().to_batches()
+    return made
+
+
 def check_sink(trial: Trial) -> None:
     """Try a sink on streams cut in many ways; the file must be the same, byte for byte."""
     whole, found = concatenated(list(trial.samples.values())), trial.found
@@ -138,11 +157,18 @@ def check_sink(trial: Trial) -> None:
     strange = sorted(set(chosen) - set(available))
     if strange:
         found.add("columns", f"select asks for {', '.join(strange)}, which is not there")
-        return
-    for label, batch in trial.samples.items():
-        check = {"odd": "odd text", "nulls": "nulls"}.get(label, "runs")
-        found.attempt(check, f"write of {label} documents", run_sink, trial, [batch.select(list(chosen))])
-    mine = whole.select(list(chosen))
+    elif trial.stage.gather is not None:
+        if _check_gather(trial, chosen):
+            _check_write(trial, sink_rows(trial))
+    else:
+        for label, batch in trial.samples.items():
+            check = {"odd": "odd text", "nulls": "nulls"}.get(label, "runs")
+            found.attempt(check, f"write of {label} documents", run_sink, trial, [batch.select(list(chosen))])
+        _check_write(trial, whole.select(list(chosen)))
+
+
+def _check_write(trial: Trial, mine: pa.RecordBatch) -> None:
+    found = trial.found
     expected = found.attempt("runs", "write", run_sink, trial, [mine])
     if expected is None:
         return
@@ -156,34 +182,26 @@ def check_sink(trial: Trial) -> None:
     found.attempt("empty", "write of no batch", run_sink, trial, [])
 
 
-# ---------------------------------------------------------------------------------------------- Plan
+def _check_gather(trial: Trial, chosen: tuple[str, ...]) -> bool:
+    """Try what a sink gathers, how many files it wants, and what it puts beside them."""
+    gather, found = trial.stage.gather, trial.found
 
+    def emit(batch: pa.RecordBatch) -> Any:
+        return gather.emit(batch.select(list(chosen)), trial.config)
 
-def run_plan(trial: Trial, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The sort keys of a batch."""
-    counts = {"web": sum(map(len, trial.samples.values()))}
-    keys: pa.RecordBatch = trial.stage.order(batch.select(trial.reads), trial.config, counts)
-    return keys
-
-
-def check_plan(trial: Trial) -> None:
-    """Try the sort keys of a plan, and its blocks on streams cut in many ways."""
-    found = trial.found
-    keys = pa.schema([("row", pa.uint32()), ("key", pa.uint64())])
-    function = Rowwise("order", partial(run_plan, trial), keys, index="row", exact=False)
-    whole = check_rowwise(function, trial.samples, found)
-    if whole is None:
-        return
-    expected = found.attempt("runs", "block", _blocks, trial, [whole])
-    if expected is None:
-        return
-    for label, parts in cuts(whole):
-        got = found.attempt("cuts", f"block of a stream, {label},", _blocks, trial, parts)
-        differs = difference(expected, got) if got is not None else None
-        if differs:
-            found.add("cuts", f"block of a stream, {label}: {differs}")
-
-
-def _blocks(trial: Trial, batches: list[pa.RecordBatch]) -> list[tuple[str, ...]]:
-    out = list(trial.stage.block(iter(batches), trial.config))
-    return [line for batch in out for line in groups(batch, None, len(batch))]
+    samples = {"typical": trial.samples["typical"]}
+    rows = pa.schema([("row", pa.uint32()), ("key", pa.uint64()), ("weight", pa.int64())])
+    if check_rowwise(Rowwise("emit", emit, rows, index="row", exact=False), samples, found) is None:
+        return False
+    for weight in (0, 1, 10**15):
+        count = found.attempt("files", "files", gather.files, weight, trial.config)
+        if count is not None and count < 1:
+            found.add("files", f"files gives {count} for a weight of {weight}")
+    written = trial.stage.write(
+        iter([gathered(trial, samples["typical"].select(list(chosen)))]), io.BytesIO(), trial.config
+    )
+    beside = found.attempt("finish", "finish", lambda: list(gather.finish({"data": written.facts}, {}, trial.config)))
+    for name, content in beside or ():
+        if name.startswith(("/", ".")) or not isinstance(content, bytes):
+            found.add("finish", f"{name!r} is no name below the folder, or has no bytes")
+    return beside is not None

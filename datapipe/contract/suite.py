@@ -18,10 +18,10 @@ from datapipe.contract.grouped import check_group
 from datapipe.contract.prepared import prepare_columns, prepared
 from datapipe.contract.rowwise import Rowwise, check_rowwise
 from datapipe.contract.sample import sample_batches, unknown_columns
-from datapipe.contract.streams import check_plan, check_sink, check_source
+from datapipe.contract.streams import check_sink, check_source
 from datapipe.registry import Registry
 from datapipe.schema import COLUMNS
-from datapipe.stage import Expand, Group, Map, Plan, Sink, Source, Stage, StageConfig
+from datapipe.stage import Expand, Group, Map, Sink, Source, Stage, StageConfig
 
 __all__ = ["check_stage"]
 
@@ -95,6 +95,5 @@ _CHECKS: dict[str, Callable[[Trial], None]] = {
     Map.kind: _check_map,
     Expand.kind: _check_expand,
     Group.kind: check_group,
-    Plan.kind: check_plan,
     Sink.kind: check_sink,
 }

@@ -11,13 +11,14 @@ from __future__ import annotations
 import io
 import json
 import posixpath
+import re
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from datapipe.corpus.ids import Tally
+from datapipe.corpus.ids import SHARD_FILE, Tally
 from datapipe.corpus.store import Store
 from datapipe.errors import CorruptData
 
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 FOLDED = "records.parquet"
-_OTHERS = frozenset({"stage.json", "lease.json", "resource.json"})
+_RECORD_FILE = re.compile(SHARD_FILE.pattern + "json")
 
 
 class _Closed(BaseModel):
@@ -106,6 +107,7 @@ class Record(_Closed):
     reasons: Part | None = None
     split: SplitSeen | None = None
     buckets: list[int] | None = None  # of an exchange file: row at which each bucket starts
+    weight: int = 0  # of an exchange file that a sink gathers: what its rows weigh
     work: Work = Work()
 
     @property
@@ -182,7 +184,7 @@ def read_records(store: Store, stage: str) -> dict[str, Record]:
 
 def is_record(file: str) -> bool:
     """Whether a file of a stage's folder is a single record."""
-    return file.endswith(".json") and file not in _OTHERS
+    return _RECORD_FILE.fullmatch(file) is not None
 
 
 def fold(store: Store, stage: str, records: dict[str, Record]) -> None:

@@ -24,7 +24,18 @@ from datapipe.engine.task import Input, ResolveTask, Slice
 from datapipe.errors import StageError
 from datapipe.stage import Scratch
 
-__all__ = ["Resolved", "file_order", "finished", "folder", "record", "rows_of_shard", "run_resolve", "write_runs"]
+__all__ = [
+    "Resolved",
+    "file_order",
+    "finished",
+    "folder",
+    "in_key_order",
+    "record",
+    "rows_of_shard",
+    "run_resolve",
+    "write_runs",
+    "write_sorted",
+]
 
 PLACE = ("shard", "row")
 
@@ -48,7 +59,8 @@ def run_resolve(task: ResolveTask) -> Resolved:
     stage: Any = task.call.stage
     rows = _stream(store, task.inputs, _order(task, task.round), task.memory_bytes)
     if task.merges:
-        made = [_merge(store, f"{folder(task)}/{task.name}", rows)]
+        part, starts = write_sorted(store, f"{folder(task)}/{task.name}", rows)
+        made = [(part, starts)] if part else []
     else:
         with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
             room = Scratch(Path(scratch), task.memory_bytes)
@@ -88,9 +100,16 @@ def _stream(
     store: Store, inputs: Sequence[Sequence[Input]], order: Sequence[str], memory_bytes: int
 ) -> Iterator[pa.RecordBatch]:
     for each in inputs:
-        files = [Sorted(store, one.rows.part, (one.rows.first, one.rows.last), one.place) for one in each]
-        held = set(files[0].columns) if files else set()
-        yield from in_order(files, [name for name in order if name in held], memory_bytes)
+        yield from in_key_order(store, each, order, memory_bytes)
+
+
+def in_key_order(
+    store: Store, inputs: Sequence[Input], order: Sequence[str], memory_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    """The rows of some exchange files, sorted by those columns of `order` that they have."""
+    files = [Sorted(store, one.rows.part, (one.rows.first, one.rows.last), one.place) for one in inputs]
+    held = set(files[0].columns) if files else set()
+    yield from in_order(files, [name for name in order if name in held], memory_bytes)
 
 
 def _order(task: Any, number: int) -> tuple[str, ...]:
@@ -105,16 +124,15 @@ def file_order(round_: Any) -> tuple[str, ...]:
     return ("key", *sort, *(name for name in ("row",) if name not in sort))
 
 
-def _merge(store: Store, path: str, stream: Iterator[pa.RecordBatch]) -> tuple[Part, list[int]]:
-    """One file of all rows."""
+def write_sorted(store: Store, path: str, stream: Iterator[pa.RecordBatch]) -> tuple[Part | None, list[int]]:
+    """One file of rows that come sorted by key, where there are any; and where its buckets start."""
     counts = BucketCounts()
     writer = None
     for batch in stream:
         writer = writer or PartWriter(store, f"{path}.parquet", batch.schema, sliced=True)
         writer.write(batch)
         counts.add(batch.column("key").to_numpy())
-    assert writer is not None
-    return writer.commit(), counts.offsets
+    return writer.commit() if writer else None, counts.offsets
 
 
 def write_runs(

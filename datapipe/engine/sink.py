@@ -29,7 +29,7 @@ from datapipe.engine.task import SinkTask
 from datapipe.errors import InputError, StageError
 from datapipe.stage import SinkConfig, StageConfig
 
-__all__ = ["MOST_VALUES", "by_column", "folder_of", "run_sink", "stands", "too_many_values"]
+__all__ = ["MOST_VALUES", "by_column", "file_digest", "folder_of", "run_sink", "stands", "too_many_values"]
 
 UNKNOWN = "unknown"
 MOST_VALUES = 500
@@ -196,7 +196,7 @@ def _file(store: Store, task: SinkTask, folder: str, stream: Stream, *, document
                 f"stage {call.name!r} stopped writing before the end of shard {task.base.shard}",
                 remedy="`write` takes its whole stream",
             )
-    digests = {"file": [_file_digest(store, name)]}
+    digests = {"file": [file_digest(store, name)]}
     return Part(path=name, rows=documents.documents, bytes=store.size(name), digests=digests)
 
 
@@ -207,7 +207,8 @@ def _counted(stream: Stream, taken: list[Tally]) -> Iterator[pa.RecordBatch]:
         taken.append(documents)
 
 
-def _file_digest(store: Store, name: str) -> str:
+def file_digest(store: Store, name: str) -> str:
+    """xxh3-128 of a file's bytes."""
     hasher = xxhash.xxh3_128()
     with store.open(name) as file:
         while chunk := file.read(1 << 20):

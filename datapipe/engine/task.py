@@ -22,6 +22,7 @@ __all__ = [
     "BaseShard",
     "Call",
     "ExpandTask",
+    "FileTask",
     "Input",
     "Keys",
     "Limits",
@@ -244,6 +245,18 @@ class SinkTask:
     columns: tuple[str, ...]
     values: str
     old: Record | None = None
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """Write the file `name` of a Sink that gathers: `inputs` are the rows of each shard that belong into it."""
+
+    run: str
+    call: Call
+    name: str
+    inputs: tuple[Input, ...]
+    fingerprint: str
+    memory_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     shards: dict[str, list[Shard]] = field(default_factory=dict)  # by `Path.root_key`
     verdicts: dict[str, Verdicts] = field(default_factory=dict)
+    gathering: dict[str, str] = field(default_factory=dict)  # what comes into each sink that gathers, see `writing`
     records: dict[str, dict[str, Record]] = field(default_factory=dict)  # of the stages that are closed
     leases: list[Lease] = field(default_factory=list)  # of the stages in hand
     measured: dict[str, int] = field(default_factory=dict)  # documents that each stage measured now

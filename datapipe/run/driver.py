@@ -18,6 +18,7 @@ from datapipe.errors import RunError
 from datapipe.recipe import RESOLVED, Node, Recipe
 from datapipe.run.context import Context
 from datapipe.run.expanding import expand_shards, parents_of
+from datapipe.run.gathering import gather_out
 from datapipe.run.group import resolve
 from datapipe.run.lines import Line, lines
 from datapipe.run.paths import Paths
@@ -89,7 +90,7 @@ def _run_line(context: Context, line: Line) -> None:
         context.judge(head.name, resolve(context, head))
     rest = line
     if head is not None and isinstance(head.stage, Sink):
-        write_out(context, head)
+        (gather_out if head.stage.gather else write_out)(context, head)
     else:
         if head is not None and isinstance(head.stage, Source | Expand):
             if isinstance(head.stage, Source):

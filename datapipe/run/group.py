@@ -1,13 +1,11 @@
 """Carries out the rounds of a Group: which ranges of keys, from which files, and what the verdicts rest on.
 
-Where there are many files, a round first merges them, some at a time, so that no task opens more than
-`MERGE_INPUTS`: the work grows with the rows, not with the number of files times that of ranges.
 Memory of the driver: the names and bucket offsets of one round's files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +19,7 @@ from datapipe.engine.task import AnswerTask, Input, Keys, ResolveTask, Slice
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard, Verdicts
 from datapipe.run.earlier import EarlierShard, earlier_shards
+from datapipe.run.merging import in_few_files, keys_of
 from datapipe.run.paths import Path
 from datapipe.run.tasks import exchange
 from datapipe.stage import IndexedConfig
@@ -28,7 +27,6 @@ from datapipe.stage import IndexedConfig
 __all__ = ["Standing", "resolve", "resolved", "rests_on", "rounds_standing"]
 
 RANGE_ROWS = 2_000_000  # of one task: about 100 MB of keys
-MERGE_INPUTS = 128  # files that one task opens
 
 
 def resolve(context: Context, node: Node) -> Verdicts:
@@ -160,7 +158,7 @@ class _Rounds:
             run_answer, number, names, lambda nth: task(wanted[nth]), index=index, lacking=lacking
         )
         found = zip(wanted, results, strict=True)
-        return tuple(keys for at, result in found for keys in _keys(result, at, self._places[at].run))
+        return tuple(keys for at, result in found for keys in keys_of(result, at, self._places[at].run))
 
     def _keeps(self, place: _Place) -> bool:
         """Whether what a run with `index` keeps of a shard stands."""
@@ -168,20 +166,14 @@ class _Rounds:
 
     def _merged(self, number: int, inputs: tuple[Keys, ...]) -> tuple[Keys, ...]:
         """The same rows in no more files than a task may open."""
-        level = 0
-        while len(inputs) > MERGE_INPUTS:
-            blocks = [inputs[at : at + MERGE_INPUTS] for at in range(0, len(inputs), MERGE_INPUTS)]
-            blocks = [some for block in blocks if (some := tuple(keys for keys in block if keys.part.rows))]
-            names = [f"merged-{level}-{at:05d}" for at in range(len(blocks))]
 
-            def task(at: int, names: Sequence[str] = names, blocks: Sequence[tuple[Keys, ...]] = blocks) -> ResolveTask:
-                whole = tuple(keys.slice(0, BUCKETS) for keys in blocks[at])
-                return self._resolve_task(number, names[at], (whole,), merges=True)
+        def merge(names: list[str], blocks: list[tuple[Input, ...]]) -> list[Resolved]:
+            def task(at: int) -> ResolveTask:
+                return self._resolve_task(number, names[at], (blocks[at],), merges=True)
 
-            results = self._carry_out(run_resolve, number, names, task)
-            inputs = tuple(keys for result in results for keys in _keys(result, None, None))
-            level += 1
-        return inputs
+            return self._carry_out(run_resolve, number, names, task)
+
+        return in_few_files(inputs, merge)
 
     def _resolve(self, number: int, inputs: tuple[Keys, ...]) -> tuple[Keys, ...]:
         """What a round makes of all ranges of keys."""
@@ -195,7 +187,7 @@ class _Rounds:
         results = self._carry_out(run_resolve, number, names, task)
         if self._run:
             self._sweep(number)
-        return tuple(keys for result in results for keys in _keys(result, None, None))
+        return tuple(keys for result in results for keys in keys_of(result, None, None))
 
     def _resolve_task(
         self, number: int, name: str, inputs: tuple[tuple[Input, ...], ...], *, merges: bool = False
@@ -279,10 +271,6 @@ def _asks(asked: tuple[Keys, ...], shard: int) -> tuple[Slice, ...]:
     """Where the rows are that ask the documents of a shard."""
     found = (keys.slice(shard, shard + 1).rows for keys in asked)
     return tuple(rows for rows in found if rows.first < rows.last)
-
-
-def _keys(result: Resolved, shard: int | None, run: int | None) -> Iterator[Keys]:
-    return (Keys(part, buckets, shard, run) for part, buckets in zip(result.parts, result.buckets, strict=True))
 
 
 def _within(inputs: tuple[Keys, ...], cut: BucketRange) -> tuple[Input, ...]:

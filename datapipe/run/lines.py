@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datapipe.errors import Problem, RecipeError, RunError
+from datapipe.errors import Problem, RecipeError
 from datapipe.recipe import Node, Recipe
 from datapipe.recipe.wording import did_you_mean
-from datapipe.stage import Group, Map, Plan, Sink
+from datapipe.stage import Group, Map, Sink
 
 __all__ = ["Line", "lines"]
 
@@ -33,10 +33,6 @@ def lines(recipe: Recipe, only: Sequence[str] = ()) -> list[Line]:
     for node in recipe.nodes.values():
         if node.name in taken or node.name not in wanted:
             continue
-        if isinstance(node.stage, Plan):
-            raise RunError(
-                f"stage {node.name!r} is a Plan, which no engine carries out yet", remedy="take it out of the recipe"
-            )
         if isinstance(node.stage, Group) and not (found and found[-1].emits is node):
             found.append(Line((), node))  # nothing to run before it: its keys alone
         line = _follow(recipe, node, wanted, taken)

@@ -102,6 +102,11 @@ class State:
         for name in record.files:
             self.store.remove(name)
 
+    def drop(self, stage: str) -> None:
+        """Remove the folder of a stage's records, with all that is in it."""
+        self._records[stage] = {}
+        self.store.remove(stage)
+
     def close(self, stage: str, shards: list[str]) -> dict[str, Record]:
         """Fold the records of a complete stage into one file; returns them."""
         records = {shard: self.of(stage)[shard] for shard in sorted(shards)}

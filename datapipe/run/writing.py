@@ -14,6 +14,7 @@ from datapipe.engine.task import SinkTask
 from datapipe.recipe import Node
 from datapipe.run.context import Context
 from datapipe.run.paths import Path
+from datapipe.run.reopen import standing
 
 __all__ = ["sink_values", "sweep_out", "write_out"]
 
@@ -61,7 +62,21 @@ def sink_columns(context: Context, node: Node) -> tuple[str, ...]:
 
 def sink_values(context: Context, path: Path) -> str:
     """Fingerprint of a sink's files: its config, and the values of the columns it writes and parts them by."""
-    by = by_column(path.last.config)
-    columns = dict.fromkeys((*sink_columns(context, path.last), *([by] if by is not None else [])))
+    node = path.last
+    by = by_column(node.config)
+    columns = dict.fromkeys((*sink_columns(context, node), *([by] if by is not None else [])))
     ends = {column: [context.values(path.upto(owner)) for owner in path.owners.get(column, ())] for column in columns}
-    return fingerprint({"sink": context.paths.values(path), "columns": ends})
+    stage: Any = node.stage
+    everything = {} if stage.gather is None else {"documents": _documents(context, node)}
+    return fingerprint({"sink": context.paths.values(path), "columns": ends, **everything})
+
+
+def _documents(context: Context, node: Node) -> str:
+    """Fingerprint of all that comes into a sink that gathers: its files depend on every document."""
+    if node.name not in context.gathering:
+        found = []
+        for path, shard in context.incoming(node):
+            before = standing(context, path.before(), shard)
+            found.append([shard.name, path.root_key, before.base if before else "", before.rows_kept if before else ""])
+        context.gathering[node.name] = fingerprint({"documents": found})
+    return context.gathering[node.name]

@@ -312,15 +312,6 @@ def test_undeclared_childless_reason_is_found() -> None:
     assert "reasons" in checks_of(check_stage(replace(toys.EXPAND, childless="alone")))
 
 
-def block_by_batch(stream: Iterator[pa.RecordBatch], config: Any) -> Iterator[pa.RecordBatch]:
-    for batch in stream:
-        yield from toys.block(iter([batch]), config)
-
-
-def test_blocks_that_depend_on_batches_are_found() -> None:
-    assert "cuts" in checks_of(check_stage(replace(toys.PLAN, block=block_by_batch)))
-
-
 def build_by_chance(config: Any, folder: Path) -> None:
     folder.joinpath("seed").write_text(str(random.random()))
 

@@ -17,7 +17,6 @@ from datapipe.stage import (
     File,
     Group,
     Map,
-    Plan,
     Prepare,
     Round,
     Scratch,
@@ -30,7 +29,6 @@ from datapipe.stage import (
     columns,
     decide,
     first_of,
-    measure,
     schema,
 )
 
@@ -218,7 +216,7 @@ SOURCE = Source(
 )
 SOURCE_CONFIG = SourceConfig(paths=("one", "two"), source="toy")
 
-# ---------------------------------------------------------------------------------------------- Sink, Plan
+# ---------------------------------------------------------------------------------------------- Sink
 
 
 def select(available: tuple[str, ...], config: NoConfig) -> tuple[str, ...]:
@@ -236,23 +234,4 @@ def suffix(config: NoConfig) -> str:
 
 SINK = Sink(name="toy.write", version=1, config=NoConfig, select=select, write=write, suffix=suffix)
 
-
-class BlockConfig(StageConfig):
-    """The size of a block."""
-
-    size: int = measure(4, "documents in a block", gt=0)
-
-
-def order(batch: pa.RecordBatch, config: BlockConfig, totals: dict[str, int]) -> pa.RecordBatch:
-    return emit(batch, NoConfig(), None)
-
-
-def block(stream: Iterator[pa.RecordBatch], config: BlockConfig) -> Iterator[pa.RecordBatch]:
-    rows = [text for batch in stream for text in texts(batch)]
-    for start in range(0, len(rows), config.size):
-        yield columns(characters=np.array([sum(map(len, rows[start : start + config.size]))], np.int64))
-
-
-PLAN = Plan(name="toy.blocks", version=1, config=BlockConfig, reads=TEXT, order=order, block=block)
-
-GOOD = (MAP, PREPARED, EXPAND, GROUP, SINK, PLAN)
+GOOD = (MAP, PREPARED, EXPAND, GROUP, SINK)

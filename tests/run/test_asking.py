@@ -89,7 +89,7 @@ def test_what_was_measured_of_a_shard_that_is_gone_goes_with_it(tmp_path: Path) 
 def test_many_files_are_merged_first(bench: Workbench, monkeypatch: pytest.MonkeyPatch, inputs: int) -> None:
     monkeypatch.setattr("datapipe.run.group.RANGE_ROWS", 7)
     plain = {use: bench.run(f"{use}-plain", _use(use)) for use in ("toy.two_rounds", "toy.settled", "toy.asking")}
-    monkeypatch.setattr("datapipe.run.group.MERGE_INPUTS", inputs)
+    monkeypatch.setattr("datapipe.run.merging.MERGE_INPUTS", inputs)
     monkeypatch.setattr("datapipe.corpus.exchange.WINDOW_ROWS", 3)
     for use, before in plain.items():
         merged = bench.run(f"{use}-merged", _use(use))

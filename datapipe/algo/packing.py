@@ -1,0 +1,194 @@
+"""Puts documents into sequences of a fixed number of tokens, so that little is padding and nothing is cut.
+
+Best-fit decreasing: the longest document first, each into the sequence with the least room that holds it. It is done
+block by block in the order of the mixture, and the sequences of a block are then put back into that order, so that
+neither length nor fill says where a sequence stands, a curriculum survives, and the sources keep their shares.
+Documents longer than a sequence are cut into pieces at multiples of its length, so all but the last fill one.
+Costs: 2 to 3 million documents/s a core; memory: 60 bytes a piece of a block.
+Source: Ding et al. 2024 (Fewer Truncations Improve Language Modeling); queues of equal room as in TRL's `bfd`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from datapipe.text.jit import Float64s, Int32s, Int64s, called, kernel
+
+__all__ = ["Pieces", "best_fit", "concatenated", "cut_long", "in_balance", "one_each"]
+
+POOL = 256  # sequences among which the next is chosen
+
+
+class Pieces(NamedTuple):
+    """Stretches of documents: of which (its position), from which token to which."""
+
+    document: Int64s
+    start: Int64s
+    end: Int64s
+
+    @property
+    def lengths(self) -> Int64s:
+        """Tokens of each."""
+        return self.end - self.start
+
+
+def cut_long(lengths: Int64s, capacity: int) -> Pieces:
+    """The pieces of documents of so many tokens: whole, or, of one longer than `capacity`, cut at multiples of it."""
+    counts = -(-lengths // capacity)
+    document = np.repeat(np.arange(len(lengths)), counts)
+    first = np.cumsum(counts) - counts
+    start = (np.arange(len(document)) - first[document]) * capacity
+    return Pieces(document, start, np.minimum(start + capacity, lengths[document]))
+
+
+def best_fit(lengths: Int64s, capacity: int) -> Int64s:
+    """The sequence of each piece (of 1 to `capacity` tokens) by best-fit decreasing; equal ones in order.
+
+    Of the sequences with the least room that is enough, the one that came to have it first is taken.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    room = np.full(capacity + 1, -1, np.int64)
+    open_ = _Open(np.zeros(2 << capacity.bit_length(), np.int64), room, room.copy(), np.empty(len(lengths), np.int64))
+    given = np.empty(len(lengths), np.int64)
+    _best_fit(lengths, order, open_, given)
+    return given
+
+
+class _Open(NamedTuple):
+    """Sequences with room left, by how much: queues, and a tree of which are not empty."""
+
+    tree: Int64s  # leaf r: how many sequences have room for r tokens; above, for a range of r
+    head: Int64s  # the first sequence with room r
+    tail: Int64s  # the last
+    following: Int64s  # of each sequence, the one behind it in its queue
+
+
+@kernel
+def _best_fit(lengths: Int64s, order: Int64s, open_: _Open, given: Int64s) -> None:
+    """Fill `given`."""
+    tree, head, tail, following = open_
+    size, capacity = len(tree) // 2, len(head) - 1
+    used = 0
+    for piece in order:
+        length = lengths[piece]
+        room = _least_room(tree, size, length)
+        if room < 0:
+            sequence, room = used, capacity
+            used += 1
+        else:
+            sequence = head[room]
+            head[room] = following[sequence]
+            if head[room] < 0:
+                tail[room] = -1
+            _add(tree, size, room, -1)
+        given[piece] = sequence
+        left = room - length
+        if left > 0:
+            following[sequence] = -1
+            if tail[left] < 0:
+                head[left] = sequence
+            else:
+                following[tail[left]] = sequence
+            tail[left] = sequence
+            _add(tree, size, left, 1)
+
+
+@called
+def _least_room(tree: Int64s, size: int, length: int) -> int:
+    """The least room of at least `length` that a sequence has; -1 where none has."""
+    at = size + length
+    if tree[at] > 0:
+        return length
+    while at > 1:
+        if at % 2 == 0 and tree[at + 1] > 0:
+            at += 1
+            while at < size:
+                at = 2 * at if tree[2 * at] > 0 else 2 * at + 1
+            return at - size
+        at //= 2
+    return -1
+
+
+@called
+def _add(tree: Int64s, size: int, room: int, number: int) -> None:
+    at = size + room
+    while at >= 1:
+        tree[at] += number
+        at //= 2
+
+
+def concatenated(lengths: Int64s, capacity: int) -> tuple[Pieces, Int64s]:
+    """All documents end to end, cut every `capacity` tokens: the pieces, and the sequence of each."""
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    counts = np.where(lengths > 0, (ends - 1) // capacity - starts // capacity + 1, 0)
+    document = np.repeat(np.arange(len(lengths)), counts)
+    number = np.arange(len(document)) - (np.cumsum(counts) - counts)[document]
+    sequence = starts[document] // capacity + number
+    first = np.maximum(sequence * capacity, starts[document])
+    last = np.minimum((sequence + 1) * capacity, ends[document])
+    return Pieces(document, first - starts[document], last - starts[document]), sequence
+
+
+def one_each(pieces: Pieces) -> Int64s:
+    """A sequence for each piece."""
+    return np.arange(len(pieces.document))
+
+
+def in_balance(sequences: Int64s, pieces: Pieces, sources: Int32s) -> Int64s:
+    """The place of each sequence in the order of its block.
+
+    Sequences follow the position of their longest piece; each time, of the next `POOL` of them the one is taken that
+    leaves the tokens by source nearest to the shares of the whole block. `sources` numbers each document's source.
+    """
+    count = int(sequences.max()) + 1 if len(sequences) else 0
+    order = np.lexsort((pieces.document, -pieces.lengths, sequences))
+    first = np.searchsorted(sequences[order], np.arange(count))
+    wanted = np.argsort(pieces.document[order][first], kind="stable")
+    kinds = int(sources.max()) + 1 if len(sources) else 1
+    tokens = np.zeros((count, kinds), np.int64)
+    np.add.at(tokens, (sequences, sources[pieces.document]), pieces.lengths)
+    if kinds == 1:
+        return np.argsort(wanted)
+    place = np.empty(count, np.int64)
+    shares = tokens.sum(axis=0) / max(1, tokens.sum())
+    _balance(tokens, wanted, _Pool(wanted[:POOL].copy(), shares, np.zeros(kinds)), place)
+    return place
+
+
+class _Pool(NamedTuple):
+    """The sequences to choose from."""
+
+    sequences: Int64s
+    shares: Float64s  # of each source in the block
+    ahead: Float64s  # tokens of each source beyond its share so far
+
+
+@kernel
+def _balance(tokens: Int64s, wanted: Int64s, room: _Pool, place: Int64s) -> None:
+    """Fill `place`; see `in_balance`. `tokens` has a row a sequence and a column a source."""
+    pool, shares, ahead = room
+    count, kinds = tokens.shape
+    held = taken = len(pool)
+    for position in range(count):
+        best, least = 0, np.inf
+        for at in range(held):
+            off, whole = 0.0, tokens[pool[at]].sum()
+            for kind in range(kinds):
+                off += (ahead[kind] + tokens[pool[at], kind] - whole * shares[kind]) ** 2
+            if off < least:
+                best, least = at, off
+        sequence = pool[best]
+        place[sequence] = position
+        whole = tokens[sequence].sum()
+        for kind in range(kinds):
+            ahead[kind] += tokens[sequence, kind] - whole * shares[kind]
+        for at in range(best, held - 1):  # the others keep their order, so that the first of equal ones is the oldest
+            pool[at] = pool[at + 1]
+        if taken < count:
+            pool[held - 1] = wanted[taken]
+            taken += 1
+        else:
+            held -= 1
