@@ -16,6 +16,7 @@ __all__ = [
     "MESSAGE",
     "PIECE",
     "PLACE",
+    "POSITION",
     "SPAN_OF_LOSS",
     "qualified",
 ]
@@ -32,6 +33,9 @@ MESSAGE = pa.struct(
 
 # Tokens [start, end) of a document that carry loss, with what weight; those between spans carry none.
 SPAN_OF_LOSS = pa.struct([pa.field("start", pa.int32()), pa.field("end", pa.int32()), pa.field("weight", pa.float32())])
+
+# A place in the order of a mixture, of 2**64, and the part of the mixture that it is in.
+POSITION = pa.struct([pa.field("part", pa.int32()), pa.field("position", pa.uint64())])
 
 # Tokens [start, end) of a document and the place of the first in a packed sequence, whose key is its place in order.
 PIECE = pa.struct(
@@ -74,7 +78,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "loss": pa.large_list(SPAN_OF_LOSS),  # null: every token carries loss 1
     "token_count": pa.int32(),
     "trained_count": pa.int32(),  # of the tokens, those that carry loss
-    "positions": pa.list_(pa.uint64()),  # where a mixture puts each copy of a document, of 2**64
+    "positions": pa.list_(POSITION),  # where a mixture puts each copy of a document
     "pieces": pa.large_list(PIECE),  # where packing put the document's tokens
 }
 

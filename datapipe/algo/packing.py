@@ -4,7 +4,7 @@ Best-fit decreasing: the longest document first, each into the sequence with the
 block by block in the order of the mixture, and the sequences of a block are then put back into that order, so that
 neither length nor fill says where a sequence stands, a curriculum survives, and the sources keep their shares.
 Documents longer than a sequence are cut into pieces at multiples of its length, so all but the last fill one.
-Costs: 2 to 3 million documents/s a core; memory: 60 bytes a piece of a block.
+Costs: 700,000 to 900,000 documents/s; memory: some 150 bytes a piece of a block.
 Source: Ding et al. 2024 (Fewer Truncations Improve Language Modeling); queues of equal room as in TRL's `bfd`.
 """
 
@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datapipe.text.jit import Float64s, Int32s, Int64s, called, kernel
+from datapipe.text.jit import Float64s, Int32s, Int64s, Uint64s, called, kernel
 
-__all__ = ["Pieces", "best_fit", "concatenated", "cut_long", "in_balance", "one_each"]
+__all__ = ["Pieces", "best_fit", "concatenated", "cut_long", "fitted", "in_balance", "one_each"]
 
-POOL = 256  # sequences among which the next is chosen
+POOL = 8  # sequences of each queue among which the next is chosen
 
 
 class Pieces(NamedTuple):
@@ -119,6 +119,17 @@ def _add(tree: Int64s, size: int, room: int, number: int) -> None:
         at //= 2
 
 
+def fitted(pieces: Pieces, capacity: int) -> Int64s:
+    """As `best_fit`, but which of equal pieces comes first has nothing to do with where they stand.
+
+    Else early ones would fill the gaps that long ones leave, and sequences of short ones alone would all come late.
+    """
+    order = np.argsort(_shuffled(len(pieces.document)), kind="stable")
+    sequences = np.empty(len(order), np.int64)
+    sequences[order] = best_fit(pieces.lengths[order], capacity)
+    return sequences
+
+
 def concatenated(lengths: Int64s, capacity: int) -> tuple[Pieces, Int64s]:
     """All documents end to end, cut every `capacity` tokens: the pieces, and the sequence of each."""
     ends = np.cumsum(lengths)
@@ -137,58 +148,64 @@ def one_each(pieces: Pieces) -> Int64s:
     return np.arange(len(pieces.document))
 
 
+def _shuffled(count: int) -> Uint64s:
+    """Numbers for so many things by which they are in an order that has nothing to do with theirs."""
+    numbers: Uint64s = np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return numbers
+
+
 def in_balance(sequences: Int64s, pieces: Pieces, sources: Int32s) -> Int64s:
     """The place of each sequence in the order of its block.
 
-    Sequences follow the position of their longest piece; each time, of the next `POOL` of them the one is taken that
-    leaves the tokens by source nearest to the shares of the whole block. `sources` numbers each document's source.
+    Each stands about where its longest piece does. Sequences wait in queues by the source that most of their tokens
+    are of; each time the one is taken, of the first `POOL` of every queue, that leaves the tokens by source nearest to
+    the shares of the whole block. `sources` numbers each document's source.
     """
     count = int(sequences.max()) + 1 if len(sequences) else 0
-    order = np.lexsort((pieces.document, -pieces.lengths, sequences))
-    first = np.searchsorted(sequences[order], np.arange(count))
-    wanted = np.argsort(pieces.document[order][first], kind="stable")
+    order = np.lexsort((_shuffled(len(sequences)), -pieces.lengths, sequences))
+    longest = order[np.searchsorted(sequences[order], np.arange(count))]
     kinds = int(sources.max()) + 1 if len(sources) else 1
     tokens = np.zeros((count, kinds), np.int64)
     np.add.at(tokens, (sequences, sources[pieces.document]), pieces.lengths)
-    if kinds == 1:
-        return np.argsort(wanted)
-    place = np.empty(count, np.int64)
+    most = tokens.argmax(axis=1)
+    waiting = np.lexsort((_shuffled(count), pieces.document[longest], most))
+    starts = np.searchsorted(most[waiting], np.arange(kinds + 1))
     shares = tokens.sum(axis=0) / max(1, tokens.sum())
-    _balance(tokens, wanted, _Pool(wanted[:POOL].copy(), shares, np.zeros(kinds)), place)
+    place = np.empty(count, np.int64)
+    _balance(tokens, _Queues(waiting, starts[:-1].copy(), starts[1:], shares, np.zeros(kinds)), place)
     return place
 
 
-class _Pool(NamedTuple):
-    """The sequences to choose from."""
+class _Queues(NamedTuple):
+    """Sequences that wait, by the source that most of their tokens are of."""
 
-    sequences: Int64s
+    waiting: Int64s
+    first: Int64s  # of each source, where its queue begins in `waiting`
+    end: Int64s
     shares: Float64s  # of each source in the block
     ahead: Float64s  # tokens of each source beyond its share so far
 
 
 @kernel
-def _balance(tokens: Int64s, wanted: Int64s, room: _Pool, place: Int64s) -> None:
+def _balance(tokens: Int64s, queues: _Queues, place: Int64s) -> None:
     """Fill `place`; see `in_balance`. `tokens` has a row a sequence and a column a source."""
-    pool, shares, ahead = room
+    waiting, first, end, shares, ahead = queues
     count, kinds = tokens.shape
-    held = taken = len(pool)
     for position in range(count):
-        best, least = 0, np.inf
-        for at in range(held):
-            off, whole = 0.0, tokens[pool[at]].sum()
-            for kind in range(kinds):
-                off += (ahead[kind] + tokens[pool[at], kind] - whole * shares[kind]) ** 2
-            if off < least:
-                best, least = at, off
-        sequence = pool[best]
+        taken, queue, least = 0, 0, np.inf
+        for source in range(kinds):
+            for at in range(first[source], min(first[source] + POOL, end[source])):
+                sequence = waiting[at]
+                off, whole = 0.0, tokens[sequence].sum()
+                for kind in range(kinds):
+                    off += (ahead[kind] + tokens[sequence, kind] - whole * shares[kind]) ** 2
+                if off < least:
+                    taken, queue, least = at, source, off
+        sequence = waiting[taken]
         place[sequence] = position
         whole = tokens[sequence].sum()
         for kind in range(kinds):
             ahead[kind] += tokens[sequence, kind] - whole * shares[kind]
-        for at in range(best, held - 1):  # the others keep their order, so that the first of equal ones is the oldest
-            pool[at] = pool[at + 1]
-        if taken < count:
-            pool[held - 1] = wanted[taken]
-            taken += 1
-        else:
-            held -= 1
+        for at in range(taken, first[queue], -1):  # those before it keep their order
+            waiting[at] = waiting[at - 1]
+        first[queue] += 1

@@ -112,7 +112,7 @@ _ODD: dict[str, tuple[Any, ...]] = {
     "loss": ([], [{"start": 0, "end": 1, "weight": 0.0}]),
     "token_count": (0, 1, 100_000),
     "trained_count": (0, 1),
-    "positions": ([], [0, 2**64 - 1]),
+    "positions": ([], [{"part": 0, "position": 0}, {"part": 1, "position": 2**64 - 1}]),
     "pieces": ([], [{"sequence": 2**64 - 1, "offset": 0, "start": 0, "end": 1}]),
     "bytes": (0, 1, 2**40),
 }
@@ -209,6 +209,6 @@ _MAKE: dict[str, Callable[[int, str, str], Any]] = {
     "loss": lambda row, _, __: [{"start": 1, "end": 2, "weight": 1.0}] if row % 2 else None,
     "token_count": lambda _, __, text: len(text.encode()[:300]),
     "trained_count": lambda row, _, text: 1 if row % 2 else len(text.encode()[:300]),
-    "positions": lambda row, _, __: [row * 0x9E3779B97F4A7C15 % 2**64, row * 0xD1342543DE82EF95 % 2**64],
+    "positions": lambda row, _, __: [{"part": 0, "position": row * 0x9E3779B97F4A7C15 % 2**64}] * (row % 3),
     "pieces": lambda row, _, text: _pieces(row, len(text.encode()[:300])),
 }

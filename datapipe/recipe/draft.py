@@ -158,11 +158,19 @@ def _load(document: Document, registry: Registry, name: str, use: str) -> Stage 
 def _config(document: Document, stage: Stage, name: str, values: dict[str, Any]) -> StageConfig | None:
     options = {key: value for key, value in values.items() if key not in COMMON}
     try:
-        return stage.config.model_validate(options)
+        return _seeded(stage.config.model_validate(options), document)
     except ValidationError as error:
         for path, message, remedy in in_words(error, stage.config, options, also=COMMON):
             document.problem(("stages", name, *path), message, remedy)
     return None
+
+
+def _seeded(config: StageConfig, document: Document) -> StageConfig:
+    """A stage that draws by chance and has no seed of its own gets the recipe's."""
+    seed = document.values.get("seed", 0)
+    if getattr(config, "seed", 0) is not None or not isinstance(seed, int):
+        return config
+    return config.model_copy(update={"seed": seed})
 
 
 def _text(document: Document, name: str, values: dict[str, Any], key: str) -> str | None:

@@ -44,7 +44,7 @@ class Head(StageConfig):
 
     run: str = place(description="folder of the run, relative to the current directory", min_length=1)
     description: str | None = place(None, "what the recipe is for")
-    seed: int = place(0, "of random choices; no stage of this version makes any", ge=0, lt=2**63)
+    seed: int = place(0, "of random choices, for stages without one of their own", ge=0, lt=2**63)
     reuse: tuple[str, ...] = place((), "folders of other runs whose layers may be taken by reference")
     cluster: Cluster = place(Cluster(), "where tasks run")
 
