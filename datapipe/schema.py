@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-__all__ = ["COLUMNS", "CONTENT", "EXPORTED", "FRAMEWORK_REASONS", "MESSAGE", "PLACE", "qualified"]
+__all__ = ["CODES", "COLUMNS", "CONTENT", "EXPORTED", "FRAMEWORK_REASONS", "MESSAGE", "PLACE", "qualified"]
 
 # One message of a conversation. `train` and `weight` say whether its tokens carry loss.
 MESSAGE = pa.struct(
@@ -52,6 +52,9 @@ COLUMNS: dict[str, pa.DataType] = {
 
 # Columns that hold the documents themselves; never handed to `decide`, read only where declared.
 CONTENT = frozenset({"html", "text", "messages", "tokens"})
+
+# Columns of strings that hold no text of documents: ids, dates, names and words of short lists.
+CODES = frozenset({"id", "source", "snapshot", "content_type", "fetched", "date", "language", "kind"})
 
 # What a file for others holds when nobody says otherwise, in this order: all that means something outside a run.
 _WITHIN = frozenset({"html", "robots", "record", "cursor", "bytes", "parent_row"})
