@@ -21,6 +21,9 @@ __all__ = ["sink_values", "sweep_out", "write_out"]
 def write_out(context: Context, node: Node) -> None:
     """Write the documents that come into a sink."""
     columns = sink_columns(context, node)
+    known = context.recipe.columns[node.name]
+    covers = tuple(context.paths.call(context.recipe.nodes[name]) for name in known.covers)
+    looked_at = tuple(name for name in _written(context, node) if covers and name in known.coded)
     tasks = []
     for path, shard in context.incoming(node):
         values = sink_values(context, path)
@@ -29,7 +32,8 @@ def write_out(context: Context, node: Node) -> None:
         before = context.record(path.before(), shard)
         if old is None or not stands or old.rows_in != before.rows_kept or old.base != before.base:
             base = context.base(path.before(), shard)
-            tasks.append(SinkTask(context.store.url, base, context.paths.call(node), path.owners, columns, values, old))
+            call = context.paths.call(node)
+            tasks.append(SinkTask(context.store.url, base, call, path.owners, columns, values, old, covers, looked_at))
     context.carry_out((node.name,), run_sink, tasks, count=len(tasks))
     by = by_column(node.config)
     files = (file for record in context.state.of(node.name).values() for file in record.files)
@@ -59,9 +63,14 @@ def sink_columns(context: Context, node: Node) -> tuple[str, ...]:
     return columns
 
 
+def _written(context: Context, node: Node) -> tuple[str, ...]:
+    """The columns that a sink writes, and that by which it parts them."""
+    by = by_column(node.config)
+    return tuple(dict.fromkeys((*sink_columns(context, node), *([by] if by is not None else []))))
+
+
 def sink_values(context: Context, path: Path) -> str:
     """Fingerprint of a sink's files: its config, and the values of the columns it writes and parts them by."""
-    by = by_column(path.last.config)
-    columns = dict.fromkeys((*sink_columns(context, path.last), *([by] if by is not None else [])))
+    columns = _written(context, path.last)
     ends = {column: [context.values(path.upto(owner)) for owner in path.owners.get(column, ())] for column in columns}
     return fingerprint({"sink": context.paths.values(path), "columns": ends})
