@@ -9,6 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 __all__ = [
+    "CODES",
     "COLUMNS",
     "CONTENT",
     "EXPORTED",
@@ -84,6 +85,9 @@ COLUMNS: dict[str, pa.DataType] = {
 
 # Columns that hold the documents themselves; never handed to `decide`, read only where declared.
 CONTENT = frozenset({"html", "text", "messages", "tokens", "loss", "pieces"})
+
+# Columns of strings that hold no text of documents: ids, dates, names and words of short lists.
+CODES = frozenset({"id", "source", "snapshot", "content_type", "fetched", "date", "language", "kind"})
 
 # What a file for others holds when nobody says otherwise, in this order: all that means something outside a run.
 _PACKING = {"loss", "positions", "pieces"}

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, ClassVar, TypeAlias
 import pyarrow as pa
 
 from datapipe.config import IndexedConfig, SinkConfig, SourceConfig, StageConfig, decide, measure, place
+from datapipe.parts import Cover, File, Split
 from datapipe.rules import Mask, Threshold, above, at_least, below, columns, first_of, schema
 from datapipe.schema import CONTENT
 from datapipe.units import Share, Size
@@ -29,6 +30,7 @@ __all__ = [
     "MAX_BATCH_BYTES",
     "MAX_BATCH_ROWS",
     "TEXT",
+    "Cover",
     "Deciding",
     "Expand",
     "File",
@@ -77,29 +79,6 @@ Languages: TypeAlias = Callable[[Any], tuple[str, ...]]
 Decide: TypeAlias = Callable[[pa.RecordBatch, Any], pa.StringArray]
 
 
-@dataclass(frozen=True)
-class File:
-    """One input file: where it is, its name relative to the input root, and how to see that it changed."""
-
-    path: str
-    name: str
-    size: int
-    modified: str
-
-
-@dataclass(frozen=True)
-class Split:
-    """What a source reads in one go, in order: a file, or a bundle of small files."""
-
-    name: str
-    files: tuple[File, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(file.size for file in self.files)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Prepare:
     """How a resource is made once before a stage runs; its digest enters every task's key.
@@ -125,6 +104,7 @@ class Stage:
     `name=version` for data files that the stage reads (their digest is their version).
     `optional` names those of its `reads` that no stage above need give: where none does they come as nulls.
     `languages(config)` lists the codes of the languages that the stage knows; None: it asks for no language.
+    `coded` are those of its own columns of strings that hold no text of documents: ids, labels, names of lists.
     """
 
     kind: ClassVar[str]
@@ -138,6 +118,7 @@ class Stage:
     reasons: dict[str, str] = field(default_factory=dict)
     libraries: Libraries = ()
     languages: Languages | None = None
+    coded: tuple[str, ...] = ()
     prepare: Prepare | None = None
 
     def reads_for(self, config: StageConfig) -> tuple[str, ...]:
@@ -210,12 +191,14 @@ class Map(Deciding):
     `process(batch, config, resource)` → the columns in `adds`, one row per row of the batch.
     `resource` is the folder that `prepare` filled, or None.
     `guarded`: bad input can hang, crash or bloat this code; it runs in a killable child process.
+    `cover`: it takes something out of columns that must not leave the house.
     """
 
     kind: ClassVar[str] = "Map"
 
     process: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch]
     guarded: bool = False
+    cover: Cover | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

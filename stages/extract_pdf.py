@@ -125,6 +125,7 @@ STAGE = Map(
     config=Config,
     reads=("html",),
     adds=ADDS,
+    coded=("state",),
     reasons={
         NOT_PDF: "the bytes are no PDF file",
         PDF_ENCRYPTED: "the file is protected by a password",

@@ -150,7 +150,7 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "use": chapter.use,
         "outcome": chapter.outcome,
         "reason": chapter.reason,
-        "meaning": chapter.meaning,
+        "meaning": mask_url(chapter.meaning),
         "measures": {m.name: {"value": _masked(m.value), "thresholds": list(m.thresholds)} for m in chapter.measures},
         "survivor": {"id": _safe(survivor.id), "url": mask_url(survivor.url or "")} if survivor else None,
         "survivor_run": mask_url(chapter.survivor_run) if chapter.survivor_run else None,

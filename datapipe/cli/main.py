@@ -7,13 +7,16 @@ numba and the like inside their functions, so that `datapipe --help` takes under
 from __future__ import annotations
 
 import importlib
+import io
 import sys
+import traceback
 from collections.abc import Sequence
 from keyword import iskeyword
 
 import click
 
 from datapipe import __version__
+from datapipe.cli.masked import masked
 from datapipe.errors import DatapipeError, RecipeError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -84,7 +87,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         result = cli.main(arguments, prog_name="datapipe", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        click.echo("\n".join(map(masked, said.getvalue().rstrip("\n").split("\n"))), err=True)
         return error.exit_code
     except click.Abort:
         click.echo("interrupted", err=True)
@@ -95,10 +100,29 @@ def _run(arguments: Sequence[str] | None) -> int:
     except DatapipeError as error:
         click.echo(f"error: {_shown(str(error))}", err=True)
         return error.exit_code
+    except OSError as error:
+        click.echo(f"error: {_shown(str(error))}", err=True)
+        return 1
+    except Exception as error:  # noqa: BLE001 - a bug of ours: where it is, but not what it says
+        click.echo(_bug(error), err=True)
+        return 1
     return result if isinstance(result, int) else 0
 
 
+def _bug(error: BaseException) -> str:
+    """The traceback of an error and of those behind it, without their messages, which may hold texts of documents."""
+    chain: list[BaseException] = [error]
+    while (before := chain[-1].__cause__ or chain[-1].__context__) is not None and before not in chain:
+        chain.append(before)
+    parts = []
+    for each in reversed(chain):
+        frames = "".join(traceback.format_tb(each.__traceback__))
+        parts.append(f"Traceback (most recent call last):\n{frames}{type(each).__name__}")
+    parts.append("error: this is a bug of datapipe; what the error says may hold a text and is not shown")
+    return "\n\n".join(parts)
+
+
 def _shown(message: str) -> str:
-    """On one line, and nothing in it that a terminal obeys: names of files, labels and the like may hold anything."""
-    line = " ".join(message.split())
+    """On one line, masked, and nothing in it that a terminal obeys: names of files and the like may hold anything."""
+    line = masked(" ".join(message.split()))
     return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in line)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from datapipe.cli.masked import masked
 from datapipe.corpus.record import Record
 
 __all__ = ["ConsoleProgress", "say_bytes"]
@@ -63,8 +64,8 @@ class _Line:
 class ConsoleProgress:
     """Writes progress to standard error."""
 
-    def __init__(self, write: Callable[[str], object] = sys.stderr.write, *, live: bool | None = None) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[str], object] | None = None, *, live: bool | None = None) -> None:
+        self._write = write or sys.stderr.write
         self._live = sys.stderr.isatty() if live is None else live
         self._clear = CLEAR if self._live else ""
         self._line: _Line | None = None
@@ -104,4 +105,4 @@ class ConsoleProgress:
 
     def note(self, line: str) -> None:
         """Something worth a line."""
-        self._write(f"{self._clear}{line}\n")
+        self._write(f"{self._clear}{masked(line)}\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from datapipe.cli.funnel import heavy_losses, idle_stages, print_funnel, troubles
+from datapipe.cli.masked import masked
 from datapipe.cli.options import console
 from datapipe.cli.progress import ConsoleProgress, say_seconds
 from datapipe.engine.local import Engine, LocalEngine
@@ -71,7 +72,7 @@ def carry_out(job: Job, began: float) -> int:
         )
         click.echo(f"warning: {told}; see: datapipe show {run} --reason {reason}", err=True)
     for line in [*idle_stages(context), *heavy_losses(context)]:
-        click.echo(f"warning: {line}", err=True)
+        click.echo(f"warning: {masked(line)}", err=True)
     return sum(found.values())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from datapipe.cli.masked import masked
 from datapipe.cli.options import STAGES_OPTION, console, table
 
 __all__ = ["status"]
@@ -40,7 +41,7 @@ def status(run: str, stages_dir: Path | None) -> None:
         cells = [f"{came:,}", f"{kept:,}", f"{kept / came:.1%}" if came else "·", _reasons(sums)]
         exchange = say_bytes(state.exchange_bytes) if state.exchange_bytes else "·"
         disk, seconds = say_bytes(state.bytes), say_seconds(state.seconds)
-        made.add_row(state.name, state.text, *(cells if sums["shards"] else ["·"] * 4), disk, exchange, seconds)
+        made.add_row(state.name, masked(state.text), *(cells if sums["shards"] else ["·"] * 4), disk, exchange, seconds)
     console().print(made)
 
 

@@ -47,7 +47,7 @@ def headline(url: str | None, name: str) -> str:
 def tell(number: int, chapter: Chapter) -> Iterator[str]:
     """One stage in a sentence, with what it measured and changed below it."""
     why = f": {chapter.reason}" if chapter.reason else ""
-    meaning = f" ({chapter.meaning})" if chapter.meaning else ""
+    meaning = f" ({mask_url(chapter.meaning)})" if chapter.meaning else ""
     uses = f" ({chapter.use})" if chapter.use != chapter.stage else ""
     named = SURVIVOR if chapter.survivor is not None else None
     yield f"{number}. {chapter.stage}{uses} {OUTCOMES[chapter.outcome]}{why}{meaning}."

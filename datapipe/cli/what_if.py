@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from datapipe.cli.masked import masked
 from datapipe.cli.options import STAGES_OPTION, console, table
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def what_if(run: str, stage: str, changes: tuple[str, ...], stages_dir: Path | N
 
 def _print(effect: Effect, run: str, changes: tuple[str, ...]) -> None:
     out = console()
-    changed = ", ".join(effect.changes) or "nothing changed"
+    changed = masked(", ".join(effect.changes)) or "nothing changed"
     out.print(f"{effect.stage} with {changed}: {effect.documents:,} documents come in")
     if effect.shards < effect.of_shards:
         out.print(f"only {effect.shards} of {effect.of_shards} shards are done; the figures are for those")
@@ -55,5 +56,5 @@ def _print(effect: Effect, run: str, changes: tuple[str, ...]) -> None:
         lacking = ", ".join(f"{name} {count:,}" for name, count in effect.unmeasured.items())
         out.print(f"of the newly kept, not yet measured by later stages (at most): {lacking}")
     if effect.changes:
-        settings = " ".join(f"--set {shlex.quote(f'{effect.stage}.{change}')}" for change in changes)
+        settings = masked(" ".join(f"--set {shlex.quote(f'{effect.stage}.{change}')}" for change in changes))
         out.print(f"to do it: datapipe run {shlex.quote(f'{run}/recipe.yaml')} {settings}")

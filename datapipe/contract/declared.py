@@ -41,6 +41,7 @@ def check_declared(stage: Stage, config: StageConfig | None, found: Findings) ->
     if config is not None:
         _check_round_trip(stage, config, found)
         _check_columns(stage, config, found)
+        _check_leaving(stage, config, found)
 
 
 def _check_model(model: type[StageConfig], found: Findings) -> None:
@@ -88,9 +89,24 @@ def _check_columns(stage: Stage, config: StageConfig, found: Findings) -> None:
         known = COLUMNS.get(column.name)
         if known is not None and known != column.type:
             found.add("columns", f"{column.name} is {column.type}, but the schema says {known}")
-        if column.name in PLACE and stage.kind != "Expand":
+        if column.name in PLACE and stage.kind != "Expand" and not _covers(stage, config, column.name):
             found.add("columns", f"{column.name} is written by the framework alone")
         if known is None and not _CODE.fullmatch(column.name):
             found.add("columns", f"{column.name!r} is not a short name: the framework adds the stage's name")
         if column.name == "judged" and str(column.type) != "bool":
             found.add("columns", f"judged is {column.type}, not bool")
+
+
+def _check_leaving(stage: Stage, config: StageConfig, found: Findings) -> None:
+    for name in stage.coded:
+        if name not in stage.adds_for(config).names:
+            found.add("columns", f"{name} is named in coded, but not in adds")
+    cover = getattr(stage, "cover", None)
+    if cover is not None and cover.option not in stage.config.model_fields:
+        found.add("cover", f"{cover.option!r} is no field of the config")
+
+
+def _covers(stage: Stage, config: StageConfig, column: str) -> bool:
+    """Whether the stage takes something out of a place that may be told, such as a name of a file."""
+    cover = getattr(stage, "cover", None)
+    return cover is not None and column == "file" and column in cover.columns(config)

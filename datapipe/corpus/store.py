@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import posixpath
 import uuid
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -34,11 +35,19 @@ _REMEDIES = {
 }
 
 
+@cache
+def _quiet_fsspec() -> None:
+    """At debug level fsspec logs the name of each local file that it opens, and names of inputs may be personal."""
+    for name in ("fsspec", "fsspec.local"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
 class Store:
     """A folder named by a path or an fsspec URL; all names below are relative to it, with slashes."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        _quiet_fsspec()
 
     def __getstate__(self) -> dict[str, str]:
         return {"url": self.url}

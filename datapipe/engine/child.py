@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from datapipe.engine.calling import said_by
 from datapipe.engine.columns import nothing
 from datapipe.engine.guard import HEADER
 from datapipe.engine.heap import keep_freed_memory
@@ -79,8 +80,7 @@ def _process(loaded: tuple[Call, Path | None], order: dict[str, Any], data: byte
     try:
         out = call.stage.process(batch, call.settings, resource)
     except (ImportError, NameError, NotImplementedError) as error:  # no input is to blame for these
-        text = next(iter(str(error).splitlines()), "")
-        return {"broken": f"{type(error).__name__}: {text}"}, b""
+        return {"broken": said_by(error)}, b""
     except Exception as error:  # noqa: BLE001 - any failure on bad input sets the row aside; its text may be private
         return {"failed": type(error).__name__}, b""
     sink = pa.BufferOutputStream()

@@ -18,6 +18,7 @@ from datapipe.corpus.ids import document_ids
 from datapipe.corpus.layer import Rows, TableFile
 from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
+from datapipe.engine.calling import streamed
 from datapipe.engine.task import BaseShard, Call
 from datapipe.errors import InputError, StageError
 from datapipe.schema import COLUMNS, qualified
@@ -229,7 +230,8 @@ class Transient:
     def _run(self, rows: Rows, names: list[str]) -> list[pa.RecordBatch]:
         if not self._reaches(int(rows[0])):
             cursor = int(self._base.take("cursor", np.array([rows[0]], np.int64))[0].as_py())
-            self._stream = self._source.stage.read(self._split, self._source.settings, cursor)
+            given = self._source.stage.read(self._split, self._source.settings, cursor)
+            self._stream = streamed(self._source, self._split.name, iter(given))
             self._next, self._held = int(rows[0]), None
         pieces, done = [], 0
         while done < len(rows):

@@ -20,6 +20,7 @@ from datapipe.corpus.ids import Tally, hash_ids, tally
 from datapipe.corpus.layer import Rows, row_bytes
 from datapipe.corpus.record import Record, Work, disown, write_record
 from datapipe.corpus.store import Store
+from datapipe.engine.calling import called
 from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import nobody, write_reasons
@@ -78,7 +79,7 @@ class _Children:
         task, rows, hashes = self._task, window.rows, window.hashes
         batch = columns.batch(self._stage.reads_for(self._config), rows, task.owners)
         resource = Path(task.resource) if task.resource else None
-        out = self._stage.expand(batch, self._config, resource)
+        out = called(task.call, task.base.shard, self._stage.expand, batch, self._config, resource)
         at = self._checked(out, len(rows))
         has = np.isin(np.arange(len(rows)), at)
         self._rows.append(rows)

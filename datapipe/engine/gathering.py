@@ -24,6 +24,7 @@ from datapipe.corpus.record import Part, Record, Work, disown, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.calling import called
 from datapipe.engine.columns import Columns
+from datapipe.engine.leaving import check_leaving
 from datapipe.engine.part import PartWriter
 from datapipe.engine.resolve import file_order, in_key_order, write_sorted
 from datapipe.engine.shards import windows
@@ -97,6 +98,7 @@ class _Emitted:
         for window in seen:
             self._columns.start_window()
             batch = self._columns.batch(self._task.columns, window.rows, self._task.owners)
+            check_leaving(self._task, batch)
             made = called(call, self._task.base.shard, call.stage.gather.emit, batch, call.settings)
             for field in ROWS:
                 if field.name not in made.schema.names or made.schema.field(field.name).type != field.type:

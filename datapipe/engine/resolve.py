@@ -19,6 +19,7 @@ from datapipe.corpus.exchange import BucketCounts, Sorted, bucket_offsets, in_or
 from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
+from datapipe.engine.calling import streamed
 from datapipe.engine.part import PartWriter
 from datapipe.engine.task import Input, ResolveTask, Slice
 from datapipe.errors import StageError
@@ -64,7 +65,8 @@ def run_resolve(task: ResolveTask) -> Resolved:
     else:
         with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
             room = Scratch(Path(scratch), task.memory_bytes)
-            stream = stage.rounds[task.round].resolve(rows, task.call.settings, room)
+            resolved = stage.rounds[task.round].resolve(rows, task.call.settings, room)
+            stream = streamed(task.call, task.name, iter(resolved))
             order = PLACE if task.by_document else _order(task, task.round + 1)
             made = list(write_runs(store, task, stream, order))
     return record(store, task, made)

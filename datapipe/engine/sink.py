@@ -22,11 +22,13 @@ from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.ids import Tally, tally
 from datapipe.corpus.record import Part, Record, Work, write_record
 from datapipe.corpus.store import Store
+from datapipe.engine.calling import broke
 from datapipe.engine.columns import Columns
+from datapipe.engine.leaving import check_leaving
 from datapipe.engine.shards import windows
 from datapipe.engine.step import Window
 from datapipe.engine.task import SinkTask
-from datapipe.errors import InputError, StageError
+from datapipe.errors import DatapipeError, InputError, StageError
 from datapipe.stage import SinkConfig, StageConfig
 
 __all__ = ["MOST_VALUES", "by_column", "file_digest", "folder_of", "run_sink", "stands", "too_many_values"]
@@ -134,7 +136,9 @@ def _files(store: Store, task: SinkTask, columns: Columns, seen: list[Window]) -
 def _codes(task: SinkTask, columns: Columns, window: Window, by: str) -> Codes:
     """In which folder each document of a window belongs."""
     columns.start_window()
-    values: Any = columns.batch((by,), window.rows, task.owners).column(0)
+    batch = columns.batch((by,), window.rows, task.owners)
+    check_leaving(task, batch)
+    values: Any = batch.column(0)
     coded = values.cast(pa.string()).dictionary_encode(null_encoding="encode")
     if len(coded.dictionary) > MOST_VALUES:
         raise too_many_values(task.call.name, by, f"shard {task.base.shard}")
@@ -182,7 +186,9 @@ def _straight(task: SinkTask, columns: Columns, seen: list[Window]) -> Stream:
         yield columns.batch(task.columns, np.zeros(0, np.uint32), task.owners), Tally()
     for window in seen:
         columns.start_window()
-        yield columns.batch(task.columns, window.rows, task.owners), tally(window.hashes)
+        batch = columns.batch(task.columns, window.rows, task.owners)
+        check_leaving(task, batch)
+        yield batch, tally(window.hashes)
 
 
 def _file(store: Store, task: SinkTask, folder: str, stream: Stream, *, documents: Tally) -> Part:
@@ -190,7 +196,7 @@ def _file(store: Store, task: SinkTask, folder: str, stream: Stream, *, document
     call, taken = task.call, list[Tally]()
     name = "/".join(filter(None, (call.name, folder, f"{task.base.shard}{call.stage.suffix(call.settings)}")))
     with store.commit(name) as target:
-        call.stage.write(_counted(stream, taken), target, call.settings)
+        _write(task, _counted(stream, taken), target)
         if sum(taken, Tally()) != documents:
             raise StageError(
                 f"stage {call.name!r} stopped writing before the end of shard {task.base.shard}",
@@ -198,6 +204,19 @@ def _file(store: Store, task: SinkTask, folder: str, stream: Stream, *, document
             )
     digests = {"file": [file_digest(store, name)]}
     return Part(path=name, rows=documents.documents, bytes=store.size(name), digests=digests)
+
+
+def _write(task: SinkTask, stream: Iterator[pa.RecordBatch], target: Any) -> None:
+    call = task.call
+    try:
+        call.stage.write(stream, target, call.settings)
+    except (DatapipeError, OSError):  # a full disk is no fault of the stage
+        raise
+    except Exception as error:  # noqa: BLE001 - its message may hold a text
+        failure = broke(call, task.base.shard, error)
+    else:
+        return
+    raise failure
 
 
 def _counted(stream: Stream, taken: list[Tally]) -> Iterator[pa.RecordBatch]:

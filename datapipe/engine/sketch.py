@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from datapipe.corpus.store import Store
+from datapipe.engine.calling import called
 from datapipe.engine.columns import Columns
 from datapipe.engine.shards import windows
 from datapipe.engine.task import BaseShard, Call
@@ -34,5 +35,6 @@ def run_sketch(task: SketchTask) -> tuple[str, pa.Table]:
     tables = []
     for window in windows(store, task.base, columns):
         columns.start_window()
-        tables.append(made.sketch(columns.batch(reads, window.rows, task.owners), task.call.settings))
-    return task.base.shard, made.merge(tables)
+        batch = columns.batch(reads, window.rows, task.owners)
+        tables.append(called(task.call, task.base.shard, made.sketch, batch, task.call.settings))
+    return task.base.shard, called(task.call, task.base.shard, made.merge, tables)

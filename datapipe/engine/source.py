@@ -21,6 +21,7 @@ from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.ids import Tally, document_ids, hash_ids, shard_name, tally
 from datapipe.corpus.record import FileSeen, Record, SplitSeen, Work, disown, read_record, write_record
 from datapipe.corpus.store import Store
+from datapipe.engine.calling import streamed
 from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import combined, joined, kept_mask, tallies, write_reasons
@@ -141,7 +142,8 @@ def _read(task: SourceTask, cursor: int, behind: int) -> Iterator[pa.RecordBatch
     """Documents from a cursor on; `behind` counts those of this task that are done."""
     left = None if task.limit is None else task.limit - behind
     try:
-        for batch in task.source.stage.read(task.split, task.source.settings, cursor):
+        given = task.source.stage.read(task.split, task.source.settings, cursor)
+        for batch in streamed(task.source, task.split.name, iter(given)):
             wanted = batch if left is None else batch.slice(0, left)
             yield wanted
             left = None if left is None else left - len(wanted)

@@ -236,7 +236,10 @@ class AnswerTask:
 
 @dataclass(frozen=True)
 class SinkTask:
-    """Write the kept documents of one shard for others."""
+    """Write the kept documents of one shard for others.
+
+    `covers` are the stages above that cover columns, `looked_at` columns of codes that may hold what those take out.
+    """
 
     run: str
     base: BaseShard
@@ -245,6 +248,8 @@ class SinkTask:
     columns: tuple[str, ...]
     values: str
     old: Record | None = None
+    covers: tuple[Call, ...] = ()
+    looked_at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

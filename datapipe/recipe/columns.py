@@ -15,6 +15,7 @@ from datapipe.algo.where import Where, WhereError, parse_syntax, parse_where
 from datapipe.errors import DatapipeError
 from datapipe.recipe.document import Document
 from datapipe.recipe.draft import Draft
+from datapipe.recipe.leaving import leaving_after, leaving_joined, leaving_problems
 from datapipe.recipe.model import Columns
 from datapipe.recipe.wording import did_you_mean
 from datapipe.registry import Registry
@@ -36,7 +37,7 @@ class Follower:
 
     def follow(self, draft: Draft, parents: Sequence[Columns]) -> tuple[Columns | None, Where | None]:
         """Columns after a stage and its checked `where`; None where a problem leaves them unknown."""
-        before = _joined(parents)
+        before = leaving_joined(_joined(parents), dict(zip(draft.parents, parents, strict=True)))
         clash = next((name for name, kinds in _kinds(parents).items() if len(kinds) > 1), None)
         if clash:
             kinds = " and ".join(str(kind) for kind in _kinds(parents)[clash])
@@ -49,13 +50,16 @@ class Follower:
             return None, where
         if config is None:  # its options are wrong; what does not depend on them can still be followed
             return (None if callable(stage.adds) else _after(draft.name, stage, None, before)), where
-        for column in dict.fromkeys(self._reads(draft, stage, config, before)):
+        reads = tuple(dict.fromkeys(self._reads(draft, stage, config, before)))
+        for column in reads:
             self._check_column(draft, column, before, parents)
         if isinstance(stage, Source):
             self._check_keep(draft, stage)
         if isinstance(config, SinkConfig):
             self._check_by(draft, config, before)
-        return _after(draft.name, stage, config, before), where
+        if isinstance(stage, Sink):
+            self._check_leaving(draft, reads, before)
+        return leaving_after(draft, _after(draft.name, stage, config, before), before, reads), where
 
     def check_syntax(self, draft: Draft) -> None:
         """What can be said of a stage when the columns before it are not known."""
@@ -98,6 +102,14 @@ class Follower:
         if kind != pa.string():
             message, remedy = f"`{config.by}` is a column of {kind}", "`by` takes one of strings, such as language"
             self.document.problem(("stages", draft.name, "by"), message, remedy)
+
+    def _check_leaving(self, draft: Draft, written: Sequence[str], before: Columns) -> None:
+        if not before.covers:
+            return
+        last = self.drafts[before.covers[-1]].stage
+        option = last.cover.option if isinstance(last, Map) and last.cover is not None else ""
+        for message, remedy in leaving_problems(written, before, option):
+            self.document.problem(("stages", draft.name), message, remedy)
 
     def _reads(self, draft: Draft, stage: Stage, config: StageConfig, before: Columns) -> Iterator[str]:
         yield from stage.reads_for(config)

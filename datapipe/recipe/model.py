@@ -5,7 +5,7 @@ Costs nothing: frozen records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,12 +68,16 @@ class Columns:
     """The columns that documents have at one point of the graph, by full name.
 
     `partial` are absent on some of the branches that were joined (null there). `transient` are not stored but
-    made again by reading the source.
+    made again by reading the source. `raw` hold text as it came, with a word on why where they were made of such;
+    `coded` hold strings that are no text; `covers` are the stages that cover columns which were passed.
     """
 
     types: dict[str, pa.DataType]
     partial: frozenset[str] = frozenset()
     transient: frozenset[str] = frozenset()
+    raw: dict[str, str] = field(default_factory=dict)
+    coded: frozenset[str] = frozenset()
+    covers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

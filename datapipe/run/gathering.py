@@ -19,12 +19,12 @@ from datapipe.corpus.record import Part, is_record, write_record
 from datapipe.engine.gathering import Filed, gathered_values, run_file, run_gather
 from datapipe.engine.resolve import Resolved, finished, run_resolve
 from datapipe.engine.sink import stands
-from datapipe.engine.task import FileTask, Input, Keys, ResolveTask, SinkTask
+from datapipe.engine.task import FileTask, Input, Keys, ResolveTask
 from datapipe.recipe import Node
 from datapipe.run.context import Context
 from datapipe.run.merging import in_few_files
 from datapipe.run.tasks import exchange
-from datapipe.run.writing import sink_columns, sink_values
+from datapipe.run.writing import sink_task, sink_values
 
 __all__ = ["gather_out"]
 
@@ -75,15 +75,13 @@ class _Files:
     def _gathered(self) -> tuple[tuple[Keys, ...], int]:
         """The shards' rows by key, and what they weigh together."""
         context, folder = self._context, exchange(self._node)
-        columns = sink_columns(context, self._node)
         tasks = []
         for path, shard in self._incoming:
             values = gathered_values(sink_values(context, path))
-            base, before = context.base(path.before(), shard), context.record(path.before(), shard)
+            before = context.record(path.before(), shard)
             old = context.state.of(folder).get(shard.name)
             if old is None or (old.values, old.rows_in, old.base) != (values, before.rows_kept, before.base):
-                call = context.paths.call(self._node)
-                tasks.append(SinkTask(self._store.url, base, call, path.owners, columns, values, old))
+                tasks.append(sink_task(context, path, shard, values=values, old=old))
         context.carry_out((self._node.name,), run_gather, tasks, count=len(tasks))
         records = [context.state.of(folder)[shard.name] for _, shard in self._incoming]
         found = tuple(

@@ -7,21 +7,20 @@ from typing import Any
 
 from datapipe.corpus.fingerprint import fingerprint
 from datapipe.corpus.ids import SHARD_FILE
-from datapipe.corpus.record import is_record
+from datapipe.corpus.record import Record, is_record
 from datapipe.engine.sink import MOST_VALUES, by_column, run_sink, too_many_values
 from datapipe.engine.sink import stands as sink_stands
 from datapipe.engine.task import SinkTask
 from datapipe.recipe import Node
-from datapipe.run.context import Context
+from datapipe.run.context import Context, Shard
 from datapipe.run.paths import Path
 from datapipe.run.reopen import standing
 
-__all__ = ["sink_values", "sweep_out", "write_out"]
+__all__ = ["sink_task", "sink_values", "sweep_out", "write_out"]
 
 
 def write_out(context: Context, node: Node) -> None:
     """Write the documents that come into a sink."""
-    columns = sink_columns(context, node)
     tasks = []
     for path, shard in context.incoming(node):
         values = sink_values(context, path)
@@ -29,13 +28,30 @@ def write_out(context: Context, node: Node) -> None:
         stands = old is not None and old.values == values and sink_stands(context.store, old)
         before = context.record(path.before(), shard)
         if old is None or not stands or old.rows_in != before.rows_kept or old.base != before.base:
-            base = context.base(path.before(), shard)
-            tasks.append(SinkTask(context.store.url, base, context.paths.call(node), path.owners, columns, values, old))
+            tasks.append(sink_task(context, path, shard, values=values, old=old))
     context.carry_out((node.name,), run_sink, tasks, count=len(tasks))
     by = by_column(node.config)
     files = (file for record in context.state.of(node.name).values() for file in record.files)
     if by is not None and len({posixpath.dirname(file) for file in files}) > MOST_VALUES:
         raise too_many_values(node.name, by, "the corpus")
+
+
+def sink_task(context: Context, path: Path, shard: Shard, *, values: str, old: Record | None) -> SinkTask:
+    """What is to be written of a shard, and which codes are looked at for what a stage above takes out."""
+    node = path.last
+    known = context.recipe.columns[node.name]
+    covers = tuple(context.paths.call(context.recipe.nodes[name]) for name in known.covers)
+    return SinkTask(
+        run=context.store.url,
+        base=context.base(path.before(), shard),
+        call=context.paths.call(node),
+        owners=path.owners,
+        columns=sink_columns(context, node),
+        values=values,
+        old=old,
+        covers=covers,
+        looked_at=tuple(name for name in _written(context, node) if covers and name in known.coded),
+    )
 
 
 def sweep_out(context: Context, node: Node) -> None:
@@ -60,11 +76,16 @@ def sink_columns(context: Context, node: Node) -> tuple[str, ...]:
     return columns
 
 
+def _written(context: Context, node: Node) -> tuple[str, ...]:
+    """The columns that a sink writes, and that by which it parts them."""
+    by = by_column(node.config)
+    return tuple(dict.fromkeys((*sink_columns(context, node), *([by] if by is not None else []))))
+
+
 def sink_values(context: Context, path: Path) -> str:
     """Fingerprint of a sink's files: its config, and the values of the columns it writes and parts them by."""
     node = path.last
-    by = by_column(node.config)
-    columns = dict.fromkeys((*sink_columns(context, node), *([by] if by is not None else [])))
+    columns = _written(context, node)
     ends = {column: [context.values(path.upto(owner)) for owner in path.owners.get(column, ())] for column in columns}
     stage: Any = node.stage
     everything = {} if stage.gather is None else {"documents": _documents(context, node)}

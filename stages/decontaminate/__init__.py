@@ -200,6 +200,7 @@ STAGE = Map(
     reads=("text", "messages"),
     optional=("text", "messages"),  # a document has either
     adds=adds,
+    coded=("evidence",),
     reasons={
         HOLDS_INPUT_OUTPUT: "it holds an input of a benchmark with its options or answer, over max_input_output",
         HOLDS_INPUT: "it holds an input of a benchmark, over max_input",

@@ -61,6 +61,7 @@ STAGE = Group(
     config=Config,
     reads=_reads,
     adds=ADDS,
+    coded=("survivor",),
     reasons={
         DUPLICATE: "a document that stays has the same text, or the same but for case, accents, digits and punctuation"
     },

@@ -225,6 +225,7 @@ STAGE = Group(
     config=Config,
     reads=("text", "id"),
     adds=ADDS,
+    coded=("spans",),
     reasons={TOO_LITTLE_LEFT: "runs of words that stand elsewhere were cut, and fewer than min_left words are left"},
     rounds=(
         Round(emit=emit, resolve=resolve_fingerprints),

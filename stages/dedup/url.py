@@ -71,6 +71,7 @@ STAGE = Group(
     reads=_reads,
     optional=("url",),
     adds=JUDGED,
+    coded=("survivor",),
     reasons={DUPLICATE: "a document that stays has the same URL, however it is written"},
     rounds=(Round(emit=emit, resolve=resolve, sort=SORT),),
     apply=apply,

@@ -180,6 +180,7 @@ STAGE = Map(
     config=Config,
     reads=("html", "content_type"),
     adds=adds,
+    coded=("charset",),
     reasons={UNDECODABLE: "the bytes are text in no known charset", NO_TEXT: "no main content of min_characters"},
     libraries=libraries,
     process=process,

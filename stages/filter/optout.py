@@ -258,6 +258,7 @@ STAGE = Map(
     reads=reads,
     optional=("html", "robots", "url"),
     adds=ADDS,
+    coded=("meta", "header", "lists"),
     reasons={
         BY_META: "a meta tag of the page says one of directives",
         BY_HEADER: "a header field of the page says one of directives",

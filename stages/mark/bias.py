@@ -120,6 +120,7 @@ STAGE = Map(
     reads=("text", "messages", "language"),
     optional=("text", "messages"),  # a document has either
     adds=ADDS,
+    coded=("groups", "terms"),
     process=process,
     libraries=libraries,
     languages=known_languages,

@@ -4,10 +4,11 @@ What: presidio's recognisers define what is found, their context words included;
 could match. By default presidio's known faults are mended (datapipe.algo.pii.mended lists them); `like: presidio`
 gives its answers, faults and all. Besides, what presidio does not know: ids, mobile numbers, plates and health numbers
 of China, keys of services, private keys, passwords in URLs. Names and places need a language model and are not found.
-Every string column that leaves is masked, messages each by itself, metadata leaf by leaf so that it stays JSON; roles
-and columns not named in `columns` are not. In URLs placeholders go without angle brackets. A document leaves only past
-a limit that you set. The values stand in no column, log or error; surrogates and hashes need a secret, of which only a
-check value is kept.
+Every column of text that leaves is masked, each string of a message by itself, metadata leaf by leaf so that it stays
+JSON; percent signs and JSON's escapes are seen through. In URLs placeholders go without angle brackets. A Sink below
+writes no column of text that `columns` leaves out, and stops where an id, date or label holds what is masked. A
+document leaves only past a limit that you set. The values stand in no column, log or error; surrogates and hashes need
+a secret, of which only a check value is kept.
 `spans` tells what was found: column, message (of metadata: leaf, by order), entity, UTF-8 bytes of what the stage
 received, score, recogniser. `risk` lists categories, `severity` is the highest, 1 to 3 (0: nothing found).
 Costs, of a core: 17 MB/s of English web pages and 11 of a Chinese wiki with all default entities, 20 and 13 with those
@@ -30,9 +31,8 @@ from datapipe.algo.models import distributions, package
 from datapipe.algo.pii.replacing import NEED_SECRET, Action, check_value, secret_of
 from datapipe.algo.pii.risk import RISKS, risk_of
 from datapipe.errors import InputError
-from datapipe.schema import COLUMNS, PLACE
-from datapipe.stage import Map, StageConfig, above, decide, first_of, measure, place
-from datapipe.text import pieces, replace_pieces
+from datapipe.schema import COLUMNS
+from datapipe.stage import Cover, Map, StageConfig, above, decide, first_of, measure, place
 
 if TYPE_CHECKING:
     from datapipe.algo.pii.masking import Rules
@@ -50,7 +50,8 @@ ENTITIES = (
 )
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")  # presidio's
 TEXTS = (pa.string(), pa.large_string())
-MASKABLE = tuple(name for name, kind in COLUMNS.items() if (kind in TEXTS and name not in PLACE) or name == "messages")
+MASKABLE = tuple(name for name, kind in COLUMNS.items() if kind in TEXTS or name == "messages" if name != "id")
+SURE = 0.5  # least score of what a Sink stops at in ids and labels: a number of some length is no telephone yet
 
 
 def _known_entities(given: tuple[str, ...]) -> tuple[str, ...]:
@@ -81,7 +82,7 @@ class Config(StageConfig):
     like: Literal["presidio"] | None = measure(None, "give another tool's answers, known faults and all")
     entities: Annotated[tuple[str, ...], AfterValidator(_known_entities)] = measure(ENTITIES, "what is looked for")
     columns: Annotated[tuple[str, ...], AfterValidator(_known_columns)] = measure(
-        ("text", "title", "url", "author", "metadata", "messages"), "columns that are masked", min_length=1
+        ("text", "title", "url", "author", "metadata", "messages", "file"), "columns that are masked", min_length=1
     )
     regions: tuple[str, ...] = measure(REGIONS, "regions (ISO 3166) whose telephone numbers are found without +")
     public_only: bool = measure(True, "leave alone IP addresses that cannot be reached from outside")
@@ -171,21 +172,26 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 
 def _mask_column(batch: pa.RecordBatch, name: str, rules: Rules) -> tuple[Any, list[tuple[int, dict[str, Any]]]]:
     """A column masked, and for each place its row and all but the column of its span."""
-    from datapipe.algo.pii.masking import mask_json, mask_texts  # noqa: PLC0415 - needs the extra
+    from datapipe.algo.pii.masking import mask_json, mask_talks, mask_texts  # noqa: PLC0415 - needs the extra
 
     values: Any = batch.column(name)
     if values.null_count == len(values):
         return values.cast(COLUMNS[name]), []
     if name == "messages":
-        alone = batch.select([name])
-        said = pieces(alone)
-        texts, places = mask_texts(said.texts, rules)
-        changed = replace_pieces(alone, said, texts).column(name) if places else values
-        at = [(int(said.document[each.row]), int(said.message[each.row]), each) for each in places]
-        return changed, [(row, _span(each, message)) for row, message, each in at]
+        talks, said = mask_talks(values, rules)
+        return talks, [(row, _span(each, message)) for row, message, each in said]
     mask = mask_json if name == "metadata" else mask_texts
     texts, places = mask(values, rules)
     return texts.cast(COLUMNS[name]), [(each.row, _span(each, each.leaf)) for each in places]
+
+
+def holds(texts: pa.StringArray, config: Config) -> Any:
+    """Which strings (ids, dates, labels) hold for sure what is looked for, and not kept."""
+    from datapipe.algo.pii.masking import found_in  # noqa: PLC0415 - needs the extra
+
+    rules = _rules(config)
+    wanted = rules.wanted._replace(min_score=max(SURE, config.min_score))
+    return found_in(texts, rules._replace(wanted=wanted))
 
 
 def _span(each: Any, message: int) -> dict[str, Any]:
@@ -230,11 +236,12 @@ def libraries(config: Config) -> tuple[str, ...]:
 
 STAGE = Map(
     name=NAME,
-    version=1,
+    version=2,
     config=Config,
     reads=reads,
     optional=MASKABLE,
     adds=adds,
+    coded=("counts", "risk", "spans"),
     reasons={
         TOO_MUCH: "more personal data than max_found",
         TOO_MUCH_OF_AN_ENTITY: "more personal data of one entity than max_by_entity",
@@ -243,4 +250,5 @@ STAGE = Map(
     process=process,
     decide=decide_reasons,
     decides=("found", "counts"),
+    cover=Cover(columns=reads, holds=holds, option="columns"),
 )

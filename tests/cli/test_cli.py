@@ -102,14 +102,24 @@ def test_errors_become_a_line_and_a_code(
     assert "Traceback" not in err
 
 
-def test_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bugs_keep_their_traceback_and_what_they_say_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     @click.command("stages")
     def broken() -> None:
-        raise ZeroDivisionError
+        try:
+            int(f"{broken.name} of Anna")
+        except ValueError as error:
+            raise KeyError(str(error)) from error
 
     monkeypatch.setattr("datapipe.cli.stages.stages", broken)
-    with pytest.raises(ZeroDivisionError):
-        entry.main(["stages"])
+    got, out, err = call(capsys, "stages")
+    assert (got, out) == (1, "")
+    assert err.count("Traceback (most recent call last):") == 2
+    assert 'File "' in err
+    assert "raise KeyError" in err
+    assert [line for line in err.splitlines() if line in {"ValueError", "KeyError"}] == ["ValueError", "KeyError"]
+    assert "stages of Anna" not in err
 
 
 @pytest.mark.parametrize("command", ["--help", "stages"])

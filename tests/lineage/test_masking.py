@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datapipe.lineage import escape, excerpt, mask, mask_url, safe
+from datapipe.lineage import escape, excerpt, mask, mask_url, masking, safe
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,47 @@ def test_an_excerpt_is_cut_from_what_is_masked_already() -> None:
     assert excerpt(safe("tel 0301234567 end"), 10) == "tel [numbe …"
     assert excerpt("abcdef", 3, 2) == "… cde …"
     assert excerpt("ab", 3) == "ab"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("from 81.2.69.142 at night", "from [address] at night"),
+        ("车牌京A8K312停在门口", "车牌[number]停在门口"),
+        ("病历号：B2034567，", "病历号：[number]，"),
+        ("pay 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa now", "pay [account] now"),
+        ("token ghp_a8K2mQ9xT4vB7nR1cW5yE3uJ6hL0pS2dF8gZ", "token [secret]"),
+        ('{"to": "jane\\u0040example.org"}', '{"to": "[e-mail]"}'),
+        ("https://example.org/?tel=%2B49+30+90182233&n=1", "https://example.org/?tel=[number]&n=1"),
+    ],
+)
+def test_what_is_shown_is_masked_for_all_that_the_stage_knows(text: str, shown: str) -> None:
+    assert mask(text) == shown
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "shard 3e6ec0a1b2c34567-0000 of CC-MAIN-20201020012345-20201020042345-00123.warc.gz, row 1234567",
+        "r.yaml:12: stages.a.least: must be at most 9007199254740992, not 12345678901234567",
+        "presidio 2.2.366 at 10:30:00 on 2026-11-25, 17.5 MB/s",
+    ],
+)
+def test_numbers_of_our_own_lines_stay(line: str) -> None:
+    assert mask_url(line) == line
+
+
+def test_without_presidio_the_other_patterns_are_left_and_that_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(masking, "find_spec", lambda name: None if name == "presidio_analyzer" else name)
+    masking._finder.cache_clear()
+    try:
+        shown = [mask("write to jane@example.org"), mask("call 0301234567"), mask("AKIA2E0A8F3B244C9986 at 81.2.69.1")]
+    finally:
+        masking._finder.cache_clear()
+    assert shown == ["write to [e-mail]", "call [number]", "[secret] at 81.2.69.1"]
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "presidio_analyzer is not installed" in told
+    assert "pip install 'datapipe[pii]'" in told

@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datapipe.algo.pii.detector import Wanted, detect
+from datapipe.algo.pii.escapes import behind_escape, find_escaped
 from datapipe.algo.pii.finder import valid_texts
 from datapipe.algo.pii.found import Found
 from datapipe.algo.pii.replacing import Action, merged, replaced
 
-__all__ = ["Place", "Rules", "mask_json", "mask_texts"]
+__all__ = ["Place", "Rules", "found_in", "mask_json", "mask_talks", "mask_texts"]
 
 
 class Rules(NamedTuple):
@@ -69,15 +70,85 @@ def _with(texts: Any, changed: dict[int, str]) -> Any:
     return pc.replace_with_mask(texts, pa.array(mask), new)
 
 
+def _detected(valid: pa.LargeStringArray, rules: Rules) -> dict[int, list[Found]]:
+    """What is found in texts, behind escapes too (which presidio does not know), by row."""
+    found = detect(valid, rules.wanted)
+    if rules.wanted.faithful:
+        return found
+    for row, plain in found.items():
+        text = valid[row].as_py()
+        found[row] = [behind_escape(text, each) for each in plain]
+    for row, more in find_escaped(valid, lambda undone: detect(undone, rules.wanted)).items():
+        plain = found.setdefault(row, [])
+        plain += [one for one in more if not any(_same(one, other) for other in plain)]
+    return found
+
+
+def _same(one: Found, other: Found) -> bool:
+    return one.entity == other.entity and one.start < other.end and other.start < one.end
+
+
+def found_in(texts: Any, rules: Rules) -> Any:
+    """Which texts hold something that would be masked (bools)."""
+    held = np.zeros(len(texts), np.bool_)
+    for row, found in _detected(valid_texts(texts), rules).items():
+        held[row] = any(rules.actions.get(each.entity) != "keep" for each in found)
+    return held
+
+
 def mask_texts(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
     """The texts (large strings) without personal data, and where it stood, by row and start."""
     valid = valid_texts(texts)
     changed, places = dict[int, str](), list[Place]()
-    for row, found in sorted(detect(valid, rules.wanted).items()):
+    for row, found in sorted(_detected(valid, rules).items()):
         text = valid[row].as_py()
         places += _places(row, -1, text, found)
         changed[row] = _masked(text, found, rules)
     return _with(valid, changed), places
+
+
+# ---------------------------------------------------------------------------------------------- conversations
+
+
+def mask_talks(talks: Any, rules: Rules) -> tuple[Any, list[tuple[int, int, Place]]]:
+    """Conversations (lists of messages) without personal data in any of their strings, whatever fields messages have.
+
+    Besides: where it stood, by document, message, and place in the string.
+    """
+    flat = talks.flatten()
+    counts = np.diff(talks.offsets.to_numpy())
+    document = np.repeat(np.arange(len(talks)), np.where(talks.is_valid().to_numpy(zero_copy_only=False), counts, 0))
+    message = np.arange(len(document)) - np.searchsorted(document, document)
+    masked, found = _mask_nested("messages", flat, np.arange(len(flat)), rules)
+    if not found:
+        return talks, []
+    offsets: Any = pa.array(np.append(0, np.cumsum(np.bincount(document, minlength=len(talks)))), pa.int64())
+    rebuilt: Any = type(talks).from_arrays(offsets, masked, type=talks.type, mask=talks.is_null())
+    at = sorted(found, key=lambda each: each[0])
+    return rebuilt, [(int(document[row]), int(message[row]), each) for row, each in at]
+
+
+def _mask_nested(name: str, values: Any, owners: Any, rules: Rules) -> tuple[Any, list[tuple[int, Place]]]:
+    """A column with every string in it masked; `owners` gives the message of each of its rows.
+
+    What was said is prose; all other strings may be JSON, such as the arguments of a tool.
+    """
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        prose = name == "content"
+        texts, places = mask_texts(values, rules) if prose else mask_json(values, rules)
+        return texts.cast(kind), [(int(owners[each.row]), each) for each in places]
+    if pa.types.is_struct(kind):
+        fields = [kind.field(at) for at in range(kind.num_fields)]
+        parts = [_mask_nested(field.name, values.field(field.name), owners, rules) for field in fields]
+        made: Any = pa.StructArray.from_arrays([part for part, _ in parts], fields=fields, mask=values.is_null())
+        return made, [each for _, found in parts for each in found]
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        lengths = np.where(values.is_valid().to_numpy(zero_copy_only=False), np.diff(values.offsets.to_numpy()), 0)
+        inner, found = _mask_nested(name, values.flatten(), np.repeat(owners, lengths), rules)
+        ends: Any = pa.array(np.append(0, np.cumsum(lengths)), values.offsets.type)
+        return type(values).from_arrays(ends, inner, type=kind, mask=values.is_null()), found
+    return values, []
 
 
 # ---------------------------------------------------------------------------------------------- JSON
@@ -131,10 +202,10 @@ def _parsed(text: str) -> Any:
 def mask_json(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
     """As `mask_texts`, of JSON documents; a place's bytes are those of the leaf named, in order of reading."""
     valid = valid_texts(texts)
-    found = detect(valid, rules.wanted)
+    found = _detected(valid, rules)
     match: Any = pc.match_substring(valid, "\\u")
-    escaped: Any = pc.fill_null(match, False)
-    rows = sorted({*found, *pc.indices_nonzero(escaped).to_pylist()})
+    undone: Any = pc.fill_null(match, False)
+    rows = sorted({*found, *pc.indices_nonzero(undone).to_pylist()})
     changed, places = dict[int, str](), list[Place]()
     for row in rows:
         text = valid[row].as_py()

@@ -151,6 +151,7 @@ STAGE = Group(
     config=Config,
     reads=_reads,
     adds=ADDS,
+    coded=("cluster", "survivor", "linked_to", "bridged"),
     reasons={NEAR_DUPLICATE: "a document that stays is nearly the same"},
     rounds=(
         Round(emit=emit, resolve=_candidates.resolve, sort=("signature", "content")),

@@ -167,6 +167,7 @@ STAGE = Map(
     config=Config,
     reads=TEXT,
     adds=ADDS,
+    coded=("label", "scores"),
     reasons={
         NOT_KEPT: "no label of keep reaches its score",
         DROPPED: "a label of drop reaches its score",

@@ -273,6 +273,7 @@ STAGE = Map(
     config=Config,
     reads=TEXT,
     adds=adds,
+    coded=("second", "third", "script"),
     reasons={
         UNSURE: "the score of its language is under min_score",
         NOT_KEPT: "its language is not in keep",

@@ -209,6 +209,7 @@ STAGE = Map(
     config=Config,
     reads=("text", "language"),
     adds=ADDS,
+    coded=("bucket",),
     reasons={
         NOT_KEPT: "in a bucket that is not among keep",
         TOO_LOW: "perplexity below min_perplexity",

@@ -197,6 +197,7 @@ STAGE = Map(
     config=Config,
     reads=("url",),
     adds=ADDS,
+    coded=("domain_lists", "host_lists", "url_lists", "word"),
     reasons=REASONS,
     libraries=libraries,
     prepare=Prepare(build=build),

@@ -158,6 +158,7 @@ STAGE = Map(
     reads=("text", "language", "url"),
     optional=("url",),
     adds=ADDS,
+    coded=("lists",),
     reasons=dict(REASONS.values()),
     libraries=libraries,
     prepare=Prepare(build=build),
