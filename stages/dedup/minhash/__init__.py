@@ -30,12 +30,12 @@ from datapipe.algo.minhash import band_keys, content_hashes, jaccard_of_pairs, s
 from datapipe.algo.survivors import SurvivorConfig, ranks, reads_of, scoped, ties
 from datapipe.stage import Group, Likeness, Round, Share, below, decide, first_of, measure, schema
 from datapipe.text import Shingles, shingles
-from stages.dedup.minhash import _candidates, _clusters, _links
+from stages.dedup.minhash import _candidates, _clusters, _links, _verdicts
 
 NEAR_DUPLICATE = "near_duplicate"
 
 KEYS = schema(row=pa.uint32(), key=pa.uint64(), signature=pa.uint64(), content=pa.uint64())
-ADDS = pa.schema([field for field in _clusters.VERDICTS if field.name not in {"shard", "row"}])
+ADDS = pa.schema([field for field in _verdicts.VERDICTS if field.name not in {"shard", "row"}])
 
 
 class Config(SurvivorConfig):
@@ -87,8 +87,10 @@ def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.Rec
     owners = np.repeat(some, bands)
     if config.within:  # a band in one scope has nothing to do with the same band in another
         flat, _ = scoped((flat, flat), batch.take(owners), config)
-    contents = content_hashes(found)
-    arrays: list[Any] = [pa.array(each) for each in (owners.astype(np.uint32), flat, whole[owners], contents[owners])]
+    telling = np.tile(np.arange(bands) == 0, len(some))  # equals share all bands: one of them tells of it
+    whole = np.where(telling, whole[owners] | _candidates.TELLING, whole[owners] & ~_candidates.TELLING)
+    contents = content_hashes(found)[owners]
+    arrays: list[Any] = [pa.array(each) for each in (owners.astype(np.uint32), flat, whole, contents)]
     return pa.RecordBatch.from_arrays(arrays, schema=KEYS)
 
 
@@ -106,7 +108,7 @@ def measure_shingles(batch: pa.RecordBatch, config: Config, resource: Path | Non
 def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa.RecordBatch:
     """What is known of each document's cluster; null where it has none, and the size 1."""
     if verdicts.num_rows == 0:  # then it may have no columns either
-        verdicts = pa.RecordBatch.from_pylist([], _clusters.VERDICTS)
+        verdicts = pa.RecordBatch.from_pylist([], _verdicts.VERDICTS)
     at = verdict_of_rows(batch["row"], verdicts)
     columns: dict[str, Any] = {field.name: verdicts[field.name].take(at) for field in ADDS}
     columns["cluster_size"] = columns["cluster_size"].fill_null(1)
@@ -147,7 +149,7 @@ def _scope(config: Config) -> tuple[str, ...]:
 
 STAGE = Group(
     name="dedup.minhash",
-    version=2,
+    version=3,
     config=Config,
     reads=_reads,
     adds=ADDS,
@@ -155,8 +157,8 @@ STAGE = Group(
     rounds=(
         Round(emit=emit, resolve=_candidates.resolve, sort=("signature", "content")),
         Round(answer=_links.answer, resolve=_links.resolve, sort=("member",)),
-        Round(resolve=_clusters.resolve_links, sort=("distance", "other_id"), whole=True),
-        Round(answer=_clusters.answer, resolve=_clusters.resolve, sort=("head", "run", "rank", "tie")),
+        Round(resolve=_clusters.resolve_links, sort=("distance", "apart", "other_id"), whole=True),
+        Round(answer=_verdicts.answer, resolve=_verdicts.resolve, sort=("head", "run", "rank", "tie")),
     ),
     measure=measure_shingles,
     apply=apply,
