@@ -2,10 +2,11 @@
 
 Documents of the same shingles stand for one: each is known to be equal to the first of them. Those of the same
 signature are compared with the first of these. All of them share every band, so one band tells it. Of different
-signatures each is paired with the eight before it in the bucket, so that small buckets give all their pairs. In a
-larger one each is compared with one document besides: the one that stands in most large buckets, which the next round
-learns, for it asks each document once for every large bucket. A text that many resemble, which resemble each other
-less, shares a band with all of them, and these with few: it is found, wherever it stands.
+signatures each is paired with the eight before it in the bucket, so that small buckets give all their pairs; behind the
+first thousand none is, for two that are alike would hardly meet there. In a bucket of more than nine each is compared
+with one document besides: the one that stands in most such buckets, which the next round learns, for it asks each
+document once for every bucket. A text that many resemble, which resemble each other less, shares a band with all of
+them, and these with few: it is found, wherever it stands.
 Costs: ROWS_A_SECOND; memory: the last nine documents of a bucket.
 """
 
@@ -23,6 +24,9 @@ from datapipe.text import readonly
 from datapipe.text.jit import Uint64s, inlined, kernel
 from stages.dedup.minhash._nodes import nodes_of, place_of
 
+CROWD = (
+    1000  # different signatures of a bucket from which on neighbours are not compared: few of many resemble each other
+)
 NEIGHBOURS = 8  # different signatures before a document in its bucket that it is compared with
 COMPARED, EQUAL, IN_BUCKET = 0, 1, 2  # why a document is asked
 TELLING = np.uint64(1)  # the bit of `signature` that is set in the one band that tells of equals
@@ -85,7 +89,7 @@ def _pair(rows: tuple[Uint64s, Uint64s, Uint64s, Uint64s], bucket: _Bucket, out:
             continue
         if not same_bucket:
             head[0], head[2], head[3], head[4] = keys[i], nodes[i], 0, 1
-        for k in range(min(head[3], size)):
+        for k in range(min(head[3], size) if head[3] < CROWD else 0):
             out[count, 0], out[count, 1], out[count, 2] = nodes[i], recent[k], COMPARED
             count += 1
         if head[3] > size:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from datapipe.algo.components import Components
 from datapipe.stage import Scratch, schema
-from stages.dedup.minhash._nodes import Uint64s, firsts, mixed, nodes_of, place_of
+from stages.dedup.minhash._nodes import Uint64s, firsts, nodes_of, place_of
 
 MEMBERS = schema(
     shard=pa.uint32(),
