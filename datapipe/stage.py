@@ -194,6 +194,7 @@ class Stage:
     `name=version` for data files that the stage reads (their digest is their version).
     `optional` names those of its `reads` that no stage above need give: where none does they come as nulls.
     `languages(config)` lists the codes of the languages that the stage knows; None: it asks for no language.
+    `example(folder)`: a config to try it with where the default will not do; it may write files into the folder.
     """
 
     kind: ClassVar[str]
@@ -208,6 +209,7 @@ class Stage:
     libraries: Libraries = ()
     languages: Languages | None = None
     prepare: Prepare | None = None
+    example: Callable[[Path], Any] | None = None
 
     def reads_for(self, config: StageConfig) -> tuple[str, ...]:
         """Columns that the stage reads under this config."""

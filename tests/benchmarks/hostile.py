@@ -23,7 +23,7 @@ from tests.benchmarks.near_duplicates import Cost, left, run_of
 
 WORDS = 40
 HUB_WORDS = 200
-CHANGED = 5  # words of a text of the hub, ten apart at least: a Jaccard similarity to the center of 171 / 221
+CHANGED = 5  # words of a text of the hub, five apart at least: a Jaccard similarity to the center of 171 / 221
 FILES = 4
 LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
 MILLION = 1_000_000
@@ -44,7 +44,7 @@ def texts_of(shape: str, count: int) -> Iterator[str]:
     elif shape == "hub":
         yield from _hub(count)
     elif shape == "empty":
-        yield from ("" if number % 2 else " !!\\n" for number in range(count))
+        yield from ("" if number % 2 else " !! " for number in range(count))
     elif shape == "short":
         yield from (f"{word(number % 1000)} twice" for number in range(count))
     elif shape == "permuted":
@@ -63,11 +63,11 @@ def _hub(count: int) -> Iterator[str]:
     while len(seen) < count:
         if len(seen) == count // 2:
             yield " ".join(center)
-        places = tuple(sorted(random.choice(HUB_WORDS // CHANGED, CHANGED, replace=False).tolist()))
+        places = tuple(sorted(random.choice(HUB_WORDS // CHANGED - 1, CHANGED, replace=False).tolist()))
         if places not in seen:
             words = list(center)
-            for place in places:
-                words[place * CHANGED] = word(HUB_WORDS + CHANGED * len(seen) + place % CHANGED)
+            for number, place in enumerate(places):  # each stands in five shingles
+                words[place * CHANGED + CHANGED - 1] = word(HUB_WORDS + CHANGED * len(seen) + number)
             seen.add(places)
             yield " ".join(words)
 
