@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -78,15 +79,21 @@ def heavy(folder: str, shard: int, sizes: list[int], *, one_key: bool) -> Sorted
     store = Store(folder)
     numbers = range(len(sizes))
     keys = [0] * len(sizes) if one_key else list(numbers)
-    loads = [bytes([number % 251]) * size for number, size in zip(numbers, sizes, strict=True)]
-    columns = {"row": pa.array(numbers, pa.uint32()), "key": pa.array(keys, pa.uint64()), "load": pa.array(loads)}
-    writer = PartWriter(store, f"{shard}.parquet", pa.schema({k: v.type for k, v in columns.items()}), sliced=True)
-    writer.write(pa.record_batch(columns))
+    heavy_bytes = [bytes([number % 251]) * size for number, size in zip(numbers, sizes, strict=True)]
+    columns: dict[str, pa.Array[Any]] = {
+        "row": pa.array(numbers, pa.uint32()),
+        "key": pa.array(keys, pa.uint64()),
+        "load": pa.array(heavy_bytes),
+    }
+    batch = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+    writer = PartWriter(store, f"{shard}.parquet", batch.schema, sliced=True)
+    writer.write(batch)
     return Sorted(store, writer.commit(), (0, len(sizes)), {"shard": shard, "run": 0})
 
 
 def loads(batch: pa.RecordBatch) -> int:
-    return sum(len(load) + 28 for load in batch["load"].to_pylist())
+    found: list[Any] = batch["load"].to_pylist()
+    return sum(len(load) + 28 for load in found)
 
 
 @given(st.lists(KEYS), st.integers(1, 10))

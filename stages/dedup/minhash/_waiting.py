@@ -76,4 +76,4 @@ class WaitingSets:
 
 def _set_of(part: pa.RecordBatch, node: int) -> Any:
     at = np.flatnonzero(part["node"].to_numpy() == np.uint64(node))
-    return part["set"].take(pa.array(at)) if len(at) else None
+    return part["set"].take(at) if len(at) else None
