@@ -105,6 +105,7 @@ class Stage:
     `optional` names those of its `reads` that no stage above need give: where none does they come as nulls.
     `languages(config)` lists the codes of the languages that the stage knows; None: it asks for no language.
     `coded` are those of its own columns of strings that hold no text of documents: ids, labels, names of lists.
+    `example(folder)`: a config to try it with where the default will not do; it may write files into the folder.
     """
 
     kind: ClassVar[str]
@@ -120,6 +121,7 @@ class Stage:
     languages: Languages | None = None
     coded: tuple[str, ...] = ()
     prepare: Prepare | None = None
+    example: Callable[[Path], Any] | None = None
 
     def reads_for(self, config: StageConfig) -> tuple[str, ...]:
         """Columns that the stage reads under this config."""

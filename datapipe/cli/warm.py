@@ -1,4 +1,8 @@
-"""`datapipe warm`: compile the kernels and import the engines, so that later commands start at once."""
+"""`datapipe warm`: compile the kernels and import the engines, so that later commands start at once.
+
+Kernels that every run needs are compiled by name; those of single stages by running each stage once over the samples
+of the contract.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ __all__ = ["warm"]
 @click.command("warm")
 @STAGES_OPTION
 def warm(stages_dir: Path | None) -> None:
-    """Compile all kernels into the cache folder, and import the engines and stages once.
+    """Compile all kernels into the cache folder, and import the engines and run the stages once.
 
     Worth a line in the image or job script of a cluster: processes that start together would all compile.
     Set DATAPIPE_CACHE to choose the folder.
@@ -39,7 +43,8 @@ def warm(stages_dir: Path | None) -> None:
 
 
 def _stages(stages_dir: Path | None) -> list[str]:
-    """Import every stage; returns what stood in the way of those that cannot be used."""
+    """Run every stage once; returns what stood in the way of those that cannot be used."""
+    from datapipe.contract import run_once
     from datapipe.errors import DatapipeError
     from datapipe.registry import Registry
 
@@ -47,7 +52,7 @@ def _stages(stages_dir: Path | None) -> list[str]:
     failures = []
     for name in registry.names():
         try:
-            registry.load(name)
+            run_once(registry.load(name))
         except DatapipeError as error:
             failures.append(str(error))
     return failures

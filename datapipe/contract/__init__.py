@@ -8,7 +8,8 @@ Costs some twenty passes over sixty small documents, and for a stage loaded by n
 from __future__ import annotations
 
 from datapipe.contract.finding import Finding
+from datapipe.contract.once import run_once
 from datapipe.contract.sample import sample_batches
 from datapipe.contract.suite import check_stage
 
-__all__ = ["Finding", "check_stage", "sample_batches"]
+__all__ = ["Finding", "check_stage", "run_once", "sample_batches"]

@@ -23,7 +23,7 @@ from datapipe.registry import Registry
 from datapipe.schema import COLUMNS
 from datapipe.stage import Expand, Group, Map, Sink, Source, Stage, StageConfig
 
-__all__ = ["check_stage"]
+__all__ = ["check_stage", "samples_of"]
 
 
 def check_stage(
@@ -44,7 +44,7 @@ def check_stage(
     check_declared(stage, config, found)
     if config is None:
         return found.listed
-    samples = batches if batches is not None else _samples(stage, config, found)
+    samples = batches if batches is not None else samples_of(stage, config, found)
     if samples is None:
         return found.listed
     with tempfile.TemporaryDirectory(prefix="datapipe-") as folder:
@@ -57,7 +57,8 @@ def check_stage(
     return found.listed
 
 
-def _samples(stage: Stage, config: StageConfig, found: Findings) -> dict[str, pa.RecordBatch] | None:
+def samples_of(stage: Stage, config: StageConfig, found: Findings) -> dict[str, pa.RecordBatch] | None:
+    """Batches of all columns that a stage reads; None and a note where there is no sample of one."""
     names = {*stage.reads_for(config), *prepare_columns(stage, config)}
     if isinstance(stage, Map | Group):
         names |= set(stage.decides_for(config)) - set(stage.adds_for(config).names)

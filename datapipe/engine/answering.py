@@ -3,8 +3,8 @@
 A round that compares documents more closely needs more of them than their keys, but of few of them: those that
 resemble another. Their columns are made from the text when they are first asked for, and stored under
 `exchange/measured`; a run with `index` makes them of all documents, so that later runs can ask too.
-Memory: what is asked of one shard, a batch of documents, and a run of answers before it is sorted and written. A
-document answers each that asks, so batches are cut by the bytes of their answers.
+Memory: what is asked of some documents (see `questions`), a batch of documents, and a run of answers before it is
+sorted and written. A document answers each that asks, so batches are cut by the bytes of their answers.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from datapipe.corpus.store import Store
 from datapipe.engine.calling import called
 from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
+from datapipe.engine.questions import Questions
 from datapipe.engine.reasons import kept_rows
-from datapipe.engine.resolve import Resolved, file_order, finished, folder, record, rows_of_shard, write_runs
+from datapipe.engine.resolve import Resolved, file_order, finished, folder, record, write_runs
 from datapipe.engine.shards import batches_of, sizes_of
 from datapipe.engine.task import AnswerTask
 from datapipe.errors import CorruptData, InputError, StageError
@@ -67,9 +68,8 @@ def run_answer(task: AnswerTask) -> Resolved:
     done = finished(store, folder(task), task.name, task.fingerprint)
     if done is not None and (not task.everything or is_measured(store, task.call.name, task.name)):
         return done
-    asked = rows_of_shard(store, task.asked)
-    wanted = np.unique(asked.column("row").to_numpy())
-    documents = _documents(store, task, wanted)
+    asked = Questions(store, task.asked)
+    documents = _documents(store, task, asked.documents())
     order = file_order(task.call.stage.rounds[task.round])
     return record(store, task, list(write_runs(store, task, _answers(task, documents, asked), order)))
 
@@ -101,17 +101,18 @@ def _documents(store: Store, task: AnswerTask, wanted: Rows) -> Iterator[pa.Reco
         yield pa.RecordBatch.from_arrays([file.take(name, at) for name in file.columns], names=file.columns)
 
 
-def _answers(task: AnswerTask, documents: Iterator[pa.RecordBatch], asked: pa.Table) -> Iterator[pa.RecordBatch]:
-    rows = asked.column("row").to_numpy()
+def _answers(task: AnswerTask, documents: Iterator[pa.RecordBatch], asked: Questions) -> Iterator[pa.RecordBatch]:
     answer = task.call.stage.rounds[task.round].answer
     for batch in documents:
+        questions = asked.on(batch.column("row").to_numpy())
+        rows = questions.column("row").to_numpy()
         firsts = np.searchsorted(rows, batch.column("row").to_numpy(), side="left")
         lasts = np.searchsorted(rows, batch.column("row").to_numpy(), side="right")
         for start, stop in _cuts(row_bytes(batch) * (lasts - firsts), task.memory_bytes // 8):
             some = batch.slice(start, stop - start)
             first, last = int(firsts[start]), int(lasts[stop - 1])
-            questions = asked.slice(first, last - first).combine_chunks().to_batches()[0]
-            given = called(task.call, task.name, answer, some, questions, task.call.settings)
+            mine = questions.slice(first, last - first)
+            given = called(task.call, task.name, answer, some, mine, task.call.settings)
             _check(task, given, some.column("row").to_numpy())
             yield given
 

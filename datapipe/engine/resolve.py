@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from datapipe.corpus.exchange import BucketCounts, Sorted, bucket_offsets, in_order
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 PLACE = ("shard", "row")
+TAKEN_BYTES = 8 << 20  # of a run, to be put in order at a time
 
 
 class Resolved(BaseModel):
@@ -142,27 +144,28 @@ def write_runs(
 ) -> Iterator[tuple[Part, list[int]]]:
     """Write rows in sorted runs of bounded size; with each file, where its buckets or its shards start."""
     path = f"{folder(task)}/{task.name}"
-    for number, run in enumerate(_runs(stream, task.memory_bytes // 4)):
-        table = pa.Table.from_batches(run)
+    for number, table in enumerate(_runs(stream, task.memory_bytes // 4)):
         needed = order if order[0] == "shard" else [name for name in order if name not in PLACE]
         if any(name not in table.column_names for name in needed):
             raise StageError(
                 f"stage {task.call.name!r} gave round {task.round} no {list(needed)}",
                 remedy="see `Round` in the stage contract",
             )
-        present = [name for name in order if name in table.column_names]
-        table = table.sort_by([(name, "ascending") for name in present]).combine_chunks()
+        at = pc.sort_indices(table, [(name, "ascending") for name in order if name in table.column_names])
         writer = PartWriter(store, f"{path}-{number:03d}.parquet", table.schema, sliced=True)
-        for batch in table.to_batches():
-            writer.write(batch)
+        rows = max(1, len(table) * TAKEN_BYTES // max(1, table.nbytes))
+        for start in range(0, len(table), rows):  # no second copy of the run, however long its lists
+            for batch in table.take(at.slice(start, rows)).to_batches():
+                writer.write(batch)
         if order[0] == "shard":
-            starts = np.searchsorted(table.column("shard").to_numpy(), np.arange(task.shards + 1)).tolist()
+            starts = np.searchsorted(table["shard"].take(at).to_numpy(), np.arange(task.shards + 1)).tolist()
         else:
-            starts = bucket_offsets(table.column("key").to_numpy())
+            starts = bucket_offsets(table["key"].take(at).to_numpy())
         yield writer.commit(), starts
 
 
-def _runs(stream: Iterable[pa.RecordBatch], most: int) -> Iterator[list[pa.RecordBatch]]:
+def _runs(stream: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Table]:
+    """Tables of about so many bytes, each column in one piece."""
     run: list[pa.RecordBatch] = []
     size = 0
     for batch in stream:
@@ -170,10 +173,17 @@ def _runs(stream: Iterable[pa.RecordBatch], most: int) -> Iterator[list[pa.Recor
             run.append(batch)
             size += batch.nbytes
         if size >= most:
-            yield run
-            run, size = [], 0
+            yield _in_one_piece(run)
+            size = 0
     if run:
-        yield run
+        yield _in_one_piece(run)
+
+
+def _in_one_piece(run: list[pa.RecordBatch]) -> pa.Table:
+    """The batches are let go of."""
+    table = pa.Table.from_batches(run)
+    run.clear()
+    return table.combine_chunks()
 
 
 def rows_of_shard(store: Store, slices: Sequence[Slice]) -> pa.Table:

@@ -25,6 +25,7 @@ planted items (tests/real/test_decontaminate.py).
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -193,6 +194,17 @@ def decides(config: Config) -> tuple[str, ...]:
     return ("input_output", "input", "output")
 
 
+def example(folder: Path) -> Config:
+    """One benchmark of one item, which stands in the samples of the contract."""
+    path = folder / "harbour.jsonl"
+    item = {
+        "input": "The harbour was quiet that morning. Two boats came in with the tide, and nobody asked where from.",
+        "output": "By noon the market had sold out of fish, and the baker had closed for the day.",
+    }
+    path.write_text(json.dumps(item) + "\n", encoding="utf-8")
+    return Config(benchmarks=(str(path),))
+
+
 STAGE = Map(
     name=NAME,
     version=1,
@@ -211,6 +223,7 @@ STAGE = Map(
     },
     libraries=libraries,
     prepare=Prepare(build=build),
+    example=example,
     process=process,
     decide=decide_reasons,
     decides=decides,

@@ -219,6 +219,11 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     return first_of((below(measured["words_left"], config.min_left), TOO_LITTLE_LEFT))
 
 
+def example(folder: Path) -> Config:
+    """By characters, which takes all that words take, and more."""
+    return Config(unit="characters", min_characters=20)
+
+
 STAGE = Group(
     name="dedup.substring",
     version=1,
@@ -235,4 +240,5 @@ STAGE = Group(
     applies=("text",),
     libraries=("datapipe.text",),
     decide=decide_reasons,
+    example=example,
 )

@@ -1,10 +1,6 @@
-"""Third round: links become clusters. Fourth: of each cluster one document stays, by the declared rule.
+"""Third round: links become clusters, which are whatever a chain of links holds together.
 
-A cluster is whatever a chain of links holds together, so its ends may be less alike than the threshold: how alike each
-document is to the one that stays is told beside it. Where a new document joins clusters of earlier runs, documents of
-these stay as they were: they are `bridged`.
-Costs: links as in `datapipe.algo.components`; memory: as given, and in the fourth round a window of documents with
-their shingles. There a document's shingles travel once more, those of equals too.
+Costs: links as in `datapipe.algo.components`; memory: as given.
 """
 
 from __future__ import annotations
@@ -14,37 +10,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from datapipe.algo.components import Components
-from datapipe.algo.minhash import jaccard_of_pairs
 from datapipe.stage import Scratch, schema
-from stages.dedup.minhash._nodes import Uint64s, firsts, mixed, nodes_of, place_of
+from stages.dedup.minhash._nodes import Uint64s, firsts, nodes_of, place_of
 
 MEMBERS = schema(
     shard=pa.uint32(),
     row=pa.uint32(),
+    first=pa.uint64(),  # of its equals, where it is another
     root=pa.uint64(),
     size=pa.int64(),
     old_root=pa.uint64(),
     linked_to=pa.string(),
     link_similarity=pa.float64(),
 )
-VERDICTS = schema(
-    shard=pa.uint32(),
-    row=pa.uint32(),
-    cluster=pa.string(),
-    cluster_size=pa.int64(),
-    survivor=pa.string(),
-    similarity=pa.float64(),
-    linked_to=pa.string(),
-    link_similarity=pa.float64(),
-    bridged=pa.list_(pa.string()),
-)
-HEADER, MEMBER = 0, 1
-
-
-# ---------------------------------------------------------------------------------------------- the third round
 
 
 def resolve_links(stream: Iterator[pa.RecordBatch], config: Any, scratch: Scratch) -> Iterator[pa.RecordBatch]:
@@ -64,7 +44,8 @@ def resolve_links(stream: Iterator[pa.RecordBatch], config: Any, scratch: Scratc
         last = int(nodes[-1])
         some = batch.filter(pa.array(new))
         similarity = pa.array(1.0 - some["distance"].to_numpy())
-        yield _members(nodes[new], linked_to=some["other_id"], link_similarity=similarity)
+        first = pa.array(others[new], mask=some["apart"].to_numpy() != 0)
+        yield _members(nodes[new], linked_to=some["other_id"], link_similarity=similarity, first=first)
     for part in old.members():
         yield _members(part[:, 1], old_root=pa.array(part[:, 0]))
     yield from _clusters(joint)
@@ -92,111 +73,3 @@ def _clusters(joint: Components) -> Iterator[pa.RecordBatch]:
         root, size = roots[-1], int(sizes[-1])
     if size:
         yield _members(np.array([root]), size=pa.array([size]))
-
-
-# ---------------------------------------------------------------------------------------------- the fourth round
-
-
-def answer(measured: pa.RecordBatch, asked: pa.RecordBatch, config: Any) -> pa.RecordBatch:
-    """Each document to its cluster, with what decides who stays; before them a header with the cluster's size."""
-    of: Any = _known(asked)
-    at: Any = pa.array(np.searchsorted(measured["row"].to_numpy(), of["row"].to_numpy()))
-    names = ("rank", "tie", "id", "shingles")
-    members = pa.table(
-        {
-            "row": of["row"],
-            "key": pa.array(mixed(of["root"].to_numpy())),
-            "head": pa.array(np.full(of.num_rows, MEMBER, np.uint8)),
-            **{name: measured[name].take(at) for name in names},
-            **{name: of[name] for name in ("size", "old_root", "linked_to", "link_similarity")},
-        }
-    )
-    headers = members.filter(pc.is_valid(members["size"]))
-    headers = headers.set_column(2, "head", pa.array(np.full(len(headers), HEADER, np.uint8)))
-    both = pa.concat_tables([headers, members]).combine_chunks().to_batches()
-    return both[0]
-
-
-def _known(asked: pa.RecordBatch) -> pa.Table:
-    """One row a document: what the rows on it say together. Each column is told by one of them at most."""
-    row = asked["row"].to_numpy()
-    new = firsts(row)
-    place = np.cumsum(new) - 1
-    columns: dict[str, Any] = {"row": pa.array(row[new])}
-    for name in ("root", "size", "old_root", "linked_to", "link_similarity"):
-        told = np.flatnonzero(np.asarray(asked[name].is_valid()))
-        at = np.full(int(new.sum()), -1)
-        at[place[told]] = told
-        columns[name] = asked[name].take(pa.array(at, mask=at < 0))
-    return pa.table(columns)
-
-
-class _Bridges:
-    """Per cluster: who stayed of each cluster of earlier runs. Rows come in order, those of earlier runs first."""
-
-    def __init__(self) -> None:
-        self._key: int | None = None
-        self._roots: set[int] = set()
-        self._stayed: list[str] = []
-
-    def of(self, rows: pa.RecordBatch, members: Any, is_old: Any) -> list[list[str] | None]:
-        """For each member the survivors that it bridges, beside the first new document of its cluster."""
-        found: list[list[str] | None] = [None] * len(members)
-        if not is_old.any() and self._key is None:
-            return found
-        keys, roots = rows["key"].to_numpy(), rows["old_root"]
-        for place, (at, old) in enumerate(zip(members.tolist(), is_old.tolist(), strict=True)):
-            if int(keys[at]) != self._key:
-                self._key, self._roots, self._stayed = int(keys[at]), set(), []
-            if old:
-                root = roots[at].as_py()
-                if root is None or root not in self._roots:
-                    self._stayed.append(rows["id"][at].as_py())
-                self._roots.add(root)
-            else:
-                found[place] = self._stayed[1:] or None
-                self._stayed = []
-        return found
-
-
-def resolve(stream: Iterator[pa.RecordBatch], config: Any, scratch: Scratch) -> Iterator[pa.RecordBatch]:
-    """The verdict on each document of this run."""
-    carried: pa.RecordBatch | None = None  # header and survivor of the last cluster, which may go on
-    bridges = _Bridges()
-    for batch in stream:
-        if batch.num_rows == 0:
-            continue
-        rows = pa.concat_batches([carried, batch]) if carried is not None else batch  # type: ignore[attr-defined]
-        known = 0 if carried is None else carried.num_rows
-        heads = np.flatnonzero(rows["head"].to_numpy() == HEADER)
-        members = np.flatnonzero(rows["head"].to_numpy() == MEMBER)
-        of = np.searchsorted(heads, members) - 1
-        survivors = np.minimum(heads[of] + 1, rows.num_rows - 1)
-        new = members >= known
-        yield _verdicts(rows, (members[new], heads[of][new], survivors[new]), config, bridges)
-        last = int(heads[-1])
-        carried = rows.slice(last, min(2, rows.num_rows - last))
-
-
-def _verdicts(rows: pa.RecordBatch, at: tuple[Any, Any, Any], config: Any, bridges: _Bridges) -> pa.RecordBatch:
-    """`at`: members, the headers of their clusters, and who stays of these."""
-    members, heads, survivors = at
-    is_old = rows["run"].to_numpy()[members] < len(config.against)
-    bridged: Any = pa.array(bridges.of(rows, members, is_old), pa.list_(pa.string()))
-    own = np.flatnonzero(~is_old)
-    members, heads, survivors = members[own], heads[own], survivors[own]
-    stays: Any = pa.array(members == survivors)
-    names = rows["id"].take(pa.array(survivors))
-    similarity = jaccard_of_pairs(rows["shingles"], rows["shingles"], (survivors, members))
-    arrays: list[Any] = [
-        rows["shard"].take(pa.array(members)),
-        rows["row"].take(pa.array(members)),
-        names,
-        rows["size"].take(pa.array(heads)),
-        pc.if_else(stays, pa.scalar(None, pa.string()), names),
-        pc.if_else(stays, pa.scalar(None, pa.float64()), similarity),
-        rows["linked_to"].take(pa.array(members)),
-        rows["link_similarity"].take(pa.array(members)),
-        bridged.take(own),
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=VERDICTS)
