@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.algo.keyed import counted
+from datapipe.algo.nodes import nodes_of, place_of
 from datapipe.stage import Scratch, schema
 from datapipe.text import readonly
 from datapipe.text.jit import Uint64s, kernel
-from stages.dedup.minhash._nodes import nodes_of, place_of
 
 NEIGHBOURS = 8  # different signatures before a document in its bucket that it is compared with
 ASKED = schema(shard=pa.uint32(), row=pa.uint32(), center=pa.uint64(), equal=pa.bool_())

@@ -13,19 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from datapipe.algo.clusters import LINKS
 from datapipe.algo.minhash import jaccard_of_pairs
-from datapipe.stage import Scratch, schema
-from stages.dedup.minhash._nodes import mixed, nodes_of, place_of
-
-LINKS = schema(
-    shard=pa.uint32(),
-    row=pa.uint32(),
-    key=pa.uint64(),
-    distance=pa.float64(),
-    other_id=pa.string(),
-    other=pa.uint64(),
-    old=pa.bool_(),
-)
+from datapipe.algo.nodes import mixed, nodes_of, place_of
+from datapipe.stage import Scratch
 
 
 def answer(measured: pa.RecordBatch, asked: pa.RecordBatch, config: Any) -> pa.RecordBatch:
