@@ -124,9 +124,7 @@ class IndexedConfig(StageConfig):
     """What a Group can be told that compares documents with those of earlier runs. The framework sees to it."""
 
     against: tuple[str, ...] = place(
-        (),
-        "folders of earlier runs with the same stage, oldest first: what stands there leaves here; their texts are "
-        "not read again",
+        (), "folders of earlier runs with this stage, oldest first: what stands there leaves here, its texts unread"
     )
     index: bool = place(
         False,
@@ -365,8 +363,12 @@ class Group(Deciding):
     rounds: tuple[Round, ...]
     apply: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.RecordBatch]
     measure: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch] | None = None
-    applies: tuple[str, ...] = ()
+    applies: Reads = ()
     likeness: Likeness | None = None
+
+    def applies_for(self, config: StageConfig) -> tuple[str, ...]:
+        """Columns that `apply` sees under this config."""
+        return self.applies(config) if callable(self.applies) else self.applies
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,7 +86,8 @@ def _cut(rows: pa.Table, size: int) -> Iterator[pa.RecordBatch]:
 def _applied(stage: Group, config: Any, shard: pa.RecordBatch, verdicts: pa.RecordBatch) -> pa.RecordBatch:
     forget()
     rows = pa.array(np.arange(shard.num_rows, dtype=np.uint32))
-    arrays = [rows, *(shard[name] for name in stage.applies)]
-    columns = stage.apply(pa.RecordBatch.from_arrays(arrays, names=["row", *stage.applies]), verdicts, config)
+    names = stage.applies_for(config)
+    arrays = [rows, *(shard[name] for name in names)]
+    columns = stage.apply(pa.RecordBatch.from_arrays(arrays, names=["row", *names]), verdicts, config)
     assert columns.schema == stage.adds_for(config)
     return columns
