@@ -48,13 +48,14 @@ COLUMNS: dict[str, pa.DataType] = {
     "metadata": pa.large_string(),  # fields that have no column of their own, as one JSON object
     "messages": pa.large_list(MESSAGE),
     "tokens": pa.large_list(pa.int32()),
+    "embedding": pa.large_list(pa.float32()),  # of the document, by a model of the user's
 }
 
 # Columns that hold the documents themselves; never handed to `decide`, read only where declared.
-CONTENT = frozenset({"html", "text", "messages", "tokens"})
+CONTENT = frozenset({"html", "text", "messages", "tokens", "embedding"})
 
 # What a file for others holds when nobody says otherwise, in this order: all that means something outside a run.
-_WITHIN = frozenset({"html", "robots", "record", "cursor", "bytes", "parent_row"})
+_WITHIN = frozenset({"html", "robots", "record", "cursor", "bytes", "parent_row", "embedding"})
 _FIRST = ("id", "url", "text", "title", "date", "language", "source", "file")
 EXPORTED = tuple(name for name in dict.fromkeys((*_FIRST, *COLUMNS)) if name not in _WITHIN)
 

@@ -7,6 +7,7 @@ Costs nothing to speak of: some sixty small documents, always the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
@@ -110,6 +111,7 @@ _ODD: dict[str, tuple[Any, ...]] = {
     "messages": ([], [{"role": "", "content": "", "train": False, "weight": 0.0}]),
     "tokens": ([], [0], [2**31 - 1, -1]),
     "bytes": (0, 1, 2**40),
+    "embedding": ([], [0.0], [0.0, -0.0, 0.0], [math.nan, 1.0], [math.inf], [1e38, -1e38], [1e-45], [1.0, None], [2.0]),
 }
 
 
@@ -193,4 +195,5 @@ _MAKE: dict[str, Callable[[int, str, str], Any]] = {
     "metadata": lambda row, _, __: f'{{"number": {row}}}',
     "messages": lambda _, __, text: _talk(text),
     "tokens": lambda _, __, text: list(text.encode()[:300]),
+    "embedding": lambda _, __, text: [float(text.count(letter)) for letter in "aeiou嘿 "],
 }
