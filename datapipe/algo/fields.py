@@ -171,8 +171,12 @@ def as_vector(value: Any) -> list[float] | None:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
             return None
-    sound = isinstance(value, list) and all(type(number) in {int, float} for number in value)
-    return [float(number) for number in value] if sound else None
+    if not isinstance(value, list) or any(type(number) not in {int, float} for number in value):
+        return None
+    try:
+        return [float(number) for number in value]
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 def is_vectors(kind: pa.DataType) -> bool:

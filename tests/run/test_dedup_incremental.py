@@ -18,9 +18,9 @@ from tests.run.copies import Document, chain, documents, jaccard, layers, texts,
 from tests.run.workbench import Done, Workbench, corpus, differences
 
 DROPPING = ("url", "exact", "near", "vectors")
-CUTTING = ("paragraphs", "lines")
+CUTTING = ("paragraphs", "lines", "runs")
 ROWS = documents(180, seed=3)
-FEW = {("url", 2), ("exact", 3), ("paragraphs", 2), ("lines", 3)}
+FEW = {("url", 2), ("exact", 3), ("paragraphs", 2), ("lines", 3), ("runs", 3)}
 
 
 def cut(rows: Sequence[Document], snapshots: int) -> list[Sequence[Document]]:
@@ -80,7 +80,7 @@ def ruin(bench: Workbench, run: Path) -> None:
     ("stage", "snapshots"),
     [
         pytest.param(stage, count, marks=() if (stage, count) in FEW else pytest.mark.full)
-        for stage in ("url", "exact", "paragraphs", "lines")
+        for stage in ("url", "exact", *CUTTING)
         for count in (2, 3)
     ],
 )
