@@ -22,7 +22,7 @@ from tests.stages.dedup.exchange import ROOMY, judged
 KIND = pa.large_list(pa.float32())
 
 
-def shard(vectors: Any, name: str = "d", kind: Any = KIND, **columns: Sequence[Any]) -> pa.RecordBatch:
+def shard(vectors: Any, name: str = "d", kind: Any = KIND, **columns: Any) -> pa.RecordBatch:
     ids = [f"{name}{number:05d}" for number in range(len(vectors))]
     arrays: dict[str, Any] = {"embedding": pa.array(list(vectors), kind), "id": pa.array(ids, pa.string())}
     return pa.record_batch(arrays | {key: pa.array(values) for key, values in columns.items()})
@@ -105,7 +105,7 @@ def test_chains_hold_together_what_is_not_alike_and_the_distance_to_the_survivor
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.float64()), pa.list_(pa.float16()), pa.list_(pa.float32(), 2)], ids=str)
 def test_lists_of_other_numbers_are_compared_alike(kind: Any) -> None:
-    vectors = turned(0, 10, 100)
+    vectors: list[Any] = [*turned(0, 10, 100)]
     if kind == pa.list_(pa.float16()):
         vectors = [np.array(vector, np.float16) for vector in vectors]
     found = rows_of(Config(), shard(vectors, kind=kind))
@@ -142,7 +142,7 @@ def test_little_or_nothing_to_compare(vectors: list[Any]) -> None:
     ("rule", "stays"), [("first", "d00000"), ("longest", "d00001"), ("newest", "d00002"), ("best:score", "d00003")]
 )
 def test_the_declared_rule_says_who_stays(rule: str, stays: str) -> None:
-    columns = {
+    columns: dict[str, Any] = {
         "text": ["a", "longest", "b", "c"],
         "fetched": ["2026-01-01", "2026-01-02", "2026-02-01", None],
         "score": [1.0, 2.0, None, 3.0],
@@ -225,7 +225,7 @@ def test_neither_shards_nor_cuts_nor_memory_make_a_difference(monkeypatch: pytes
     whole = rows_of(config, shard(vectors, score=scores))
     parts = [slice(0, 500), slice(500, 510), slice(510, 1200)]
     batches = [shard(vectors[part], score=scores[part]) for part in parts]
-    ids = [pa.array(whole[n]["id"] for n in range(*part.indices(1200))) for part in parts]
+    ids = [pa.array([row["id"] for row in whole[part]]) for part in parts]
     renamed = [batch.set_column(1, "id", these) for batch, these in zip(batches, ids, strict=True)]
     assert rows_of(config, *renamed, cut=37) == whole
     assert rows_of(config, *renamed, memory=1 << 16, cut=37) == whole  # numbers in scratch
