@@ -9,7 +9,11 @@ a vector, or whose vector holds no number, only zeros or what is not finite, are
 `against` compares with earlier runs, whose vectors are not read from their input again (they need `index: true`) and
 whose blocks must be used (`resource: RUN`); documents there always stay, and where a new document joins two of their
 clusters those that would have left are told as `bridged`.
-What is lost: pairs that have no block in common. A block of more than max_block different vectors is cut again.
+What is lost: pairs that have no block in common: of planted copies at a cosine of .97 none of 25,000 among 100,000
+documents, with `nearest: 1` 0.2%, among 10,000 2.5%. A block of more than max_block different vectors is cut again.
+Costs: 10,000, 30,000 and 100,000 embeddings of 384 numbers in 10, 17 and 32 s on two busy cores, the start of workers
+in it; largest process 0.7, 0.8 and 1.0 GB (tests/benchmarks/vectors.py). Disk: each vector once as measured, and once
+in the exchange for each of its blocks.
 Source: Abbas et al. 2023 (SemDeDup), which compares within the nearest block alone and has no clusters.
 """
 

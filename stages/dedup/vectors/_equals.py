@@ -1,6 +1,6 @@
 """First round: who is in one block, and which vectors there are equal; the first of these stands for all.
 
-Costs: 10 million rows a second; memory: a batch.
+Costs: 40 million rows a second; memory: a batch.
 """
 
 from __future__ import annotations
