@@ -5,8 +5,8 @@ found on a sample: at first they are some of its vectors, then in turn each vect
 center to the middle of its vectors, until nothing changes or MOST_STEPS are done; a center that has none is put on the
 vector that is farthest from its own. A block that has too many for all pairs is cut into blocks of its own (`cut`).
 All products are of rounded vectors (`datapipe.algo.vectors`) and sums are of whole numbers: the same anywhere.
-Costs: a product of a vector and a center each, at 110 thousand million operations a second a core (AVX-512); memory: the
-sample, and a few thousand products.
+Costs: a product of a vector and a center each, at 110 thousand million operations a second a core (AVX-512); memory:
+the sample, and a few thousand products.
 Source: Dhillon and Modha 2001 (spherical k-means); Abbas et al. 2023 (SemDeDup) compare within its blocks.
 """
 

@@ -6,8 +6,9 @@ one (of equals the first; nearest by rounded vectors) and of the first of those 
 together with it.
 A block of more than max_block vectors is cut into blocks of its own; one of more than memory holds the names of (16
 million in 4 GiB) is compared part by part, each part with the block's first vector and the last of the part before.
-Costs: of n vectors of d numbers n * n * d operations at 90 thousand million a second a core (AVX-512), 1 ns a pair in it; memory:
-256 bytes a vector of the block, two tiles; what of its numbers exceeds an eighth of the memory stands in scratch.
+Costs: of n vectors of d numbers n * n * d operations at 90 thousand million a second a core (AVX-512), of
+which 1 ns a pair is looking at it; memory: 256 bytes a vector of the block, and two tiles; what of its numbers exceeds
+an eighth of the memory stands in scratch.
 """
 
 from __future__ import annotations
