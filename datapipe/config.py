@@ -70,9 +70,7 @@ class IndexedConfig(StageConfig):
     """What a Group can be told that compares documents with those of earlier runs. The framework sees to it."""
 
     against: tuple[str, ...] = place(
-        (),
-        "folders of earlier runs with the same stage, oldest first: what stands there leaves here; their texts are "
-        "not read again",
+        (), "folders of earlier runs with this stage, oldest first: what stands there leaves here, its texts unread"
     )
     index: bool = place(
         False,

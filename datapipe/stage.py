@@ -281,8 +281,12 @@ class Group(Deciding):
     rounds: tuple[Round, ...]
     apply: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.RecordBatch]
     measure: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch] | None = None
-    applies: tuple[str, ...] = ()
+    applies: Reads = ()
     likeness: Likeness | None = None
+
+    def applies_for(self, config: StageConfig) -> tuple[str, ...]:
+        """Columns that `apply` sees under this config."""
+        return self.applies(config) if callable(self.applies) else self.applies
 
 
 @dataclass(frozen=True)

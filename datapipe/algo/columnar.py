@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datapipe.algo.fields import (
+    EMBEDDING,
     NO_TEXT,
     TableConfig,
     as_json,
@@ -28,6 +29,7 @@ from datapipe.algo.fields import (
     batch_schema,
     check_fields,
     field_of,
+    is_vectors,
     substitute_id,
 )
 from datapipe.algo.frames import open_file
@@ -135,6 +137,12 @@ def _check_columns(given: pa.Schema, file: File, config: TableConfig) -> None:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         raise InputError(f"{file.path}: column {name!r} holds {kind}, not strings", remedy="map another to text")
+
+    if EMBEDDING in config.columns:
+        name = config.columns[EMBEDDING]
+        kind = given.field(name).type
+        if not is_vectors(kind):
+            raise InputError(f"{file.path}: column {name!r} holds {kind}, not lists of numbers", remedy="name another")
 
 
 def _groups(table: pq.ParquetFile, file: File, config: TableConfig, cursor: int) -> Iterator[pa.RecordBatch]:
@@ -340,7 +348,23 @@ def _value(value: Any) -> Any:
 
 
 def _column(batch: pa.RecordBatch, field: str, kind: pa.DataType) -> Any:
+    if kind == COLUMNS[EMBEDDING]:
+        return _vectors(batch[field])
     return _strings(batch[field], kind) if field in batch.schema.names else constant(None, kind, batch.num_rows)
+
+
+def _vectors(lists: Any) -> Any:
+    """Lists of float32; what is beyond these is infinite."""
+    if pa.types.is_fixed_size_list(lists.type):  # of which a null has numbers, too
+        lists = pc.cast(lists, pa.large_list(lists.type.value_type))
+    numbers = np.asarray(lists.flatten().to_numpy(zero_copy_only=False))
+    with np.errstate(over="ignore"):
+        numbers = numbers.astype(np.float32)
+    lengths: Any = pc.fill_null(pc.list_value_length(lists), 0)
+    offsets: Any = np.concatenate([[0], np.cumsum(np.asarray(lengths))]).astype(np.int64)
+    is_null = lists.is_null() if lists.null_count else None
+    parts: tuple[Any, Any] = pa.array(offsets), pa.array(numbers)
+    return pa.LargeListArray.from_arrays(*parts, mask=is_null)
 
 
 def _strings(array: Any, kind: pa.DataType) -> Any:

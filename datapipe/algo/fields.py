@@ -24,6 +24,8 @@ NO_TEXT_SAYS = "the record has no text, or text that is not a string"
 RECORD_TOO_LARGE = "record_too_large"
 RECORD_TOO_LARGE_SAYS = "the record has more bytes than max_record_bytes"
 FIELDS = ("text", "url", "title", "author", "date", "language", "kind")
+EMBEDDING = "embedding"
+ONLY_NAMED = ("id", EMBEDDING)  # columns that a document has only where the user names a field for them
 _LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9]{19,}\s*[,}\]]")  # orjson rounds whole numbers over 64 bits to floats
 _NAME = re.compile(r"[^\W\d][\w.:/-]{0,39}( [\w.:/-]{1,20}){0,3}")  # without @, and not beginning with a digit
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -41,9 +43,10 @@ class TableConfig(SourceConfig):
     @classmethod
     def _known(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
-            if name not in (*FIELDS, "id"):
-                near = nearest_name(name, (*FIELDS, "id"))
-                raise ValueError(f"{name!r} is none of id, {', '.join(FIELDS)}" + (f"; {near}?" if near else ""))
+            if name not in (*FIELDS, *ONLY_NAMED):
+                near = nearest_name(name, (*FIELDS, *ONLY_NAMED))
+                known = ", ".join((*ONLY_NAMED, *FIELDS))
+                raise ValueError(f"{name!r} is none of {known}" + (f"; {near}?" if near else ""))
         return value
 
 
@@ -67,15 +70,16 @@ class Entry(NamedTuple):
 
 
 def field_of(config: TableConfig) -> dict[str, str]:
-    """The input's field for each of our columns, and for `id` where the user names one."""
+    """The input's field for each of our columns, and for those of ONLY_NAMED that the user names one for."""
     return {name: config.columns.get(name, name) for name in FIELDS} | {
-        name: field for name, field in config.columns.items() if name == "id"
+        name: field for name, field in config.columns.items() if name in ONLY_NAMED
     }
 
 
 def adds(config: TableConfig) -> pa.Schema:
     """Columns of a table source."""
-    names = (*FIELDS, "metadata") if config.metadata else FIELDS
+    own = (EMBEDDING,) if EMBEDDING in config.columns else ()
+    names = (*FIELDS, *own, *(("metadata",) if config.metadata else ()))
     return schema(**{name: COLUMNS[name] for name in (*names, "source", "snapshot")})
 
 
@@ -139,7 +143,11 @@ def _rows(entries: Iterable[Entry], file: File, config: TableConfig) -> Iterator
             yield offset, offset, entry.size, file.name, reason, identity, *empty
             continue
         text = data.get(fields["text"])
-        values = [as_string(data.get(field)) for name, field in fields.items() if name not in ("id", "text")]
+        values: list[Any] = [
+            as_vector(data.get(field)) if name == EMBEDDING else as_string(data.get(field))
+            for name, field in fields.items()
+            if name not in ("id", "text")
+        ]
         if config.metadata:
             rest = {name: value for name, value in data.items() if name not in known}
             values.append(as_json(rest) if rest else None)
@@ -154,6 +162,28 @@ def as_string(value: Any) -> str | None:
         return value
     written = as_json(value)
     return str(orjson.loads(written)) if written.startswith('"') else written
+
+
+def as_vector(value: Any) -> list[float] | None:
+    """A list of numbers, also one that is written as JSON in a string; null for anything else."""
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return None
+    if not isinstance(value, list) or any(type(number) not in {int, float} for number in value):
+        return None
+    try:
+        return [float(number) for number in value]
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+
+
+def is_vectors(kind: pa.DataType) -> bool:
+    """Whether a type is that of lists of numbers."""
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        return False
+    return pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
 
 
 def as_json(value: Any) -> str:

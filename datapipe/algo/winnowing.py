@@ -25,12 +25,22 @@ from datapipe.text.jit import I64, U64, Int64s, Uint8s, Uint64s, kernel
 from datapipe.text.normalise import NormalForm
 from datapipe.text.segmentation import Segmentation
 
-__all__ = ["Runs"]
+__all__ = ["HashedRuns", "Runs", "gram_of", "gram_of_characters"]
 
 # Odd, and otherwise any: the bases of three independent polynomials, of fingerprints and of both halves of runs.
 GRAM, HIGH, LOW = U64(0x9E3779B97F4A7C15), U64(0xD1342543DE82EF95), U64(0xAEF17502108EF2D9)
 # Any number does for correctness: with more, runs of few long words have no common gram; with fewer, grams are common.
 CHARACTERS_A_WORD = 16
+
+
+def gram_of(length: int) -> int:
+    """Words of a fingerprint of runs of so many words."""
+    return length // 2
+
+
+def gram_of_characters(length: int) -> int:
+    """Words of a fingerprint of runs of so many characters."""
+    return max(1, length // CHARACTERS_A_WORD)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +60,7 @@ class Runs:
     def of_words(cls, texts: Any, segmentation: Segmentation, length: int) -> Runs:
         """The runs of `length` words (2 at least) of texts, by their segmentation; null has none."""
         form = normal_form(texts, segmentation)
-        return cls(form, segmentation, fixed_ends((form.first, form.last), len(form.start), length), length // 2)
+        return cls(form, segmentation, fixed_ends((form.first, form.last), len(form.start), length), gram_of(length))
 
     @classmethod
     def of_characters(cls, texts: Any, segmentation: Segmentation, length: int) -> Runs:
@@ -58,16 +68,31 @@ class Runs:
         form = normal_form(texts, segmentation)
         ends = np.zeros(len(form.start), np.int64)
         _reach((form.data, form.start, form.end), (form.first, form.last), length, ends)
-        return cls(form, segmentation, ends, max(1, length // CHARACTERS_A_WORD))
+        return cls(form, segmentation, ends, gram_of_characters(length))
+
+    @cached_property
+    def hashed(self) -> HashedRuns:
+        """The same by the hashes of words alone."""
+        return HashedRuns(word_hashes(self.form), self.form.first, self.form.last, self.ends, self.gram)
+
+
+@dataclass(frozen=True, eq=False)
+class HashedRuns:
+    """Runs of which only the words' hashes are known: all that it takes to compare them.
+
+    words: uint64, the hash of each word in normal form; those of document x are first[x] to last[x]. ends: int64, of
+    each word where the run from it on ends, or 0; gram: words of a fingerprint.
+    """
+
+    words: Uint64s
+    first: Int64s
+    last: Int64s
+    ends: Int64s
+    gram: int
 
     @property
     def _bounds(self) -> Bounds:
-        return self.form.first, self.form.last
-
-    @cached_property
-    def words(self) -> Uint64s:
-        """uint64, the hash of each word in normal form."""
-        return word_hashes(self.form)
+        return self.first, self.last
 
     def fingerprints(self, *, every: bool) -> tuple[Int64s, Uint64s]:
         """First word (int64) and fingerprint (uint64) of each run, in order.
@@ -87,7 +112,7 @@ class Runs:
 
     def documents(self, words: Int64s) -> Int64s:
         """int64, the document of each of these words."""
-        owners: Int64s = np.searchsorted(self.form.last, words, side="right")
+        owners: Int64s = np.searchsorted(self.last, words, side="right")
         return owners
 
     def hashes(self, words: Int64s) -> tuple[Uint64s, Uint64s]:

@@ -180,7 +180,7 @@ def _of_shard(verdicts: pa.Table, shard: int) -> pa.RecordBatch:
 
 
 def _applied(trial: Trial, shard: pa.RecordBatch) -> pa.RecordBatch:
-    names = trial.stage.applies
+    names = trial.stage.applies_for(trial.config)
     arrays: list[Any] = [pa.array(np.arange(len(shard), dtype=np.uint32)), *(shard.column(name) for name in names)]
     return pa.RecordBatch.from_arrays(arrays, names=["row", *names])
 

@@ -7,6 +7,7 @@ Costs nothing to speak of: some sixty small documents, always the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
@@ -115,6 +116,7 @@ _ODD: dict[str, tuple[Any, ...]] = {
     "positions": ([], [{"part": 0, "position": 0}, {"part": 1, "position": 2**64 - 1}]),
     "pieces": ([], [{"sequence": 2**64 - 1, "offset": 0, "start": 0, "end": 1}]),
     "bytes": (0, 1, 2**40),
+    "embedding": ([], [0.0], [0.0, -0.0, 0.0], [math.nan, 1.0], [math.inf], [1e38, -1e38], [1e-45], [1.0, None], [2.0]),
 }
 
 
@@ -211,4 +213,5 @@ _MAKE: dict[str, Callable[[int, str, str], Any]] = {
     "trained_count": lambda row, _, text: 1 if row % 2 else len(text.encode()[:300]),
     "positions": lambda row, _, __: [{"part": 0, "position": row * 0x9E3779B97F4A7C15 % 2**64}] * (row % 3),
     "pieces": lambda row, _, text: _pieces(row, len(text.encode()[:300])),
+    "embedding": lambda _, __, text: [float(text.count(letter)) for letter in "aeiou嘿 "],
 }

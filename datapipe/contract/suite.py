@@ -63,7 +63,7 @@ def samples_of(stage: Stage, config: StageConfig, found: Findings) -> dict[str, 
     if isinstance(stage, Map | Group):
         names |= set(stage.decides_for(config)) - set(stage.adds_for(config).names)
     if isinstance(stage, Group):
-        names |= set(stage.applies)
+        names |= set(stage.applies_for(config))
     if isinstance(stage, Sink):
         names |= set(COLUMNS)
     unknown = unknown_columns(tuple(sorted(names)))

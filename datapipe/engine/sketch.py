@@ -1,7 +1,11 @@
-"""Sketches one shard for a stage's `prepare`: small tables over its kept documents, merged per shard."""
+"""Sketches one shard for a stage's `prepare`: small tables over its kept documents, merged per shard.
+
+Memory: FOLD tables, for they are merged as they come.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +17,9 @@ from datapipe.engine.columns import Columns
 from datapipe.engine.shards import windows
 from datapipe.engine.task import BaseShard, Call
 
-__all__ = ["SketchTask", "run_sketch"]
+__all__ = ["SketchTask", "merged", "run_sketch"]
+
+FOLD = 8
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,25 @@ def run_sketch(task: SketchTask) -> tuple[str, pa.Table]:
     columns = Columns(store, task.base.source.name, task.base)
     made: Any = task.call.stage.prepare
     reads = made.reads(task.call.settings) if callable(made.reads) else made.reads
-    tables = []
-    for window in windows(store, task.base, columns):
-        columns.start_window()
-        batch = columns.batch(reads, window.rows, task.owners)
-        tables.append(called(task.call, task.base.shard, made.sketch, batch, task.call.settings))
-    return task.base.shard, called(task.call, task.base.shard, made.merge, tables)
+
+    def sketches() -> Iterator[pa.Table]:
+        for window in windows(store, task.base, columns):
+            columns.start_window()
+            batch = columns.batch(reads, window.rows, task.owners)
+            yield called(task.call, task.base.shard, made.sketch, batch, task.call.settings)
+
+    def merge(tables: Sequence[pa.Table]) -> pa.Table:
+        whole: pa.Table = called(task.call, task.base.shard, made.merge, tables)
+        return whole
+
+    return task.base.shard, merged(sketches(), merge)
+
+
+def merged(tables: Iterable[pa.Table], merge: Callable[[Sequence[pa.Table]], pa.Table]) -> pa.Table:
+    """All tables as one, merged some at a time, in order."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if len(held) == FOLD:
+            held = [merge(held)]
+    return merge(held)

@@ -143,7 +143,7 @@ class StepRun:
         return called(self.step.call, self.shard, function, *arguments)
 
     def _verdicts_of(self, rows: Rows) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-        batch = self._columns.batch(self.stage.applies, rows, self.step.owners)
+        batch = self._columns.batch(self.stage.applies_for(self.config), rows, self.step.owners)
         batch = pa.RecordBatch.from_arrays([pa.array(rows), *batch.columns], names=["row", *batch.schema.names])
         assert self.verdicts is not None
         known = self.verdicts.column("row").to_numpy()

@@ -120,7 +120,7 @@ class Follower:
         if isinstance(stage, Map | Group):
             yield from (column for column in stage.decides_for(config) if column not in own)
         if isinstance(stage, Group):
-            yield from stage.applies
+            yield from stage.applies_for(config)
         if isinstance(stage, Sink):
             if isinstance(config, SinkConfig) and config.by is not None:
                 yield config.by

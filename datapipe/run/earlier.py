@@ -109,12 +109,23 @@ def _agree(node: Node, context: Context, theirs: Node, old: Context) -> None:
         {key: value for key, value in each.paths.payload(each.paths.to(one.name)[0]).items() if key not in LEAVE}
         for each, one in ((context, node), (old, theirs))
     )
+    _agree_on_resource(node, context, theirs, old)
     lines = difference(others, ours)
     plain = [line.removeprefix("config.") for line in lines]
     if plain:
         raise InputError(
             f"{node.name}: {old.store.url} was made with another {'; '.join(plain)}",
             remedy="give this stage the same settings, or run that stage there once more",
+        )
+
+
+def _agree_on_resource(node: Node, context: Context, theirs: Node, old: Context) -> None:
+    """Keys that depend on what was prepared compare only where that is the same."""
+    ours = context.paths.resources.get(node.name)
+    if node.stage.prepare is not None and old.paths.resources.get(theirs.name) != ours:
+        raise InputError(
+            f"{node.name}: its keys rest on what this run prepared, those of {old.store.url} on what that run did",
+            remedy=f"give this stage `resource: {old.store.url}`",
         )
 
 

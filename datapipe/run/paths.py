@@ -17,7 +17,7 @@ from datapipe.engine.step import FAILURE
 from datapipe.engine.task import Call
 from datapipe.recipe import Node, Recipe
 from datapipe.schema import PLACE, qualified
-from datapipe.stage import Deciding, Expand, Map, Source
+from datapipe.stage import Deciding, Expand, Group, Map, Source
 
 __all__ = ["Path", "Paths"]
 
@@ -135,7 +135,7 @@ class Paths:
         """What the value fingerprint of the last stage covers, in a form that people can compare."""
         node = path.last
         reads = set(node.stage.reads_for(node.config)) | set(node.where.columns if node.where else ())
-        reads |= set(getattr(node.stage, "applies", ()))
+        reads |= set(node.stage.applies_for(node.config) if isinstance(node.stage, Group) else ())
         if isinstance(node.stage, Deciding):
             reads |= set(node.stage.decides_for(node.config)) - set(node.stage.adds_for(node.config).names)
         return {

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as Folder
 from typing import Any
 
+import pyarrow as pa
 import xxhash
 
 from datapipe.corpus.fingerprint import config_by_role, fingerprint, library_versions
 from datapipe.corpus.store import Store
-from datapipe.engine.sketch import SketchTask, run_sketch
+from datapipe.engine.sketch import SketchTask, merged, run_sketch
 from datapipe.errors import InputError, RunError
 from datapipe.recipe import Node
 from datapipe.run.context import Context
@@ -100,8 +102,19 @@ def _fill(context: Context, node: Node, folder: Folder) -> None:
     for path, shard in context.incoming(node):
         base = context.base(path.before(), shard)
         tasks.append(SketchTask(context.store.url, base, context.paths.call(node), path.owners))
-    sketches = dict(context.engine.map(run_sketch, tasks))
-    made.build(made.merge([sketches[task.base.shard] for task in tasks]), node.config, folder)
+    tables = _in_order(context.engine.map(run_sketch, tasks), [task.base.shard for task in tasks])
+    made.build(merged(tables, made.merge), node.config, folder)
+
+
+def _in_order(sketches: Iterable[tuple[str, pa.Table]], shards: Sequence[str]) -> Iterator[pa.Table]:
+    """The sketches of shards as these come, whichever is done first; what came too early is held."""
+    early: dict[str, pa.Table] = {}
+    given = 0
+    for shard, table in sketches:
+        early[shard] = table
+        while given < len(shards) and shards[given] in early:
+            yield early.pop(shards[given])
+            given += 1
 
 
 def _digest(folder: Folder) -> str:

@@ -8,10 +8,15 @@ character; `widen` takes the sentences that were touched with them. A document o
 than min_left words are left leaves. `spans` tells what was cut of the text received, and where a copy is kept.
 Every repeated run is found: copies share the fingerprint that winnowing chooses in them, and only runs whose
 fingerprint stands twice in the corpus are compared, by 128-bit hashes of all their words.
+`against` cuts what earlier runs have, too: their texts are not read again, for the hashes of words are all that is
+compared (they need `index: true`, which keeps those of every document). Their copy is the one that stays, whatever
+`keep` says; with `first`, runs in turn cut what one run over all cuts.
 Costs, in MB/s a core of English and of Chinese (tests/benchmarks/repeats.py, on a busy machine): with the segmentation
-`emit` 75 and 69, `answer`, of the documents that may have copies, 50 and 51, `apply` 59 and 51; beside it 129 and 112,
-70 and 71, 85 and 73. By characters with the segmentation `emit` 53 and 60, `answer` 38 and 42, `apply` 48 and 47. Up to
-0.02 rows in the exchange for a byte of text, then one for each run whose fingerprint stands twice; memory: one batch.
+`emit` 65 and 57, `measure`, of the documents that may have copies, 70 and 63, `apply` 45 and 49; beside it 99 and 96,
+116 and 116, 67 and 69; `answer`, of the same documents, 91 and 86. By characters with the segmentation `emit` 48 and
+47, `measure` 51 and 46, `answer` 82 and 80, `apply` 39 and 43. Up to 0.02 rows in the exchange for a byte of text, then
+one for each run whose fingerprint stands twice; what is measured takes 0.32 and 0.35 bytes on disk for a byte of text,
+by characters 0.43 and 0.49; memory: one batch.
 Source: Lee et al. 2022 (Deduplicating Training Data Makes Language Models Better), whose tool cuts all copies, and
 within characters; Schleimer et al. 2003 (winnowing).
 """
@@ -25,13 +30,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from datapipe.algo.cutting import pairs
 from datapipe.algo.hash_sets import are_in
 from datapipe.algo.keyed import counted, of_rows
-from datapipe.algo.winnowing import Runs
+from datapipe.algo.rolling import fixed_ends
+from datapipe.algo.winnowing import HashedRuns, Runs, gram_of, gram_of_characters
 from datapipe.schema import COLUMNS
-from datapipe.stage import Group, Mask, Round, Scratch, StageConfig, below, decide, first_of, measure, schema
+from datapipe.stage import Group, IndexedConfig, Mask, Round, Scratch, below, decide, first_of, measure, schema
 from datapipe.text import Segmentation, segment, view_bytes
 from datapipe.text.cutting import listed, without
 from datapipe.text.segmentation import flat
@@ -49,7 +56,7 @@ Int64s = npt.NDArray[np.int64]
 Uint64s = npt.NDArray[np.uint64]
 
 
-class Config(StageConfig):
+class Config(IndexedConfig):
     """How long a copy must be, and what becomes of it."""
 
     unit: Literal["words", "characters"] = measure("words", "what the length of a copy is counted in")
@@ -74,7 +81,7 @@ def _runs(texts: Any, config: Config) -> Runs:
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """The fingerprints of each document."""
-    runs = _runs(batch["text"], config)
+    runs = _runs(batch["text"], config).hashed
     start, fingerprints = runs.fingerprints(every=False)
     arrays: list[Any] = [pa.array(runs.documents(start).astype(np.uint32)), pa.array(fingerprints)]
     return pa.RecordBatch.from_arrays(arrays, schema=KEYS)
@@ -89,28 +96,60 @@ def resolve_fingerprints(
         yield pa.RecordBatch.from_arrays([some["shard"], some["row"], some["key"]], schema=ASKED)
 
 
-def answer(batch: pa.RecordBatch, asked: pa.RecordBatch, config: Config) -> pa.RecordBatch:
-    """All runs whose fingerprint is asked for."""
+def measure_words(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
+    """The hashes of each document's words in order, how many words the run from each has (0: none), and its id.
+
+    Runs of so many words need not be told where they end.
+    """
     runs = _runs(batch["text"], config)
+    form = runs.form
+    document, at = flat(form.first, form.last)
+    offsets: Any = pa.array(np.searchsorted(document, np.arange(batch.num_rows + 1)))
+    arrays: dict[str, Any] = {"words": pa.LargeListArray.from_arrays(offsets, pa.array(runs.hashed.words[at]))}
+    if config.unit == "characters":
+        reach: Any = pa.array(np.maximum(runs.ends - np.arange(len(runs.ends)), 0)[at].astype(np.int32))
+        arrays["reach"] = pa.LargeListArray.from_arrays(offsets, reach)
+    return pa.record_batch(arrays | {"id": batch["id"]})
+
+
+def _known_runs(measured: pa.RecordBatch, config: Config) -> HashedRuns:
+    """The runs of documents that are measured."""
+    sizes = np.asarray(pc.list_value_length(measured["words"]))
+    last = np.cumsum(sizes)
+    lists: Any = measured["words"]
+    first, words = last - sizes, lists.flatten().to_numpy()
+    if config.unit == "words":
+        ends = fixed_ends((first, last), len(words), config.min_words)
+        return HashedRuns(words, first, last, ends, gram_of(config.min_words))
+    lists = measured["reach"]
+    reach = lists.flatten().to_numpy()
+    ends = np.where(reach > 0, np.arange(len(reach)) + reach, 0)
+    return HashedRuns(words, first, last, ends, gram_of_characters(config.min_characters))
+
+
+def answer(measured: pa.RecordBatch, asked: pa.RecordBatch, config: Config) -> pa.RecordBatch:
+    """All runs whose fingerprint is asked for."""
+    runs = _known_runs(measured, config)
     start, fingerprints = runs.fingerprints(every=True)
     document = runs.documents(start)
-    wanted = pairs(of_rows(batch["row"], asked), asked["fingerprint"].to_numpy())
+    wanted = pairs(of_rows(measured["row"], asked), asked["fingerprint"].to_numpy())
     some = are_in(pairs(document, fingerprints), wanted)
     document, start = document[some], start[some]
     high, low = runs.hashes(start)
     at: Any = pa.array(document)
     arrays: list[Any] = [
-        batch["row"].take(at),
+        measured["row"].take(at),
         pa.array(high),
         pa.array(low),
-        pa.array((start - runs.form.first[document]).astype(np.int32)),
-        batch["id"].take(at),
+        pa.array((start - runs.first[document]).astype(np.int32)),
+        measured["id"].take(at),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=RUNS)
 
 
 def resolve_runs(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch) -> Iterator[pa.RecordBatch]:
-    """A verdict on each run that is to be cut: where its first copy stands."""
+    """A verdict on each run of this run's documents that is to be cut: where its first copy stands."""
+    own = len(config.against)
     carried: pa.RecordBatch | None = None  # the first copy of the last run, which may have more
     told = True  # whether it is known to have another
     for batch in stream:
@@ -126,6 +165,7 @@ def resolve_runs(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scra
             is_copy[firsts[-1]] = rows.num_rows - firsts[-1] > 1
             if carried is not None and told:
                 is_copy[0] = False
+        is_copy &= rows["run"].to_numpy() == own
         yield _cut(rows, np.flatnonzero(is_copy), heads)
         told = bool(rows.num_rows - firsts[-1] > 1) or (told and carried is not None and firsts[-1] == 0)
         carried = rows.slice(int(firsts[-1]), 1)
@@ -236,6 +276,7 @@ STAGE = Group(
         Round(emit=emit, resolve=resolve_fingerprints),
         Round(answer=answer, resolve=resolve_runs, sort=("low", "run", "shard", "row", "word")),
     ),
+    measure=measure_words,
     apply=apply,
     applies=("text",),
     libraries=("datapipe.text",),

@@ -4,8 +4,9 @@
 
 `dedup.substring`, by words and characters, and `match: ngrams` of `dedup.lines` and `dedup.paragraphs`, on English
 (PEPs, of which many repeat each other) and Chinese (OI-wiki) texts. Each function of a stage by itself, over the texts
-that it was given: `emit` sees all, `answer` those that may have copies, `apply` all; with the segmentation and beside
-it, the best of some rounds, in CPU time. Sorting and files of the exchange are the framework's, and not in it.
+that it was given: `emit` sees all, `measure` and `answer` those that may have copies, `apply` all; with the
+segmentation and beside it, the best of some rounds, in CPU time. Sorting and files of the exchange are the
+framework's, and not in it.
 Then the parts that they are made of, and which share of n-grams of several sizes stands in an earlier document.
 """
 
@@ -26,7 +27,7 @@ import pyarrow.compute as pc
 
 from datapipe.algo.hash_sets import are_first, are_in
 from datapipe.algo.rolling import fixed_ends, rolled, word_hashes
-from datapipe.algo.winnowing import HIGH, Runs
+from datapipe.algo.winnowing import HIGH, HashedRuns, Runs
 from datapipe.registry import Registry
 from datapipe.stage import Group
 from datapipe.text import forget, normal_form, segment
@@ -62,13 +63,13 @@ class Clock:
 
         def call(batch: pa.RecordBatch, *more: Any) -> pa.RecordBatch:
             forget()
-            if self.warm:
+            if self.warm and "text" in batch.schema.names:
                 pieces = segment(batch["text"])
                 _ = pieces.words, pieces.lines
             began = time.process_time()
             made = work(batch, *more)
             self.seconds[name] += time.process_time() - began
-            self.bytes[name] += batch["text"].nbytes
+            self.bytes[name] += batch["text"].nbytes if "text" in batch.schema.names else 0
             self.rows[name] += made.num_rows
             return made
 
@@ -90,11 +91,15 @@ def one_round(stage: Group, config: Any, shards: list[pa.RecordBatch], *, warm: 
         )
         for each in stage.rounds
     ]
-    judged(replace(stage, rounds=tuple(rounds), apply=clock.timed("apply", stage.apply)), config, shards, cut=65_536)
+    timed = replace(stage, rounds=tuple(rounds), apply=clock.timed("apply", stage.apply))
+    if stage.measure is not None:
+        timed = replace(timed, measure=clock.timed("measure", stage.measure))
+    judged(timed, config, shards, cut=65_536)
+    clock.bytes["answer"] = clock.bytes["measure"]  # of the same documents
     return clock
 
 
-def _fingerprints(runs: Runs) -> Any:
+def _fingerprints(runs: HashedRuns) -> Any:
     return runs.fingerprints(every=False)
 
 
@@ -123,8 +128,7 @@ def report_parts(shards: list[pa.RecordBatch]) -> None:
         bounds, size = (form.first, form.last), len(words)
         ends = timed("fixed_ends", fixed_ends, bounds, size, 13)
         grams = timed("rolled", rolled, words, bounds, ends, HIGH)
-        runs = Runs.of_words(texts, segment(texts), 50)
-        _ = runs.words
+        runs = Runs.of_words(texts, segment(texts), 50).hashed
         timed("fingerprints of words", _fingerprints, runs)
         timed("are_first", are_first, grams)
         timed("np.unique with indexes", _first_by_sorting, grams)
@@ -178,8 +182,8 @@ def main() -> None:
                 f"{each} {max(c.rate(each) for c in cold):6.1f} MB/s, beside the segmentation "
                 f"{max(c.rate(each) for c in warm):6.1f}, of {cold[0].bytes[each] / size:.0%} of the text, "
                 f"{cold[0].rows[each] / size:.3f} rows a byte"
-                for each in ("emit", "answer", "apply")
-                if each in cold[0].bytes
+                for each in ("emit", "measure", "answer", "apply")
+                if cold[0].bytes[each]
             ]
             print(f"  {use} {options}\n    " + "\n    ".join(parts))
         report_parts(shards)

@@ -43,10 +43,11 @@ STAGES: Chain = {
     "paragraphs": {"use": "dedup.paragraphs", "min_words": 145},
     "lines": {"use": "dedup.lines", "min_copies": 2, "min_words": 145},
     "runs": {"use": "dedup.substring", "min_words": 20, "min_left": 152},
+    "vectors": {"use": "dedup.vectors", "blocks": 6, "sample": 150},
 }
 
 
-DROPPING = ("url", "exact", "near")
+DROPPING = ("url", "exact", "near", "vectors")
 CUTTING = ("paragraphs", "lines", "runs", "hosts")
 
 
@@ -100,7 +101,23 @@ def documents(count: int = 200, seed: int = 0) -> list[Document]:
             text = f"{BANNER}\n{text}"
         day = f"2026-{1 + number % 12:02}-{1 + draw.randrange(28):02}"
         made.append({"id": f"d{seed}-{number:04}", "url": url, "text": text, "date": day})
+    for number, embedding in enumerate(_embeddings(count, seed)):
+        made[number]["embedding"] = embedding
     return made
+
+
+def _embeddings(count: int, seed: int) -> Iterator[list[float] | None]:
+    """One in three near to an earlier one, and some that are the same, or none."""
+    draw = random.Random(f"embeddings of {seed}")
+    originals = [[draw.gauss(0, 1) for _ in range(8)]]
+    for number in range(count):
+        vector = draw.choice(originals)
+        if number % 3:
+            vector = [draw.gauss(0, 1) for _ in range(8)]
+            originals.append(vector)
+        elif number % 2:
+            vector = [value + draw.gauss(0, 0.05) for value in vector]
+        yield [round(value, 4) for value in vector] if number % 31 else None
 
 
 def write(bench: Workbench, rows: Sequence[Document], *, files: int, name: str = "f") -> None:
@@ -113,7 +130,7 @@ def write(bench: Workbench, rows: Sequence[Document], *, files: int, name: str =
 
 def chain(bench: Workbench, *names: str, **options: Any) -> Chain:
     """The source and some stages; options go to the last of them."""
-    columns = {"id": "id", "url": "url", "date": "date"}
+    columns = {"id": "id", "url": "url", "date": "date", "embedding": "embedding"}
     paths = [str(bench.input / "*.jsonl")]
     made: Chain = {"docs": {"use": "read.jsonl", "source": "toy", "paths": paths, "columns": columns}}
     made |= {name: dict(STAGES[name]) for name in names}

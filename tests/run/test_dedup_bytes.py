@@ -46,7 +46,7 @@ def _benches(tmp_path: Path, seed: int) -> tuple[Workbench, Workbench]:
 
 
 RULES = ("longest", "newest", "oldest", "best:bytes")
-FEW = {("url", "longest"), ("exact", "newest"), ("near", "best:bytes")}
+FEW = {("url", "longest"), ("exact", "newest"), ("near", "best:bytes"), ("vectors", "longest")}
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from datapipe.engine.cluster import DaskEngine
+from datapipe.errors import InputError
 from tests.run.copies import Document, chain, documents, jaccard, layers, texts, write
 from tests.run.workbench import Done, Workbench, corpus, differences
 
-DROPPING = ("url", "exact", "near")
-CUTTING = ("paragraphs", "lines")
+DROPPING = ("url", "exact", "near", "vectors")
+CUTTING = ("paragraphs", "lines", "runs")
 ROWS = documents(180, seed=3)
-FEW = {("url", 2), ("exact", 3), ("paragraphs", 2), ("lines", 3)}
+FEW = {("url", 2), ("exact", 3), ("paragraphs", 2), ("lines", 3), ("runs", 3)}
 
 
 def cut(rows: Sequence[Document], snapshots: int) -> list[Sequence[Document]]:
@@ -79,7 +80,7 @@ def ruin(bench: Workbench, run: Path) -> None:
     ("stage", "snapshots"),
     [
         pytest.param(stage, count, marks=() if (stage, count) in FEW else pytest.mark.full)
-        for stage in ("url", "exact", "paragraphs", "lines")
+        for stage in ("url", "exact", *CUTTING)
         for count in (2, 3)
     ],
 )
@@ -210,7 +211,44 @@ def test_workers_give_the_same_bytes_with_earlier_runs(tmp_path: Path, dask: Cal
     for stage in (*DROPPING, *CUTTING):
         old = first.run(f"{stage}-old", chain(first, stage, index=True))
         options = {"against": [str(old.folder)], "index": True}
+        options |= {"resource": str(old.folder)} if stage == "vectors" else {}
         alone = second.run(f"{stage}-alone", chain(second, stage, **options))
         for workers in (1, 2, 4):
             shared = second.run(f"{stage}-{workers}", chain(second, stage, **options), engine=dask(workers))
             assert differences(alone.folder, shared.folder) == []
+
+
+# ---------------------------------------------------------------------------------------------- vectors
+
+
+def vectors_in_turn(made: Snapshots) -> tuple[dict[str, object], dict[str, object], list[Done]]:
+    """The survivors of one run over all, in the blocks of the first snapshot, and of runs in turn."""
+    done: list[Done] = []
+    found: dict[str, object] = {}
+    for bench in made.benches:
+        options: Document = {"index": True, "against": [str(each.folder) for each in done]}
+        if done:
+            options["resource"] = str(done[0].folder)
+        done.append(bench.run("run", chain(bench, "vectors", **options)))
+        found |= {row["id"]: row["vectors.survivor"] for row in layers(done[-1], "vectors")}
+        ruin(bench, done[-1].folder)
+    joint = made.joint("vectors", resource=str(done[0].folder))
+    return {row["id"]: row["vectors.survivor"] for row in layers(joint, "vectors")}, found, done
+
+
+def test_vectors_in_turn_equal_one_run_in_the_same_blocks(tmp_path: Path) -> None:
+    """No document joins two clusters here: they lie around vectors that are far from each other."""
+    made = Snapshots(tmp_path, cut(ROWS, 3))
+    joint, in_turn, done = vectors_in_turn(made)
+    assert in_turn == joint
+    late = {row["id"] for row in made.parts[2]}
+    owners = {joint[key] for key in late} - {None}
+    assert all(owners & {row["id"] for row in part} for part in made.parts[:2])
+    assert done[1].context.paths.resources == done[0].context.paths.resources
+
+
+def test_runs_whose_blocks_are_others_do_not_compare(tmp_path: Path) -> None:
+    first, second = Snapshots(tmp_path, cut(ROWS[:90], 2)).benches
+    old = first.run("run", chain(first, "vectors", index=True))
+    with pytest.raises(InputError, match=r"rest on what this run prepared.*resource: "):
+        second.run("run", chain(second, "vectors", against=[str(old.folder)]))

@@ -21,7 +21,11 @@ from tests.run.copies import SHORT, STAGES, chain
 from tests.run.workbench import Workbench, differences
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = [(name, number) for name, rounds in {"near": 4, "hosts": 2, "runs": 2}.items() for number in range(rounds)]
+ROUNDS = [
+    (name, number)
+    for name, rounds in {"near": 4, "vectors": 4, "hosts": 2, "runs": 2}.items()
+    for number in range(rounds)
+]
 ROUNDS += [(name, 0) for name in ("url", "exact", "paragraphs", "lines")]
 FEW = {("near", 1)}
 CASES = [pytest.param(*case, marks=() if case in FEW else pytest.mark.full) for case in ROUNDS]

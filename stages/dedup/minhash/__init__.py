@@ -26,17 +26,16 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.algo.banding import optimal_bands, probability
-from datapipe.algo.keyed import verdict_of_rows
+from datapipe.algo.clusters import ADDS, apply, rounds
 from datapipe.algo.minhash import band_keys, content_hashes, jaccard_of_pairs, shingle_sets, signatures
 from datapipe.algo.survivors import SurvivorConfig, ranks, reads_of, scoped, ties
 from datapipe.stage import Group, Likeness, Round, Share, below, decide, first_of, measure, schema
 from datapipe.text import Shingles, shingles
-from stages.dedup.minhash import _candidates, _clusters, _links, _verdicts
+from stages.dedup.minhash import _candidates, _links
 
 NEAR_DUPLICATE = "near_duplicate"
 
 KEYS = schema(row=pa.uint32(), key=pa.uint64(), signature=pa.uint64(), content=pa.uint64())
-ADDS = pa.schema([field for field in _verdicts.VERDICTS if field.name not in {"shard", "row"}])
 
 
 class Config(SurvivorConfig):
@@ -106,16 +105,6 @@ def measure_shingles(batch: pa.RecordBatch, config: Config, resource: Path | Non
     return pa.RecordBatch.from_arrays(arrays, names=["shingles", "id", "rank", "tie"])
 
 
-def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa.RecordBatch:
-    """What is known of each document's cluster; null where it has none, and the size 1."""
-    if verdicts.num_rows == 0:  # then it may have no columns either
-        verdicts = pa.RecordBatch.from_pylist([], _verdicts.VERDICTS)
-    at = verdict_of_rows(batch["row"], verdicts)
-    columns: dict[str, Any] = {field.name: verdicts[field.name].take(at) for field in ADDS}
-    columns["cluster_size"] = columns["cluster_size"].fill_null(1)
-    return pa.RecordBatch.from_arrays([columns[name] for name in ADDS.names], schema=ADDS)
-
-
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     """Every document of a cluster but the survivor leaves, if it is alike enough to it."""
     leaves: Any = np.asarray(measured["survivor"].is_valid())
@@ -159,8 +148,7 @@ STAGE = Group(
     rounds=(
         Round(emit=emit, resolve=_candidates.resolve, sort=("signature", "content")),
         Round(answer=_links.answer, resolve=_links.resolve, sort=("member",)),
-        Round(resolve=_clusters.resolve_links, sort=("distance", "apart", "other_id"), whole=True),
-        Round(answer=_verdicts.answer, resolve=_verdicts.resolve, sort=("head", "run", "rank", "tie")),
+        *rounds("shingles", jaccard_of_pairs),
     ),
     measure=measure_shingles,
     apply=apply,

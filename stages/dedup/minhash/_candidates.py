@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.algo.keyed import counted
+from datapipe.algo.nodes import nodes_of, place_of
 from datapipe.stage import Scratch, schema
 from datapipe.text import readonly
 from datapipe.text.jit import Uint64s, inlined, kernel
-from stages.dedup.minhash._nodes import nodes_of, place_of
 
 CROWD = (
     1000  # different signatures of a bucket from which on neighbours are not compared: few of many resemble each other

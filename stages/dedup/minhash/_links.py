@@ -15,21 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datapipe.algo.clusters import LINKS
 from datapipe.algo.minhash import jaccard_of_pairs
-from datapipe.stage import Scratch, schema
+from datapipe.algo.nodes import firsts, mixed, nodes_of, place_of
+from datapipe.stage import Scratch
 from stages.dedup.minhash._candidates import EQUAL, IN_BUCKET
-from stages.dedup.minhash._nodes import firsts, mixed, nodes_of, place_of
 
-LINKS = schema(
-    shard=pa.uint32(),
-    row=pa.uint32(),
-    key=pa.uint64(),
-    distance=pa.float64(),
-    apart=pa.uint8(),  # 0 where the other is the first of this one's equals
-    other_id=pa.string(),
-    other=pa.uint64(),
-    old=pa.bool_(),
-)
 CENTER, MEMBER = 0, 1  # in the order in which documents meet
 BUCKET = 2  # from here on documents of a large bucket, those that stand in most of them first
 MOST_BUCKETS = 1 << 31

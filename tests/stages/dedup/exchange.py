@@ -24,20 +24,39 @@ def judged(
     """The columns that each shard's documents get; `runs`: of which run a shard is, if not all are of this one."""
     runs = runs or [0] * len(shards)
     own = max(runs)
+    with tempfile.TemporaryDirectory() as folder:
+        resource = _prepared(stage, config, shards, Path(folder))
+        rows = _rounds(stage, config, (shards, runs), (cut, memory, resource))
+    return [_applied(stage, config, shard, _of(rows, n)) for n, shard in enumerate(shards) if runs[n] == own]
+
+
+def _prepared(stage: Group, config: Any, shards: Shards, folder: Path) -> Path | None:
+    if stage.prepare is None or stage.prepare.sketch is None or stage.prepare.merge is None:
+        return None
+    sketches = [stage.prepare.sketch(_read(stage, config, shard), config) for shard in shards]
+    stage.prepare.build(stage.prepare.merge(sketches), config, folder)
+    return folder
+
+
+def _rounds(
+    stage: Group, config: Any, corpus: tuple[Shards, Sequence[int]], how: tuple[int, int, Path | None]
+) -> pa.Table:
+    """The verdicts; `how`: rows in a batch of a stream, memory in bytes, and what was prepared."""
+    (shards, runs), (cut, memory, resource) = corpus, how
     first = stage.rounds[0].emit
     assert first is not None
     rows = _together(
-        [_placed(first(_read(stage, config, shard), config, None), n, runs) for n, shard in enumerate(shards)]
+        [_placed(first(_read(stage, config, shard), config, resource), n, runs) for n, shard in enumerate(shards)]
     )
     for number, one in enumerate(stage.rounds):
         if one.answer is not None:
-            rows = _answers(stage, config, (shards, runs), rows, one.answer)
+            rows = _answers(stage, config, corpus, rows, one.answer)
         place = [name for name in ("shard", "row") if name in rows.column_names and name not in one.sort]
         ordered = rows.sort_by([(name, "ascending") for name in ("key", *one.sort, *place)]) if len(rows) else rows
         with tempfile.TemporaryDirectory() as folder:
             made = list(one.resolve(_cut(ordered, cut), config, Scratch(Path(folder, str(number)), memory)))
         rows = _together([pa.Table.from_batches([batch]) for batch in made if batch.num_rows])
-    return [_applied(stage, config, shard, _of(rows, n)) for n, shard in enumerate(shards) if runs[n] == own]
+    return rows
 
 
 def _read(stage: Group, config: Any, shard: pa.RecordBatch) -> pa.RecordBatch:
@@ -86,7 +105,8 @@ def _cut(rows: pa.Table, size: int) -> Iterator[pa.RecordBatch]:
 def _applied(stage: Group, config: Any, shard: pa.RecordBatch, verdicts: pa.RecordBatch) -> pa.RecordBatch:
     forget()
     rows = pa.array(np.arange(shard.num_rows, dtype=np.uint32))
-    arrays = [rows, *(shard[name] for name in stage.applies)]
-    columns = stage.apply(pa.RecordBatch.from_arrays(arrays, names=["row", *stage.applies]), verdicts, config)
+    names = stage.applies_for(config)
+    arrays = [rows, *(shard[name] for name in names)]
+    columns = stage.apply(pa.RecordBatch.from_arrays(arrays, names=["row", *names]), verdicts, config)
     assert columns.schema == stage.adds_for(config)
     return columns

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 
 from datapipe.algo.minhash import band_keys, jaccard_of_pairs, shingle_sets, signatures
+from datapipe.algo.waiting import WaitingSets
 from datapipe.stage import Scratch
 from datapipe.text import shingles
 from stages.dedup.minhash import STAGE, Config
-from stages.dedup.minhash._waiting import WaitingSets
 from tests.benchmarks.hostile import MILLION, measure, texts_of
 from tests.stages.dedup.exchange import judged
 
@@ -155,7 +155,7 @@ def test_sets_that_wait_are_compared_as_those_in_memory(tmp_path: Path, memory: 
     lists = [np.unique(random.integers(0, 60, 40)).astype(np.uint32).tolist() for _ in range(90)]
     sets = pa.array(lists, pa.large_list(pa.uint32()))
     nodes = random.permutation(10**6)[:90].astype(np.uint64)
-    waiting = WaitingSets(Scratch(tmp_path / "room", memory))
+    waiting = WaitingSets(Scratch(tmp_path / "room", memory), jaccard_of_pairs)
     for start in range(0, 90, 20):
         waiting.add(nodes[start : start + 20], sets.slice(start, 20))
     assert (tmp_path / "room").exists() == (memory == 1)

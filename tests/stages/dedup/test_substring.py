@@ -204,6 +204,40 @@ def test_any_texts_are_cut_as_plain_python_does(
     assert [row["text"] for batch in found for row in batch.to_pylist()] == plain(texts, length, unit)
 
 
+# ---------------------------------------------------------------------------------------------- earlier runs
+
+
+def in_turn(*texts: Sequence[str | None], **options: Any) -> list[dict[str, Any]]:
+    """What the last of some runs gives, each with all before it."""
+    batches = [shard(part, "abcdefgh"[number]) for number, part in enumerate(texts)]
+    against = tuple("abcdefgh"[: len(texts) - 1])
+    config = Config(**{"min_words": 4, "against": against, **options})
+    (found,) = judged(STAGE, config, batches, runs=range(len(texts)))
+    return found.to_pylist()
+
+
+@pytest.mark.parametrize("keep", ["first", "none"])
+def test_what_an_earlier_run_has_is_cut_and_its_copy_stays_whatever_is_kept_else(keep: str) -> None:
+    old = ["z one two three four", "only old: five six seven eight"]
+    rows = in_turn(old, ["x one two three four y", "new twice a b c d", "a b c d", "alone e f g h"], keep=keep)
+    first = "new twice a b c d" if keep == "first" else "new twice "
+    assert [row["text"] for row in rows] == ["x  y", first, "", "alone e f g h"]
+    (span,) = rows[0]["spans"]
+    assert (span["kept_in"], span["kept_at"]) == ("a0", 1)
+
+
+def test_a_run_that_stands_in_earlier_runs_only_cuts_nothing() -> None:
+    assert [row["spans"] for row in in_turn(["a b c d e"], ["x a b c d e"], ["alone f g h i"])] == [[]]
+
+
+@settings(deadline=None, max_examples=60)
+@given(TEXTS, TEXTS, TEXTS, st.sampled_from(["words", "characters"]))
+def test_runs_in_turn_cut_what_one_run_over_all_cuts(one: Any, two: Any, three: Any, unit: str) -> None:
+    options = {"unit": unit, "min_characters": 12}
+    joint = result(one, two, three, **options)
+    assert [in_turn(one, two, **options), in_turn(one, two, three, **options)] == joint[1:]
+
+
 # ---------------------------------------------------------------------------------------------- against a suffix array
 
 

@@ -1,25 +1,29 @@
-"""Sets of shingles of one cluster that wait until it is known who stays: in memory, then in a file of the scratch room.
+"""What the documents of one cluster are compared by waits until it is known who stays: in memory, then in a file.
 
 Costs: memory: as given, and once they are compared 16 bytes a set; time: each set is written and read once, or twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from datapipe.algo.minhash import jaccard_of_pairs
+from datapipe.algo.nodes import Uint64s
 from datapipe.stage import Scratch
-from stages.dedup.minhash._nodes import Uint64s
+
+__all__ = ["Alike", "WaitingSets"]
+
+Alike: TypeAlias = Callable[[Any, Any, tuple[Any, Any]], pa.DoubleArray]
 
 
 class WaitingSets:
     """Collects sets by the number of the document whose they are, then compares all of them with one."""
 
-    def __init__(self, scratch: Scratch) -> None:
+    def __init__(self, scratch: Scratch, alike: Alike) -> None:
+        self._alike_of = alike
         self._path = scratch.folder / "sets.arrow"
         self._most = scratch.memory_bytes
         self._held: list[pa.RecordBatch] = []
@@ -44,7 +48,7 @@ class WaitingSets:
         self._held, self._bytes = [], 0
 
     def similarity(self, nodes: Uint64s, survivor: int) -> pa.DoubleArray:
-        """Exact Jaccard of the sets of some documents and of that of the one that stays; no set comes any more."""
+        """How alike some documents are to the one that stays; no set comes any more."""
         if self._nodes is None:
             self._compare(survivor)
         assert self._nodes is not None
@@ -59,7 +63,7 @@ class WaitingSets:
         for part in self._batches():
             every = np.arange(part.num_rows)
             nodes.append(part["node"].to_numpy())
-            alike.append(np.asarray(jaccard_of_pairs(one, part["set"], (np.zeros_like(every), every))))
+            alike.append(np.asarray(self._alike_of(one, part["set"], (np.zeros_like(every), every))))
         if self._writer is not None:
             self._path.unlink()
         self._held = []

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+__all__ = ["Uint64s", "firsts", "mixed", "nodes_of", "place_of"]
+
 Uint64s: TypeAlias = npt.NDArray[np.uint64]
 
 HALF = np.uint64(32)

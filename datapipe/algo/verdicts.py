@@ -1,9 +1,9 @@
-"""Fourth round: of each cluster one document stays, by the declared rule; how alike the others are to it is told.
+"""Of each cluster one document stays, by the declared rule; how alike the others are to it is told.
 
 The ends of a chain of links may be less alike than the threshold. Where a new document joins clusters of earlier runs,
 documents of these stay as they were: they are `bridged`.
-The shingles of equal documents come once, before the documents of their cluster; they are compared with those of the
-one that stays as soon as it is known. Those of a cluster that does not end in its batch wait for that in a file.
+What equal documents are compared by comes once, before the documents of their cluster; it is compared with that of the
+one that stays as soon as this is known. What is of a cluster that does not end in its batch waits for that in a file.
 Costs: 100,000 documents of 200 words in 1.8 s, read and written; memory: a window of documents, 16 bytes for each of
 different shingles in the cluster at hand.
 """
@@ -11,16 +11,18 @@ different shingles in the cluster at hand.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datapipe.algo.minhash import jaccard_of_pairs
+from datapipe.algo.nodes import firsts, mixed, nodes_of
+from datapipe.algo.waiting import Alike, WaitingSets
 from datapipe.stage import Scratch, schema
-from stages.dedup.minhash._nodes import firsts, mixed, nodes_of
-from stages.dedup.minhash._waiting import WaitingSets
+
+__all__ = ["VERDICTS", "Alike", "Answer", "Judge"]
 
 VERDICTS = schema(
     shard=pa.uint32(),
@@ -36,29 +38,35 @@ VERDICTS = schema(
 HEADER, SET, MEMBER = 0, 1, 2  # in the order in which the rows of a cluster stand
 
 
-def answer(measured: pa.RecordBatch, asked: pa.RecordBatch, config: Any) -> pa.RecordBatch:
-    """Each document to its cluster, with what decides who stays; before them the cluster's size, and shingles."""
-    of: Any = _known(asked)
-    at: Any = pa.array(np.searchsorted(measured["row"].to_numpy(), of["row"].to_numpy()))
-    nodes = nodes_of(of)
-    members = pa.table(
-        {
-            "row": of["row"],
-            "key": pa.array(mixed(of["root"].to_numpy())),
-            "head": pa.array(np.full(of.num_rows, MEMBER, np.uint8)),
-            "first": pc.if_else(of["first"].is_valid(), of["first"], pa.array(nodes)),
-            **{name: measured[name].take(at) for name in ("rank", "tie", "id")},
-            "shingles": pa.nulls(of.num_rows, measured["shingles"].type),
-            **{name: of[name] for name in ("size", "old_root", "linked_to", "link_similarity")},
-        }
-    )
-    alone: Any = pa.array(np.flatnonzero(members["first"].to_numpy() == nodes))
-    sets = _as_head(members.take(alone), SET)
-    place = sets.schema.get_field_index("shingles")
-    sets = sets.set_column(place, "shingles", measured["shingles"].take(at.take(alone)))
-    headers = _as_head(members.filter(pc.is_valid(members["size"])), HEADER)
-    both = pa.concat_tables([headers, sets, members]).combine_chunks().to_batches()
-    return both[0]
+@dataclass(frozen=True)
+class Answer:
+    """What documents answer. A record and no method, as stages are compared once they were pickled."""
+
+    column: str
+
+    def __call__(self, measured: pa.RecordBatch, asked: pa.RecordBatch, _config: Any) -> pa.RecordBatch:
+        """Each document to its cluster, with what decides who stays; before them its size, and what is compared."""
+        of: Any = _known(asked)
+        at: Any = pa.array(np.searchsorted(measured["row"].to_numpy(), of["row"].to_numpy()))
+        nodes = nodes_of(of)
+        members = pa.table(
+            {
+                "row": of["row"],
+                "key": pa.array(mixed(of["root"].to_numpy())),
+                "head": pa.array(np.full(of.num_rows, MEMBER, np.uint8)),
+                "first": pc.if_else(of["first"].is_valid(), of["first"], pa.array(nodes)),
+                **{name: measured[name].take(at) for name in ("rank", "tie", "id")},
+                self.column: pa.nulls(of.num_rows, measured[self.column].type),
+                **{name: of[name] for name in ("size", "old_root", "linked_to", "link_similarity")},
+            }
+        )
+        alone: Any = pa.array(np.flatnonzero(members["first"].to_numpy() == nodes))
+        sets = _as_head(members.take(alone), SET)
+        place = sets.schema.get_field_index(self.column)
+        sets = sets.set_column(place, self.column, measured[self.column].take(at.take(alone)))
+        headers = _as_head(members.filter(pc.is_valid(members["size"])), HEADER)
+        both = pa.concat_tables([headers, sets, members]).combine_chunks().to_batches()
+        return both[0]
 
 
 def _as_head(rows: pa.Table, head: int) -> pa.Table:
@@ -113,25 +121,6 @@ class _Bridges:
         return found
 
 
-def resolve(stream: Iterator[pa.RecordBatch], config: Any, scratch: Scratch) -> Iterator[pa.RecordBatch]:
-    """The verdict on each document of this run."""
-    bridges = _Bridges()
-    last: _Open | None = None  # the cluster at the end of a batch, which may go on in the next
-    for number, batch in enumerate(stream):
-        if batch.num_rows == 0:
-            continue
-        keys = batch["key"].to_numpy()
-        start = int(np.searchsorted(keys, last.key, side="right")) if last is not None else 0
-        if last is not None and start:
-            yield _verdicts(last.judged(batch.slice(0, start)), config, bridges)
-        if start == len(keys):
-            continue
-        stop = int(np.searchsorted(keys, keys[-1]))
-        yield _verdicts(_judged(batch.slice(start, stop - start)), config, bridges)
-        last = _Open(int(keys[-1]), Scratch(scratch.folder / f"cluster-{number}", scratch.memory_bytes // 8))
-        yield _verdicts(last.judged(batch.slice(stop)), config, bridges)
-
-
 class _Judged(NamedTuple):
     """Rows with, for each that is a member, its place, those of its header and of who stays, and how alike the two are.
 
@@ -145,18 +134,43 @@ class _Judged(NamedTuple):
     similarity: Any
 
 
-def _judged(rows: pa.RecordBatch) -> _Judged:
-    """Whole clusters."""
-    heads = rows["head"].to_numpy()
-    headers, sets, members = (np.flatnonzero(heads == head) for head in (HEADER, SET, MEMBER))
-    survivors = members[np.searchsorted(members, headers)] if len(members) else members
-    first = rows["first"].to_numpy()
-    order = sets[np.argsort(first[sets])]
-    stays = order[np.searchsorted(first[order], first[survivors])]
-    alike: Any = jaccard_of_pairs(rows["shingles"], rows["shingles"], (stays[_before(headers, order)], order))
-    of = _before(headers, members)
-    similarity = alike.take(pa.array(np.searchsorted(first[order], first[members])))
-    return _Judged(rows, members, headers[of], survivors[of], similarity)
+@dataclass(frozen=True)
+class Judge:
+    """Who stays of each cluster, and how alike the others are to that document."""
+
+    column: str
+    alike: Alike
+
+    def __call__(self, stream: Iterator[pa.RecordBatch], config: Any, scratch: Scratch) -> Iterator[pa.RecordBatch]:
+        """The verdict on each document of this run."""
+        bridges = _Bridges()
+        last: _Open | None = None  # the cluster at the end of a batch, which may go on in the next
+        for number, batch in enumerate(stream):
+            if batch.num_rows == 0:
+                continue
+            keys = batch["key"].to_numpy()
+            start = int(np.searchsorted(keys, last.key, side="right")) if last is not None else 0
+            if last is not None and start:
+                yield _verdicts(last.judged(batch.slice(0, start)), config, bridges)
+            if start == len(keys):
+                continue
+            stop = int(np.searchsorted(keys, keys[-1]))
+            yield _verdicts(self._judged(batch.slice(start, stop - start)), config, bridges)
+            last = _Open(self, int(keys[-1]), Scratch(scratch.folder / f"cluster-{number}", scratch.memory_bytes // 8))
+            yield _verdicts(last.judged(batch.slice(stop)), config, bridges)
+
+    def _judged(self, rows: pa.RecordBatch) -> _Judged:
+        """Whole clusters."""
+        heads = rows["head"].to_numpy()
+        headers, sets, members = (np.flatnonzero(heads == head) for head in (HEADER, SET, MEMBER))
+        survivors = members[np.searchsorted(members, headers)] if len(members) else members
+        first = rows["first"].to_numpy()
+        order = sets[np.argsort(first[sets])]
+        stays = order[np.searchsorted(first[order], first[survivors])]
+        alike: Any = self.alike(rows[self.column], rows[self.column], (stays[_before(headers, order)], order))
+        of = _before(headers, members)
+        similarity = alike.take(pa.array(np.searchsorted(first[order], first[members])))
+        return _Judged(rows, members, headers[of], survivors[of], similarity)
 
 
 def _before(headers: Any, places: Any) -> Any:
@@ -167,9 +181,9 @@ def _before(headers: Any, places: Any) -> Any:
 class _Open:
     """A cluster whose rows may go on in the next batch."""
 
-    def __init__(self, key: int, scratch: Scratch) -> None:
-        self.key = key
-        self._sets = WaitingSets(scratch)
+    def __init__(self, judge: Judge, key: int, scratch: Scratch) -> None:
+        self.key, self._column = key, judge.column
+        self._sets = WaitingSets(scratch, judge.alike)
         self._carried: list[pa.RecordBatch] = []  # its header, then who stays
 
     def judged(self, rows: pa.RecordBatch) -> _Judged:
@@ -177,7 +191,7 @@ class _Open:
         heads = rows["head"].to_numpy()
         sets = np.flatnonzero(heads == SET)
         if len(sets):
-            self._sets.add(rows["first"].to_numpy()[sets], rows["shingles"].take(sets))
+            self._sets.add(rows["first"].to_numpy()[sets], rows[self._column].take(sets))
         known = len(self._carried)
         rows = pa.concat_batches([*self._carried, rows])  # type: ignore[attr-defined]
         members = np.flatnonzero(rows["head"].to_numpy() == MEMBER)
