@@ -19,6 +19,7 @@ from datapipe.corpus.exchange import BucketCounts, Sorted, bucket_offsets, in_or
 from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
+from datapipe.engine.near import keys_in, meeting
 from datapipe.engine.part import PartWriter
 from datapipe.engine.task import Input, ResolveTask, Slice
 from datapipe.errors import StageError
@@ -46,9 +47,9 @@ def run_resolve(task: ResolveTask) -> Resolved:
     if done is not None:
         return done
     stage: Any = task.call.stage
-    rows = _stream(store, task.inputs, _order(task, task.round), task.memory_bytes)
+    rows = _rows(store, task)
     if task.merges:
-        made = [_merge(store, f"{folder(task)}/{task.name}", rows)]
+        made = _merge(store, f"{folder(task)}/{task.name}", rows)
     else:
         with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
             room = Scratch(Path(scratch), task.memory_bytes)
@@ -84,6 +85,14 @@ def finished(store: Store, folder: str, name: str, fingerprint: str) -> Resolved
     return old if old.fingerprint == fingerprint and whole else None
 
 
+def _rows(store: Store, task: ResolveTask) -> Iterator[pa.RecordBatch]:
+    """The rows of a task, sorted."""
+    order = _order(task, task.round)
+    if task.near is None:
+        return _stream(store, task.inputs, order, task.memory_bytes)
+    return meeting(store, [one for each in task.inputs for one in each], keys_in(store, task.near), order)
+
+
 def _stream(
     store: Store, inputs: Sequence[Sequence[Input]], order: Sequence[str], memory_bytes: int
 ) -> Iterator[pa.RecordBatch]:
@@ -105,16 +114,15 @@ def file_order(round_: Any) -> tuple[str, ...]:
     return ("key", *sort, *(name for name in ("row",) if name not in sort))
 
 
-def _merge(store: Store, path: str, stream: Iterator[pa.RecordBatch]) -> tuple[Part, list[int]]:
-    """One file of all rows."""
+def _merge(store: Store, path: str, stream: Iterator[pa.RecordBatch]) -> list[tuple[Part, list[int]]]:
+    """One file of all rows, if there are any."""
     counts = BucketCounts()
     writer = None
     for batch in stream:
         writer = writer or PartWriter(store, f"{path}.parquet", batch.schema, sliced=True)
         writer.write(batch)
         counts.add(batch.column("key").to_numpy())
-    assert writer is not None
-    return writer.commit(), counts.offsets
+    return [(writer.commit(), counts.offsets)] if writer is not None else []
 
 
 def write_runs(
