@@ -86,7 +86,7 @@ def _plant(side: SideContext) -> None:
     side.carry_out((), run_plant, tasks, count=len(tasks))
     side.shards = {begin.root_key: [] for begin in side.paths.onward(PLANTED)}
     names = []
-    for begin, _, shard in side.sources():
+    for begin, shard, _ in side.sources():
         names.append(shard.name)
         record = side.state.of(PLANTED)[shard.name]
         if record.incoming.documents:
@@ -96,8 +96,8 @@ def _plant(side: SideContext) -> None:
 
 def _tasks(side: SideContext) -> Iterator[PlantTask]:
     settings: Any = side.recipe.nodes[PLANTED].config
-    for begin, came, shard in side.sources():
-        before = side.record(came, shard)
+    for begin, shard, base in side.sources():
+        before = base.layers.get(base.previous, base.record)
         state = fingerprint({"base": before.base, "rows": before.rows_kept})
         old = side.state.of(PLANTED).get(shard.name)
         values = side.values(begin)
@@ -106,7 +106,7 @@ def _tasks(side: SideContext) -> Iterator[PlantTask]:
         assert begin.origin is not None
         yield PlantTask(
             run=side.store.url,
-            base=side.base(came, shard),
+            base=base,
             call=side.paths.call(side.audited),
             name=PLANTED,
             owners=begin.origin.owners,

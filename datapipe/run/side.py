@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
 from datapipe.engine.planting import HIDDEN, KIND
+from datapipe.engine.task import BaseShard
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard
 from datapipe.run.earlier import from_here
@@ -72,11 +73,25 @@ class SideContext(Context):
         parent = self.lent(shard.parent) if shard.parent is not None else None
         return dataclasses.replace(shard, record=lent(shard.record, self.back), parent=parent)
 
-    def sources(self) -> Iterator[tuple[Path, Path, Shard]]:
-        """The run's shards that cases are made of: how the cases begin, how the documents came, and the shard."""
+    def sources(self) -> Iterator[tuple[Path, Shard, BaseShard]]:
+        """The run's shards that cases are made of: how the cases begin, the shard, and its documents.
+
+        Those are what a Map kept, so that no case is found for what stood in its document before; of a Group, all.
+        """
         begins = {path.origin.root_key: path for path in self.paths.onward(PLANTED) if path.origin is not None}
         for path, shard in self.real.incoming(self.audited):
-            yield begins[path.root_key], path.before(), self.lent(shard)
+            last = path.before() if isinstance(self.audited.stage, Group) else path
+            yield begins[path.root_key], self.lent(shard), _lent_base(self.real.base(last, shard), self.back)
+
+
+def _lent_base(base: BaseShard, back: str) -> BaseShard:
+    parent = base.parent
+    return dataclasses.replace(
+        base,
+        record=lent(base.record, back),
+        layers={name: lent(record, back) for name, record in base.layers.items()},
+        parent=parent and dataclasses.replace(parent, base=_lent_base(parent.base, back)),
+    )
 
 
 class _SideState(State):

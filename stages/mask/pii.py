@@ -33,6 +33,7 @@ from datapipe.errors import InputError
 from datapipe.schema import COLUMNS, PLACE
 from datapipe.stage import Map, StageConfig, above, decide, first_of, measure, place
 from datapipe.text import pieces, replace_pieces
+from stages.mask._planting import PLANTING
 
 if TYPE_CHECKING:
     from datapipe.algo.pii.masking import Rules
@@ -243,4 +244,5 @@ STAGE = Map(
     process=process,
     decide=decide_reasons,
     decides=("found", "counts"),
+    audit=PLANTING,
 )
