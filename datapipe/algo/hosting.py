@@ -17,16 +17,11 @@ from datapipe.schema import COLUMNS
 from datapipe.stage import schema
 from datapipe.text import pieces, replace_pieces
 
-__all__ = ["CHANGES", "Case", "Host", "cases_of", "hosts_of", "is_chinese", "sentences_of"]
+__all__ = ["CHANGES", "Case", "Host", "cases_of", "copies_of", "hosts_of", "is_chinese", "sentences_of", "text_column"]
 
 CHANGES = ("text", "messages")
-CASES = schema(
-    parent_row=pa.uint32(),
-    kind=pa.string(),
-    hidden=pa.string(),
-    text=COLUMNS["text"],
-    messages=COLUMNS["messages"],
-)
+OWN: dict[str, pa.DataType] = {"parent_row": pa.uint32(), "kind": pa.string(), "hidden": pa.string()}
+CASES = schema(**OWN, text=COLUMNS["text"], messages=COLUMNS["messages"])
 MOST_CHARACTERS = 200_000  # of a text that something is put into
 LOOK = 2000  # characters by which a text's script is told
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -101,3 +96,23 @@ def cases_of(batch: pa.RecordBatch, made: Iterable[Case]) -> pa.RecordBatch:
         *(changed.column(name).take(rows).cast(COLUMNS[name]) for name in CHANGES),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=CASES)
+
+
+def text_column(name: str) -> tuple[str, ...]:
+    """A column of texts that a case can bring itself; none where the name is not one that the schema knows."""
+    return (name,) if COLUMNS.get(name) in {pa.string(), pa.large_string()} else ()
+
+
+def copies_of(column: str, made: Iterable[tuple[int, str, str]]) -> pa.RecordBatch:
+    """The rows of cases that are their documents with another text in one column: of each row, kind and text."""
+    rows = list(made)
+    arrays: list[Any] = [
+        pa.array([row for row, _, _ in rows], pa.uint32()),
+        pa.array([kind for _, kind, _ in rows], pa.string()),
+        pa.nulls(len(rows), pa.string()),
+    ]
+    kinds = dict(OWN)
+    for name in text_column(column):
+        arrays.append(pa.array([text for _, _, text in rows], COLUMNS[name]))
+        kinds[name] = COLUMNS[name]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema(**kinds))

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.algo.chance import Chance
+from datapipe.algo.hosting import copies_of, text_column
 from datapipe.algo.minhash import jaccard_of_pairs, shingle_sets
-from datapipe.schema import COLUMNS
-from datapipe.stage import Planting, schema
+from datapipe.stage import Planting
 from datapipe.text import shingles
 
 LEVELS = (0.70, 0.75, 0.80, 0.85, 0.90, 0.95)
@@ -96,17 +96,8 @@ def plant(batch: pa.RecordBatch, config: Any, resource: Path | None, seeds: Any)
         similarities = _alike([texts[draft.row] or "" for draft in trying], made, config)
         for draft, text, similarity in zip(trying, made, similarities, strict=True):
             draft.learn(similarity, text)
-    cases = [(each, *each.best) for each in drafts if each.best and each.best[0] <= each.level + NEAR]
-    arrays: list[Any] = [
-        pa.array([draft.row for draft, _, _ in cases], pa.uint32()),
-        pa.array([f"jaccard_{draft.level:.2f}" for draft, _, _ in cases], pa.string()),
-        pa.nulls(len(cases), pa.string()),
-    ]
-    kinds = schema(parent_row=pa.uint32(), kind=pa.string(), hidden=pa.string())
-    for column in _changes(config):
-        arrays.append(pa.array([text for _, _, text in cases], COLUMNS[column]))
-        kinds = kinds.append(pa.field(column, COLUMNS[column]))
-    return pa.RecordBatch.from_arrays(arrays, schema=kinds)
+    good = [(each, *each.best) for each in drafts if each.best and each.best[0] <= each.level + NEAR]
+    return copies_of(config.column, ((each.row, f"jaccard_{each.level:.2f}", text) for each, _, text in good))
 
 
 def _alike(texts: list[str], others: list[str], config: Any) -> list[float]:
@@ -119,9 +110,7 @@ def _alike(texts: list[str], others: list[str], config: Any) -> list[float]:
 
 
 def _changes(config: Any) -> tuple[str, ...]:
-    """The column compared, where it is one that a case can bring."""
-    known = COLUMNS.get(config.column)
-    return (config.column,) if known in {pa.string(), pa.large_string()} else ()
+    return text_column(config.column)
 
 
 def _reads(config: Any) -> tuple[str, ...]:
