@@ -50,11 +50,11 @@ def has_left(cases: pa.RecordBatch, config: Any) -> Mask:  # noqa: ARG001 - as e
 class Planting:
     """How a stage is audited: with cases that it ought to find, planted in copies of real documents.
 
-    `plant(batch, config, resource, seeds)` → cases: `parent_row` (uint32, position in the batch, ascending), `kind`
-    (string), `hidden` (string or null: what the stage is to find) and the columns in `changes`, each by the name that
-    `datapipe.schema` knows. `batch` holds documents as they come to the stage, its `id` and the columns in `reads`;
-    `seeds` (uint64, one a document) are all the chance there is. A document may give no case.
-    `found(cases, config)` → bool a case: `cases` hold `kind`, `hidden`, the columns that the stage adds, by short name,
+    `plant(batch, config, resource, seeds)` → cases: `parent_row` (uint32, position in the batch, ascending), `case`
+    (string: of what kind), `hidden` (string or null: what the stage is to find) and the columns in `changes`, of
+    `datapipe.schema`. `batch` holds documents as they come to the stage, their `id` and the columns in `reads`; `seeds`
+    (uint64, one a document) are all the chance there is. A document may give no case.
+    `found(cases, config)` → bool a case: `cases` hold `case`, `hidden`, the columns that the stage adds, by short name,
     and `reason` (null where the case stays). Any of these may be null where `where` leaves a case out.
     A Group judges a case beside those real documents alone that share a key of its first round with a case.
     `version` is bumped when other cases are planted.

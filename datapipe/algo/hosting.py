@@ -20,7 +20,7 @@ from datapipe.text import pieces, replace_pieces
 __all__ = ["CHANGES", "Case", "Host", "cases_of", "copies_of", "hosts_of", "is_chinese", "sentences_of", "text_column"]
 
 CHANGES = ("text", "messages")
-OWN: dict[str, pa.DataType] = {"parent_row": pa.uint32(), "kind": pa.string(), "hidden": pa.string()}
+OWN: dict[str, pa.DataType] = {"parent_row": pa.uint32(), "case": pa.string(), "hidden": pa.string()}
 CASES = schema(**OWN, text=COLUMNS["text"], messages=COLUMNS["messages"])
 MOST_CHARACTERS = 200_000  # of a text that something is put into
 LOOK = 2000  # characters by which a text's script is told

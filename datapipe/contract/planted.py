@@ -18,7 +18,7 @@ from datapipe.text import hash_slices, view_bytes
 
 __all__ = ["check_planting"]
 
-OWN = {"parent_row": pa.uint32(), "kind": pa.string(), "hidden": pa.string()}
+OWN = {"parent_row": pa.uint32(), "case": pa.string(), "hidden": pa.string()}
 
 
 def check_planting(trial: Trial) -> None:
@@ -31,6 +31,9 @@ def check_planting(trial: Trial) -> None:
     changes = planting.changes_for(config)
     if unknown := sorted(set(changes) - COLUMNS.keys()):
         found.add("audit", f"cases change {', '.join(unknown)}, which the schema does not know")
+        return
+    if taken := sorted({"case", "hidden", "reason"} & set(trial.adds.names)):
+        found.add("audit", f"{', '.join(taken)} is what cases are told by: give that measure another name")
         return
     reads = list(dict.fromkeys(("id", *planting.reads_for(config))))
 
@@ -48,9 +51,9 @@ def check_planting(trial: Trial) -> None:
 def _check_found(trial: Trial, cases: pa.RecordBatch) -> None:
     """Of cases that the stage says nothing of, each is found or not."""
     names = [field.name for field in trial.adds]
-    told: list[Any] = [cases["kind"], cases["hidden"], pa.nulls(len(cases), pa.string())]
+    told: list[Any] = [cases["case"], cases["hidden"], pa.nulls(len(cases), pa.string())]
     told += [pa.nulls(len(cases), field.type) for field in trial.adds]
-    batch = pa.RecordBatch.from_arrays(told, names=["kind", "hidden", "reason", *names])
+    batch = pa.RecordBatch.from_arrays(told, names=["case", "hidden", "reason", *names])
     said = trial.found.attempt("audit", "found of cases without measures", trial.stage.audit.found, batch, trial.config)
     if said is not None and not (
         isinstance(said, np.ndarray) and said.dtype == np.bool_ and said.shape == (len(batch),)

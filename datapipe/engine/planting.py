@@ -33,9 +33,9 @@ from datapipe.errors import StageError
 from datapipe.schema import COLUMNS, PLACE, qualified
 from datapipe.text import forget, hash_slices, view_bytes
 
-__all__ = ["HIDDEN", "KIND", "Kinds", "OutcomeTask", "PlantTask", "chosen", "run_outcome", "run_plant"]
+__all__ = ["CASE", "HIDDEN", "Kinds", "OutcomeTask", "PlantTask", "chosen", "run_outcome", "run_plant"]
 
-KIND, HIDDEN = "kind", "hidden"
+CASE, HIDDEN = "case", "hidden"  # what kind of case, and what the stage is to find
 Kinds = dict[str, dict[str, int]]  # by kind: `planted`, of them `judged`, and of those `found`
 
 
@@ -110,7 +110,7 @@ class _Cases:
         self._planting: Any = task.call.stage.audit
         self._config = task.call.settings
         self._changes: tuple[str, ...] = self._planting.changes_for(self._config)
-        own = {qualified(name, task.name): pa.string() for name in (KIND, HIDDEN)}
+        own = {qualified(name, task.name): pa.string() for name in (CASE, HIDDEN)}
         own |= {name: COLUMNS[name] for name in self._changes}
         fields: Any = {**PLACE, "parent_row": COLUMNS["parent_row"], **own}.items()
         self._schema = pa.schema(list(fields))
@@ -132,14 +132,14 @@ class _Cases:
         first = np.searchsorted(at, at)
         parents = zip(place.column("id").to_pylist(), np.arange(len(at)) - first, strict=True)
         ids = [f"{parent}#planted-{n}" for parent, n in parents]
-        own = cases.select([KIND, HIDDEN, *self._changes])
+        own = cases.select([CASE, HIDDEN, *self._changes])
         arrays = [pa.array(ids), *place.columns[1:], pa.array(row_bytes(own)), pa.array(rows[at]), *own.columns]
         self._base.write(pa.RecordBatch.from_arrays(arrays, names=self._schema.names).cast(self._schema))
         self._ids += ids
         self._sizes += int(row_bytes(own).sum())
 
     def _checked(self, cases: Any, rows: int) -> Any:
-        declared = {"parent_row", KIND, HIDDEN, *self._changes}
+        declared = {"parent_row", CASE, HIDDEN, *self._changes}
         wrong = not isinstance(cases, pa.RecordBatch) or set(cases.schema.names) != declared
         at = np.zeros(0, np.int64) if wrong else cases.column("parent_row").to_numpy().astype(np.int64)
         if wrong or (len(at) and (np.diff(at).min(initial=0) < 0 or at[-1] >= rows)):
@@ -198,7 +198,7 @@ def run_outcome(task: OutcomeTask) -> tuple[str, Kinds]:
     for mine in batches_of(rows, sizes_of(task.base, columns)):
         columns.start_window()
         judged = np.isin(mine, np.concatenate([mine[:0], *(file.rows for file in held)]))
-        arrays = {each: columns.get(qualified(each, source), mine, (source,)) for each in (KIND, HIDDEN)}
+        arrays = {each: columns.get(qualified(each, source), mine, (source,)) for each in (CASE, HIDDEN)}
         arrays["reason"] = told.take("reason", told.find(mine))
         for column in task.call.stage.adds_for(task.call.settings).names:
             arrays[column] = columns.get(qualified(column, name), mine, (name,))
@@ -206,7 +206,7 @@ def run_outcome(task: OutcomeTask) -> tuple[str, Kinds]:
         found = called(task.call, task.base.shard, planting.found, cases, task.call.settings)
         if getattr(found, "shape", None) != (len(mine),):
             raise StageError(f"stage {name!r} does not say of each case whether it is found", remedy="see `Planting`")
-        _count(counts, arrays[KIND].to_pylist(), judged, found & judged)
+        _count(counts, arrays[CASE].to_pylist(), judged, found & judged)
     return task.base.shard, counts
 
 

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+import pyarrow as pa
+
 from datapipe.corpus.record import Record
 from datapipe.corpus.store import Store
-from datapipe.engine.planting import HIDDEN, KIND
+from datapipe.engine.planting import CASE, HIDDEN
 from datapipe.engine.task import BaseShard
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard
@@ -160,7 +162,7 @@ def _cases(node: Node, *, rate: float, seed: int) -> Node:
         version=planting.version,
         config=_Planted,
         reads=planting.reads_for(config),
-        adds=schema(**{KIND: COLUMNS["kind"], HIDDEN: COLUMNS["kind"], **changes}),
+        adds=schema(**{CASE: pa.string(), HIDDEN: pa.string(), **changes}),
         libraries=stage.libraries_for(config),
         expand=_never,
         childless="",
