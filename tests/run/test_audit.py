@@ -22,7 +22,7 @@ from tests.run.copies import SHORT, STAGES, Chain, chain, documents, jaccard, wr
 from tests.run.workbench import TOYS, Done, Workbench, differences, run_file, table
 
 RATE = 0.5
-ROWS = documents(120, seed=3)
+ROWS = documents(80, seed=3)
 FEW = {("near", "longest"), ("exact", "newest")}
 RULES = ("first", "longest", "newest", "oldest", "best:bytes")
 
@@ -93,8 +93,8 @@ def test_a_run_with_an_audit_writes_the_bytes_of_one_without(bench: Workbench, s
     made |= {"again": {"use": "dedup.url", "from": "masked"}, "last": {"use": "write.parquet"}}
     plain, audited = run(bench, "plain", made), run(bench, "audited", made, rate=RATE)
     assert real_differences(plain.folder, audited.folder) == []
-    assert told(audited)[stage]["judged"] > 20
-    assert told(audited)["masked"]["judged"] > 20
+    assert told(audited)[stage]["judged"] > 10
+    assert told(audited)["masked"]["judged"] > 10
 
 
 @pytest.mark.full
@@ -115,9 +115,10 @@ def test_any_number_of_workers_audits_alike(
     alone = run(bench, "alone", made, rate=RATE)
     together = run(bench, "together", made, engine=dask(workers), rate=RATE)
     assert [name for name in differences(alone.folder, together.folder) if "/logs/" not in name] == []
-    assert told(alone)["near"]["judged"] > 20
+    assert told(alone)["near"]["judged"] > 10
 
 
+@pytest.mark.full
 def test_ranges_and_merges_find_the_same_cases(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     made = chain(bench, "near")
     whole = told(run(bench, "whole", made, rate=RATE))
@@ -150,8 +151,8 @@ def test_the_documents_of_cases_are_chosen_by_their_ids_and_a_smaller_rate_choos
         write(bench, ROWS, files=files)
         cases = cases_of(run(bench, "run", chain(bench, "exact"), rate=rate), "exact")
         chosen.append({case["id"]: case["text"] for case in cases})
-    assert 3 <= len(chosen[0]) <= 25
-    assert 45 <= len(chosen[1]) <= 75
+    assert 2 <= len(chosen[0]) <= 20
+    assert 28 <= len(chosen[1]) <= 52
     assert chosen[0].items() <= chosen[1].items()
 
 
@@ -220,20 +221,20 @@ def _plain(path: Path) -> str:
 def test_a_stage_that_is_switched_off_is_seen_to_find_less(bench: Workbench, stage: str, off: dict[str, Any]) -> None:
     well = told(run(bench, "well", chain(bench, stage), rate=1))[stage]
     ill = told(run(bench, "ill", chain(bench, stage, **off), rate=1))[stage]
-    assert well["recall_low"] > 0.75
+    assert well["recall_low"] > 0.7
     assert ill["recall_high"] < well["recall_low"]
 
 
 def test_what_an_earlier_run_holds_is_found_too(tmp_path: Path) -> None:
     first, second = Workbench(tmp_path / "first"), Workbench(tmp_path / "second")
-    for bench, rows in ((first, ROWS[:60]), (second, ROWS[60:])):
+    for bench, rows in ((first, ROWS[:40]), (second, ROWS[40:])):
         bench.folder.mkdir()
         write(bench, rows, files=2, name="x" if bench is first else "y")
     old = run(first, "run", chain(first, "near", index=True))
     made = chain(second, "near", index=True, against=[str(old.folder)])
     plain, audited = run(second, "plain", made), run(second, "audited", made, rate=1)
     assert real_differences(plain.folder, audited.folder) == []
-    assert told(audited)["near"]["recall_low"] > 0.75
+    assert told(audited)["near"]["recall_low"] > 0.7
 
 
 def test_cases_are_made_of_children_and_of_what_stages_above_left(bench: Workbench) -> None:
@@ -264,9 +265,10 @@ def test_run_again_an_audit_measures_nothing_and_says_the_same(bench: Workbench)
     first = told(run(bench, "run", made, rate=RATE))
     after = {path: path.stat().st_mtime_ns for path in (bench.folder / "run").rglob("*.parquet")}
     assert after == before
-    assert first["near"]["judged"] > 20
+    assert first["near"]["judged"] > 10
 
 
+@pytest.mark.full
 def test_new_input_and_other_settings_are_audited_as_in_a_fresh_run(bench: Workbench) -> None:
     made = chain(bench, "exact", "near")
     run(bench, "run", made, rate=RATE)

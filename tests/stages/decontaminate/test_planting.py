@@ -17,7 +17,7 @@ from stages.decontaminate._planting import KINDS, PLANTING
 
 ENGLISH = [
     f"A {trade} from {town} counts {things} before breakfast and finds that seven of them are {state}; how many "
-    f"{things} must the {trade} borrow from the neighbouring parish so that every {helper} may carry exactly three of them home?"
+    f"{things} must the {trade} borrow from the next parish so that every {helper} may carry exactly three home?"
     for trade, things, helper, state, town in [
         ("cooper", "barrels", "apprentice", "leaking", "Wexford"),
         ("chandler", "candlesticks", "chorister", "tarnished", "Lübeck"),
