@@ -31,11 +31,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datapipe.algo.families import Families, mark_file, read_phrases
+from datapipe.algo.spam_pages import planted
 from datapipe.stage import Map, Mask, Planting, StageConfig, at_least, below, decide, first_of, measure, schema
 from datapipe.text import IS_WORD, segment, view_bytes, word_hash
 from datapipe.text.languages import is_in
 from datapipe.text.segmentation import flat
-from stages.mark._spam_planting import planted
 
 LANGUAGE = "zh"
 FILE = "spam_zh.yaml"

@@ -27,13 +27,13 @@ import pyarrow.compute as pc
 from pydantic import AfterValidator
 
 from datapipe.algo.models import distributions, package
+from datapipe.algo.pii.planting import PLANTING
 from datapipe.algo.pii.replacing import NEED_SECRET, Action, check_value, secret_of
 from datapipe.algo.pii.risk import RISKS, risk_of
 from datapipe.errors import InputError
 from datapipe.schema import COLUMNS, PLACE
 from datapipe.stage import Map, StageConfig, above, decide, first_of, measure, place
 from datapipe.text import pieces, replace_pieces
-from stages.mask._planting import PLANTING
 
 if TYPE_CHECKING:
     from datapipe.algo.pii.masking import Rules

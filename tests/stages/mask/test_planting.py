@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from datapipe.algo.pii.planting import PLANTING
 from datapipe.schema import COLUMNS
-from stages.mask._planting import PLANTING
 from stages.mask.pii import ENTITIES, STAGE, Config
 
 ENGLISH = "The council met on Tuesday. Nobody spoke of the bridge! It was late.\nA second meeting is planned for May."

@@ -18,6 +18,8 @@ from datapipe.algo.families import Families
 from datapipe.algo.hosting import copies_of, hosts_of, is_chinese, sentences_of
 from datapipe.text.languages import is_in
 
+__all__ = ["planted"]
+
 PHRASES = 24
 SIGNS = "*-_.·"
 

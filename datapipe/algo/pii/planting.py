@@ -19,10 +19,12 @@ from datapipe.algo.pii.invented import SENTENCES, VALUES
 from datapipe.stage import Mask, Planting
 from datapipe.text import pieces
 
+__all__ = ["PLANTING"]
+
 LEAST = 6  # characters of half a value
 
 
-def plant(batch: pa.RecordBatch, config: Any, resource: Path | None, seeds: Any) -> pa.RecordBatch:
+def plant(batch: pa.RecordBatch, config: Any, _resource: Path | None, seeds: Any) -> pa.RecordBatch:
     """A case for each document whose text is masked."""
     masked = set(config.columns)
     entities = [
@@ -48,7 +50,7 @@ def _cases(batch: pa.RecordBatch, entities: list[str], seeds: Any) -> Iterator[C
         yield Case(host, f"{entity.lower()}_{language}", value, host.around(sentence))
 
 
-def found(cases: pa.RecordBatch, config: Any) -> Mask:
+def found(cases: pa.RecordBatch, _config: Any) -> Mask:
     """Where nothing of a masked document holds the value, or the document has left."""
     left: Mask = cases["reason"].is_valid().to_numpy(zero_copy_only=False)
     stands = np.zeros(len(cases), np.bool_)
