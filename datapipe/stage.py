@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, ClassVar, TypeAlias
 
 import pyarrow as pa
 
+from datapipe.abilities import Likeness, Planting
 from datapipe.config import IndexedConfig, SinkConfig, SourceConfig, StageConfig, decide, measure, place
 from datapipe.parts import Cover, File, Split
 from datapipe.rules import Mask, Threshold, above, at_least, below, columns, first_of, schema
@@ -40,6 +41,7 @@ __all__ = [
     "Likeness",
     "Map",
     "Mask",
+    "Planting",
     "Prepare",
     "Round",
     "Scratch",
@@ -143,11 +145,13 @@ class Deciding(Stage):
     `decide(measured, config)` → a reason per row, null = kept; it sees the columns in `decides`, which may depend
     on the config (default: all that `adds` declares, but for content), by short name where they are its own.
     `decide_libraries`: as `libraries`, of what shapes the decisions alone; a change of it measures nothing again.
+    `audit`: how cases are planted that the stage ought to find.
     """
 
     decide: Decide | None = None
     decides: Reads | None = None
     decide_libraries: Libraries = ()
+    audit: Planting | None = None
 
     def decides_for(self, config: StageConfig) -> tuple[str, ...]:
         """Columns that `decide` sees under this config."""
@@ -246,23 +250,6 @@ class Round:
     answer: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.RecordBatch] | None = None
     sort: tuple[str, ...] = ()
     whole: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Likeness:
-    """How a Group tells which documents are like one: those that share a key of its first round are compared.
-
-    `compare(one, others, config)` → float64, how alike each row of `others` is to the only row of `one`, both as
-    `measure` gives them. `probability(similarity, config)`: that a document so alike shares a key. `least(config)`:
-    the similarity from which on the stage links. `column(config)`: which is compared, of documents that have the same
-    values in `scope(config)`.
-    """
-
-    compare: Callable[[pa.RecordBatch, pa.RecordBatch, Any], pa.DoubleArray]
-    probability: Callable[[float, Any], float]
-    least: Callable[[Any], float]
-    column: Callable[[Any], str]
-    scope: Callable[[Any], tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,10 +122,12 @@ def check_fields(given: list[str], file: File, config: TableConfig) -> None:
             )
 
 
-def documents(entries: Iterable[Entry], file: File, config: TableConfig) -> Iterator[pa.RecordBatch]:
+def documents(
+    entries: Iterable[Entry], file: File, config: TableConfig, *, cursor: int = 0
+) -> Iterator[pa.RecordBatch]:
     """Batches of documents, with the place of each record as `record` and `cursor`."""
     constants = {"source": config.source, "snapshot": config.snapshot}
-    yield from batches(_rows(entries, file, config), batch_schema(config), constants)
+    yield from batches(_rows(entries, file, config), batch_schema(config), constants, cursor=cursor)
 
 
 def _rows(entries: Iterable[Entry], file: File, config: TableConfig) -> Iterator[tuple[Any, ...]]:

@@ -46,6 +46,7 @@ ROW_HEAD = schema(
 PACKED = (".gz", ".zst", ".lz4", ".bz2", ".xz")  # what `datapipe.algo.frames` unpacks
 
 _WILDCARD = re.compile(r"[*?\[]")
+FIRST_ROWS = 4  # of the first batch behind a cursor; each after it has twice as many
 _BUNDLE_FILES = 512
 _BUNDLE_BYTES = 512 << 20
 
@@ -218,19 +219,20 @@ def digest16(data: bytes | memoryview) -> bytes:
 
 
 def batches(
-    rows: Iterable[tuple[Any, ...]], schema: pa.Schema, constants: Mapping[str, str | None]
+    rows: Iterable[tuple[Any, ...]], schema: pa.Schema, constants: Mapping[str, str | None], *, cursor: int = 0
 ) -> Iterator[pa.RecordBatch]:
     """Rows as batches of at most 1,024 rows and 8 MiB of strings; a bigger row is its own batch.
 
-    A row holds its values in the order of `schema` without the columns in `constants`, which come last.
+    A row holds its values in the order of `schema` without the columns in `constants`, which come last. Behind a
+    `cursor` the first batches are short: who reads on from the middle of a file may want one document.
     """
     pending: list[tuple[Any, ...]] = []
-    size = 0
+    size, most = 0, FIRST_ROWS if cursor else MAX_BATCH_ROWS
     for row in rows:
         weight = sum(len(value) for value in row if isinstance(value, (bytes, str)))
-        if pending and (len(pending) >= MAX_BATCH_ROWS or size + weight > MAX_BATCH_BYTES):
+        if pending and (len(pending) >= most or size + weight > MAX_BATCH_BYTES):
             yield _batch(pending, schema, constants)
-            pending, size = [], 0
+            pending, size, most = [], 0, min(2 * most, MAX_BATCH_ROWS)
         pending.append(row)
         size += weight
     if pending:

@@ -44,6 +44,7 @@ __all__ = [
     "Index",
     "Item",
     "build_index",
+    "identifiable",
     "load_index",
 ]
 
@@ -303,14 +304,19 @@ def _write(index: Index, benchmarks: list[str], folder: Path) -> None:
     for name, value in [*index._asdict().items(), *index.table._asdict().items()]:
         if name != "table":
             np.save(folder / f"{name}.npy", value, allow_pickle=False)
-    inputs = index.kind == INPUT
-    sure = (index.own[inputs] >= IDENTIFIABLE_TOKENS) & (index.bits[inputs] >= IDENTIFIABLE_BITS)
     counts = {name: [0, 0] for name in benchmarks}
-    for name, identifiable in zip(benchmarks, sure.tolist(), strict=True):
+    for name, sure in zip(benchmarks, identifiable(index).tolist(), strict=True):
         counts[name][0] += 1
-        counts[name][1] += identifiable
+        counts[name][1] += sure
     about = {name: {"items": items, "identifiable": good} for name, (items, good) in counts.items()}
     (folder / _ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
+
+
+def identifiable(index: Index) -> npt.NDArray[np.bool_]:
+    """Of each item whether its input alone tells it; see above."""
+    inputs = index.kind == INPUT
+    sure: npt.NDArray[np.bool_] = (index.own[inputs] >= IDENTIFIABLE_TOKENS) & (index.bits[inputs] >= IDENTIFIABLE_BITS)
+    return sure
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from datapipe.cli.audited import print_audit
 from datapipe.cli.funnel import heavy_losses, idle_stages, print_funnel, troubles
 from datapipe.cli.masked import masked
 from datapipe.cli.options import console
@@ -17,6 +18,7 @@ from datapipe.engine.local import Engine, LocalEngine
 from datapipe.engine.task import Limits
 from datapipe.recipe import Recipe, check_files, load_recipe
 from datapipe.registry import Registry
+from datapipe.run.audit import audit_result
 from datapipe.run.driver import open_run, run_recipe
 
 __all__ = ["Job", "carry_out"]
@@ -52,6 +54,8 @@ def carry_out(job: Job, began: float) -> int:
         engine.close()
     out = console()
     print_funnel(context, out)
+    if recipe.audited:
+        print_audit(audit_result(context.store), out)
     loading = context.loading_seconds
     seconds = say_seconds(time.perf_counter() - working - loading)
     run = shlex.quote(recipe.run)

@@ -15,6 +15,7 @@ from datapipe.contract.declared import check_declared, default_config
 from datapipe.contract.finding import Finding, Findings, Trial
 from datapipe.contract.fresh import check_fresh
 from datapipe.contract.grouped import check_group
+from datapipe.contract.planted import check_planting
 from datapipe.contract.prepared import prepare_columns, prepared
 from datapipe.contract.rowwise import Rowwise, check_rowwise
 from datapipe.contract.sample import sample_batches, unknown_columns
@@ -52,6 +53,8 @@ def check_stage(
         trial = replace(trial, resource=prepared(stage, trial, Path(folder)))
         if stage.prepare is None or trial.resource is not None:
             _CHECKS[stage.kind](trial)
+            if getattr(stage, "audit", None) is not None:
+                check_planting(trial)
             if registry is not None and not any(finding.fault for finding in found.listed):
                 check_fresh(trial, registry)
     return found.listed
@@ -64,6 +67,8 @@ def samples_of(stage: Stage, config: StageConfig, found: Findings) -> dict[str, 
         names |= set(stage.decides_for(config)) - set(stage.adds_for(config).names)
     if isinstance(stage, Group):
         names |= set(stage.applies_for(config))
+    if isinstance(stage, Map | Group) and stage.audit is not None:
+        names |= {"id", *stage.audit.reads_for(config)}
     if isinstance(stage, Sink):
         names |= set(COLUMNS)
     unknown = unknown_columns(tuple(sorted(names)))

@@ -109,8 +109,12 @@ class Sorted:
 
     def read(self, low: int, high: int) -> pa.RecordBatch:
         """Some of the rows, counted from the first."""
-        own = [self._take(name, low, high) for name in self._file.columns]
-        place = [pa.repeat(pa.scalar(number, pa.uint32()), high - low) for number in self._place.values()]
+        return self.pick(np.arange(low, high))
+
+    def pick(self, at: Int64s) -> pa.RecordBatch:
+        """The rows at ascending places, counted from the first."""
+        own = [self._file.take(name, self._first + at) for name in self._file.columns]
+        place = [pa.repeat(pa.scalar(number, pa.uint32()), len(at)) for number in self._place.values()]
         return pa.RecordBatch.from_arrays([*own, *place], names=self.columns)
 
     def batches(self, low: int, high: int, size: int) -> Iterator[pa.RecordBatch]:

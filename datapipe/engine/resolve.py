@@ -21,6 +21,7 @@ from datapipe.corpus.layer import TableFile
 from datapipe.corpus.record import Part
 from datapipe.corpus.store import Store
 from datapipe.engine.calling import streamed
+from datapipe.engine.near import keys_in, meeting
 from datapipe.engine.part import PartWriter
 from datapipe.engine.task import Input, ResolveTask, Slice
 from datapipe.errors import StageError
@@ -60,7 +61,7 @@ def run_resolve(task: ResolveTask) -> Resolved:
     if done is not None:
         return done
     stage: Any = task.call.stage
-    rows = _stream(store, task.inputs, _order(task, task.round), task.memory_bytes)
+    rows = _rows(store, task)
     if task.merges:
         part, starts = write_sorted(store, f"{folder(task)}/{task.name}", rows)
         made = [(part, starts)] if part else []
@@ -98,6 +99,14 @@ def finished(store: Store, folder: str, name: str, fingerprint: str) -> Resolved
         return None
     whole = all(store.exists(part.path) for part in old.parts)
     return old if old.fingerprint == fingerprint and whole else None
+
+
+def _rows(store: Store, task: ResolveTask) -> Iterator[pa.RecordBatch]:
+    """The rows of a task, sorted."""
+    order = _order(task, task.round)
+    if task.near is None:
+        return _stream(store, task.inputs, order, task.memory_bytes)
+    return meeting(store, [one for each in task.inputs for one in each], keys_in(store, task.near), order)
 
 
 def _stream(

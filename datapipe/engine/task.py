@@ -196,7 +196,7 @@ class ResolveTask:
 
     `inputs` are the rows of each file that belong to the range; a range that holds all keys comes in parts, in
     order. Files of a round `by_document` are sorted by (shard, row): its rows are verdicts, or ask of documents.
-    `merges`: nothing is resolved, the inputs become one file.
+    `merges`: nothing is resolved, the inputs become one file; of the rows whose key stands in `near` alone.
     """
 
     run: str
@@ -208,6 +208,7 @@ class ResolveTask:
     shards: int  # how many there are
     by_document: bool
     merges: bool = False
+    near: tuple[Slice, ...] | None = None
     memory_bytes: int = 256 << 20
 
 

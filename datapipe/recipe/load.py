@@ -14,7 +14,8 @@ from datapipe.recipe.columns import Follower
 from datapipe.recipe.document import Document, read_document
 from datapipe.recipe.draft import Draft, apply_overrides, draft_head, draft_stages
 from datapipe.recipe.graph import check_graph
-from datapipe.recipe.model import Columns, Node, Recipe
+from datapipe.recipe.model import Columns, Head, Node, Recipe
+from datapipe.recipe.wording import did_you_mean
 from datapipe.registry import Registry
 
 __all__ = ["load_recipe"]
@@ -33,6 +34,8 @@ def load_recipe(path: Path, registry: Registry, overrides: Sequence[str] = ()) -
     head = draft_head(document)
     drafts = draft_stages(document, registry)
     nodes, columns = _nodes(document, drafts, registry)
+    if head is not None and not document.problems:
+        _check_audit(document, head, nodes)
     if document.problems or head is None:
         raise RecipeError(_in_order(document.problems))
     return Recipe(path=path, head=head, nodes=nodes, columns=columns)
@@ -66,6 +69,15 @@ def _nodes(
             line=document.line(("stages", name)),
         )
     return nodes, columns
+
+
+def _check_audit(document: Document, head: Head, nodes: dict[str, Node]) -> None:
+    """Stages that shall be audited are there and can be."""
+    able = [node.name for node in nodes.values() if node.can_be_audited]
+    for at, name in enumerate((head.audit and head.audit.stages) or ()):
+        if name not in able:
+            what = f"`{nodes[name].use}` cannot be audited" if name in nodes else f"there is no stage '{name}'"
+            document.problem(("audit", "stages", at), what, did_you_mean(name, able) or "leave it out")
 
 
 def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:

@@ -14,9 +14,9 @@ from pydantic import model_validator
 
 from datapipe.algo.where import Where
 from datapipe.recipe.document import write_document
-from datapipe.stage import Stage, StageConfig, place
+from datapipe.stage import Deciding, Share, Stage, StageConfig, place
 
-__all__ = ["RESOLVED", "Cluster", "Columns", "Head", "Node", "Recipe"]
+__all__ = ["RESOLVED", "Audit", "Cluster", "Columns", "Head", "Node", "Recipe"]
 
 RESOLVED = "# The recipe of this run, written by datapipe with every default: not a file to edit.\n"
 
@@ -39,6 +39,15 @@ class Cluster(StageConfig):
         return self
 
 
+class Audit(StageConfig):
+    """Which stages are audited with planted cases, and with how many. Never part of a fingerprint of real documents."""
+
+    rate: Share = place(
+        0.001, "share of the documents that come to a stage of which a case is made, chosen by hash of id", gt=0, le=1
+    )
+    stages: tuple[str, ...] | None = place(None, "stages of this recipe; null: all that can be audited")
+
+
 class Head(StageConfig):
     """What a recipe says beside its stages."""
 
@@ -46,6 +55,7 @@ class Head(StageConfig):
     description: str | None = place(None, "what the recipe is for")
     seed: int = place(0, "of random choices, for stages without one of their own", ge=0, lt=2**63)
     reuse: tuple[str, ...] = place((), "folders of other runs whose layers may be taken by reference")
+    audit: Audit | None = place(None, "how much stages find of cases planted beside the corpus; null: not asked")
     cluster: Cluster = place(Cluster(), "where tasks run")
 
 
@@ -61,6 +71,11 @@ class Node:
     where: Where | None
     resource: str | None
     line: int
+
+    @property
+    def can_be_audited(self) -> bool:
+        """Whether the stage says how cases are planted for it."""
+        return isinstance(self.stage, Deciding) and self.stage.audit is not None
 
 
 @dataclass(frozen=True)
@@ -103,6 +118,14 @@ class Recipe:
     def reuse(self) -> tuple[str, ...]:
         """Folders of other runs whose layers may be taken by reference."""
         return self.head.reuse
+
+    @property
+    def audited(self) -> tuple[Node, ...]:
+        """The stages that are audited, in the order of the file."""
+        audit = self.head.audit
+        wanted = None if audit is None or audit.stages is None else frozenset(audit.stages)
+        able = (node for node in self.nodes.values() if audit is not None and node.can_be_audited)
+        return tuple(node for node in able if wanted is None or node.name in wanted)
 
     @property
     def cluster(self) -> Cluster:

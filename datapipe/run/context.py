@@ -89,6 +89,10 @@ class Context:
                 )
         return found
 
+    def finished(self, node: Node) -> list[tuple[Path, Shard, Record]]:  # noqa: ARG002 - a side corpus has some
+        """The shards of a finished run beside which a Group judges a side corpus, with their keys."""
+        return []
+
     def record(self, path: Path, shard: Shard) -> Record:
         """The record of the last stage of a path on a shard."""
         if path.last.name == shard.root.name:

@@ -12,22 +12,23 @@ from collections.abc import Sequence
 from datapipe.corpus import lease
 from datapipe.corpus.store import Store
 from datapipe.engine.local import Engine
-from datapipe.engine.shards import run_shard
 from datapipe.engine.task import Limits
 from datapipe.errors import RunError
 from datapipe.recipe import RESOLVED, Node, Recipe
+from datapipe.run.audit import audit_run
 from datapipe.run.context import Context
 from datapipe.run.expanding import expand_shards, parents_of
 from datapipe.run.gathering import gather_out
 from datapipe.run.group import resolve
 from datapipe.run.lines import Line, lines
+from datapipe.run.onward import run_on
 from datapipe.run.paths import Paths
 from datapipe.run.prepare import prepare_resource
 from datapipe.run.progress import Progress, Silent
 from datapipe.run.reading import read_source
 from datapipe.run.required import require_above
 from datapipe.run.state import State, conserve
-from datapipe.run.tasks import exchange, shard_tasks, stale_shards
+from datapipe.run.tasks import exchange
 from datapipe.run.writing import sweep_out, write_out
 from datapipe.stage import Expand, Group, Sink, Source
 
@@ -61,6 +62,7 @@ def run_recipe(context: Context, only: Sequence[str] = ()) -> Context:
             _write_recipe(context)
             _run_line(context, line)
         context.leases.clear()
+    audit_run(context)
     return context
 
 
@@ -98,21 +100,9 @@ def _run_line(context: Context, line: Line) -> None:
             else:
                 expand_shards(context, head)
             rest = Line(line.nodes[1:], line.emits)
-        _run_rest(context, rest)
+        run_on(context, rest)
     for node in line.nodes:
         _close(context, node)
-
-
-def _run_rest(context: Context, line: Line) -> None:
-    first = line.nodes[0] if line.nodes else line.emits
-    if first is None:
-        return
-    incoming = [(path.before(), shard) for path, shard in context.incoming(first)]
-    names = tuple(node.name for node in line.nodes) or (first.name,)
-    stale = stale_shards(context, line, incoming)
-    context.carry_out(names, run_shard, shard_tasks(context, line, stale), count=len(stale))
-    if line.emits is not None:
-        context.judge(line.emits.name, resolve(context, line.emits))
 
 
 def _close(context: Context, node: Node) -> None:

@@ -24,7 +24,7 @@ from datapipe.run.state import lent
 from datapipe.run.tasks import exchange
 from datapipe.stage import IndexedConfig
 
-__all__ = ["EarlierShard", "earlier_runs", "earlier_shards"]
+__all__ = ["EarlierShard", "earlier_runs", "earlier_shards", "from_here"]
 
 LEAVE = frozenset({"stage", "reads", "where", "resource"})  # of a payload: what may differ between two runs
 
@@ -57,7 +57,8 @@ def earlier_shards(context: Context, node: Node) -> list[EarlierShard]:
     if not isinstance(node.config, IndexedConfig):
         return []
     found: list[EarlierShard] = []
-    for number, url in enumerate(node.config.against):
+    urls = node.config.against[:-1] if context.finished(node) else node.config.against
+    for number, url in enumerate(urls):
         found += _shards(context, node, url, number)
     return found
 
@@ -79,7 +80,7 @@ def _shards(context: Context, node: Node, url: str, number: int) -> list[Earlier
     old = _opened(context, node, url)
     theirs = _same_stage(old, node, url)
     _agree(node, context, theirs, old)
-    away = _from_here(context.store, old.store)
+    away = from_here(context.store, old.store)
     shards = []
     for path, shard in old.incoming(theirs):
         keys = old.state.of(exchange(theirs)).get(shard.name)
@@ -129,7 +130,8 @@ def _agree_on_resource(node: Node, context: Context, theirs: Node, old: Context)
         )
 
 
-def _from_here(store: Store, other: Store) -> str:
+def from_here(store: Store, other: Store) -> str:
+    """The folder of another run, named from that of this one."""
     if store.local and other.local:
         return os.path.relpath(other.path(), store.path()).replace(os.sep, "/")
     return other.url

@@ -5,6 +5,7 @@ Memory of the driver: the names and bucket offsets of one round's files.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,11 @@ from datapipe.corpus.exchange import BUCKETS, BucketRange, ranges
 from datapipe.corpus.fingerprint import fingerprint
 from datapipe.engine.answering import is_measured, run_answer
 from datapipe.engine.resolve import Resolved, finished, run_resolve
-from datapipe.engine.task import AnswerTask, Input, Keys, ResolveTask, Slice
+from datapipe.engine.task import AnswerTask, BaseShard, Input, Keys, ResolveTask, Slice
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard, Verdicts
 from datapipe.run.earlier import EarlierShard, earlier_shards
-from datapipe.run.merging import in_few_files, keys_of
+from datapipe.run.merging import in_blocks, in_few_files, keys_of
 from datapipe.run.paths import Path
 from datapipe.run.tasks import exchange
 from datapipe.stage import IndexedConfig
@@ -72,6 +73,7 @@ class _Place:
     run: int
     own: tuple[Path, Shard] | None
     earlier: EarlierShard | None = None
+    beside: bool = False  # of the finished run beside which a side corpus is judged
 
 
 class _Rounds:
@@ -86,6 +88,9 @@ class _Rounds:
             self._records.append(each.keys)
             self._places.append(_Place(f"{each.run}-{each.keys.shard}", each.run, None, each))
         own = len(getattr(node.config, "against", ()))
+        for path, shard, keys in context.finished(node):
+            self._records.append(keys)
+            self._places.append(_Place(f"{own - 1}-{shard.name}", own - 1, (path, shard), beside=True))
         for path, shard in context.incoming(node):
             self._records.append(context.state.of(exchange(node))[shard.name])
             self._places.append(_Place(shard.name, own, (path, shard)))
@@ -94,7 +99,8 @@ class _Rounds:
             "documents": [[record.shard, record.base, record.rows_in] for record in self._records],
             "runs": [place.run for place in self._places],
         }
-        if earlier := [place.earlier.keys.values for place in self._places if place.earlier]:
+        others = (place.earlier or place.beside for place in self._places)
+        if earlier := [record.values for record, other in zip(self._records, others, strict=True) if other]:
             what["earlier"] = earlier  # their keys may be of other texts of the same documents
         self.rests_on = fingerprint(what)
         self._kept: dict[int, list[tuple[str, Any]]] = {}  # by round, what its tasks gave
@@ -104,7 +110,7 @@ class _Rounds:
         """Of the last round; None where a task is not done and none may run."""
         numbers = {place.name: number for number, place in enumerate(self._places) if place.own}
         try:
-            found = self._first_keys()
+            found = self._near(self._first_keys())
             for number, round_ in enumerate(self._stage.rounds):
                 if round_.answer is not None:
                     found = self._answers(number, found)
@@ -124,6 +130,24 @@ class _Rounds:
 
     # ------------------------------------------------------------------ the steps of a round
 
+    def _near(self, keys: tuple[Keys, ...]) -> tuple[Keys, ...]:
+        """Beside a finished run: of what is not of the side corpus, only rows that share a key with a row of it."""
+        if not any(place.beside for place in self._places):
+            return keys
+        is_side = [place.own is not None and not place.beside for place in self._places]
+        side = self._merged(0, tuple(each for each, own in zip(keys, is_side, strict=True) if own), name="side")
+        near = tuple(each.slice(0, BUCKETS).rows for each in side if each.part.rows)
+        rest = [each for each, own in zip(keys, is_side, strict=True) if not own and each.part.rows]
+        blocks = in_blocks(rest)
+        names = [f"near-{at:05d}" for at in range(len(blocks))]
+
+        def task(at: int) -> ResolveTask:
+            whole = tuple(each.slice(0, BUCKETS) for each in blocks[at])
+            return dataclasses.replace(self._resolve_task(0, names[at], (whole,), merges=True), near=near)
+
+        results = self._carry_out(run_resolve, 0, names, task)
+        return (*side, *(each for result in results for each in keys_of(result, None, None)))
+
     def _answers(self, number: int, asked: tuple[Keys, ...]) -> tuple[Keys, ...]:
         """What documents answer, a file or more a shard."""
         config = self._node.config
@@ -135,7 +159,7 @@ class _Rounds:
 
         def task(at: int) -> AnswerTask:
             place = self._places[at]
-            path, shard = place.own or (None, None)
+            path = place.own[0] if place.own else None
             return AnswerTask(
                 run=self._context.store.url,
                 call=self._context.paths.call(self._node),
@@ -143,7 +167,7 @@ class _Rounds:
                 name=place.name,
                 asked=asks[at],
                 fingerprint=self._fingerprint(number, place.name, index=index),
-                base=self._context.base(path.before(), shard) if path and shard else None,
+                base=self._base(place),
                 owners=path.owners if path else {},
                 values=self._context.paths.keys(path) if path else "",
                 resource=self._context.resource(self._node),
@@ -160,11 +184,19 @@ class _Rounds:
         found = zip(wanted, results, strict=True)
         return tuple(keys for at, result in found for keys in keys_of(result, at, self._places[at].run))
 
+    def _base(self, place: _Place) -> BaseShard | None:
+        """The documents of a shard, by the name that sets it apart from those of the side corpus."""
+        if place.own is None:
+            return None
+        path, shard = place.own
+        base = self._context.base(path.before(), shard)
+        return dataclasses.replace(base, shard=place.name) if place.beside else base
+
     def _keeps(self, place: _Place) -> bool:
         """Whether what a run with `index` keeps of a shard stands."""
         return place.own is None or is_measured(self._context.store, self._node.name, place.name)
 
-    def _merged(self, number: int, inputs: tuple[Keys, ...]) -> tuple[Keys, ...]:
+    def _merged(self, number: int, inputs: tuple[Keys, ...], *, name: str = "merged") -> tuple[Keys, ...]:
         """The same rows in no more files than a task may open."""
 
         def merge(names: list[str], blocks: list[tuple[Input, ...]]) -> list[Resolved]:
@@ -173,7 +205,7 @@ class _Rounds:
 
             return self._carry_out(run_resolve, number, names, task)
 
-        return in_few_files(inputs, merge)
+        return in_few_files(inputs, merge, name)
 
     def _resolve(self, number: int, inputs: tuple[Keys, ...]) -> tuple[Keys, ...]:
         """What a round makes of all ranges of keys."""

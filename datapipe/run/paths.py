@@ -94,6 +94,13 @@ class Paths:
         self._values: dict[str, str] = {}
         self._verdicts: dict[str, str] = {}
 
+    def beside(self, recipe: Recipe) -> Paths:
+        """The paths of another recipe that begins with the same stages, whose resources and verdicts stand."""
+        other = Paths(recipe, self._stages_dir)
+        other.resources.update(self.resources)
+        other._verdicts.update(self._verdicts)
+        return other
+
     def call(self, node: Node) -> Call:
         """The stage by name, for a task."""
         return Call(node.name, node.use, node.config.model_dump_json(), self._stages_dir)

@@ -31,10 +31,12 @@ from datapipe.engine.part import PartWriter
 from datapipe.engine.reasons import kept_rows
 from datapipe.errors import LeaseHeld, RunError
 from datapipe.recipe import Node
+from datapipe.run.audit import RESULT
 from datapipe.run.context import Context
 from datapipe.run.exchanged import exchange_surplus
 from datapipe.run.expanding import parents_of
 from datapipe.run.reopen import standing, view
+from datapipe.run.side import AUDIT
 from datapipe.run.state import totals
 from datapipe.run.tasks import exchange
 from datapipe.stage import Expand, Group, Map, Sink
@@ -62,7 +64,7 @@ def surplus(context: Context) -> list[Surplus]:
     """What the recipe in the run folder no longer needs, of an opened run on a local disk."""
     if not context.store.local:
         raise RunError(f"{context.store.url} is no local folder", remedy="prune runs on local disks")
-    files = [*_stages(context), *_temporary(context.store), *_logs(context.store), *_files(context)]
+    files = [*_audit(context), *_stages(context), *_temporary(context.store), *_logs(context.store), *_files(context)]
     exchanged = [Surplus(*each) for node in context.recipe.nodes.values() for each in exchange_surplus(context, node)]
     return [*files, *exchanged, *_layers(context)]
 
@@ -101,7 +103,7 @@ def _remove(store: Store, each: Surplus) -> Surplus:
 def _stages(context: Context) -> Iterator[Surplus]:
     """Folders of stages that the recipe no longer has; folders that hold something else are left alone."""
     for folder in sorted(File(context.store.path()).iterdir()):
-        if not folder.is_dir() or folder.name in context.recipe.nodes:
+        if not folder.is_dir() or folder.name in {*context.recipe.nodes, AUDIT}:
             continue
         names = [path.name for path in folder.iterdir() if path.is_file()]
         ours = [name in MARKS or SHARD_FILE.match(name) or TEMPORARY.fullmatch(name) for name in names]
@@ -111,6 +113,16 @@ def _stages(context: Context) -> Iterator[Surplus]:
                 what = f"stage {folder.name!r} of {context.store.url} is being run by {who}"
                 raise LeaseHeld(what, remedy="wait for it")
             yield Surplus("stage that the recipe no longer has", folder.name, _size(folder))
+
+
+def _audit(context: Context) -> Iterator[Surplus]:
+    """What an audit left that the recipe no longer asks for, as a whole or of a stage."""
+    root, wanted = File(context.store.path()), {node.name for node in context.recipe.audited}
+    audited = sorted(path.name for path in (root / AUDIT).glob("*") if path.is_dir())
+    left = [f"{AUDIT}/{name}" for name in audited if name not in wanted] if wanted else [AUDIT, RESULT]
+    for name in left:
+        if (root / name).exists():
+            yield Surplus("audit that the recipe no longer asks for", name, _size(root / name))
 
 
 def _temporary(store: Store) -> Iterator[Surplus]:

@@ -46,6 +46,7 @@ from datapipe.text import pieces, replace_pieces, view_bytes
 from stages.decontaminate import _gpt3 as gpt3
 from stages.decontaminate._cutting import cut_items, words_left
 from stages.decontaminate._evidence import EVIDENCE, by_kind, find, rows_of
+from stages.decontaminate._planting import PLANTING
 
 NAME = "decontaminate"
 
@@ -227,4 +228,5 @@ STAGE = Map(
     process=process,
     decide=decide_reasons,
     decides=decides,
+    audit=PLANTING,
 )

@@ -20,8 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datapipe.algo.draws import Chance
+from datapipe.algo.hosting import copies_of, text_column
 from datapipe.algo.survivors import ADDS, SORT, SurvivorConfig, apply, keys_of, reads_of, resolve
-from datapipe.stage import Group, Round, first_of, measure
+from datapipe.stage import Group, Planting, Round, first_of, measure
 from datapipe.text import hash128, normalised_hash
 
 DUPLICATE = "duplicate"
@@ -55,6 +57,30 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     return first_of((np.asarray(is_copy), DUPLICATE))
 
 
+# ---------------------------------------------------------------------------------------------- audit
+
+
+def plant(batch: pa.RecordBatch, config: Config, resource: Path | None, seeds: Any) -> pa.RecordBatch:
+    """Of each document with a text a copy, where texts are normalised in capitals or small letters and wider spaces."""
+    texts = batch[config.column].to_pylist() if text_column(config.column) else []
+    some = [(row, text) for row, text in enumerate(texts) if text and text.strip()]
+    return copies_of(config.column, (_copy(row, text, Chance(int(seeds[row])), config) for row, text in some))
+
+
+def _copy(row: int, text: str, chance: Chance, config: Config) -> tuple[int, str, str]:
+    if not config.normalise or chance.below(2):
+        return row, "copy", text
+    return row, "restyled", chance.pick((str.upper, str.lower))(text).replace(" ", "  ")
+
+
+def _changes(config: Config) -> tuple[str, ...]:
+    return text_column(config.column)
+
+
+def _column(config: Config) -> tuple[str, ...]:
+    return (config.column,)
+
+
 STAGE = Group(
     name="dedup.exact",
     version=1,
@@ -69,4 +95,5 @@ STAGE = Group(
     apply=apply,
     libraries=("datapipe.text",),
     decide=decide_reasons,
+    audit=Planting(version=1, plant=plant, reads=_column, changes=_changes),
 )

@@ -31,7 +31,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from datapipe.algo.families import Families, mark_file, read_phrases
-from datapipe.stage import Map, Mask, StageConfig, at_least, below, decide, first_of, measure, schema
+from datapipe.algo.spam_pages import planted
+from datapipe.stage import Map, Mask, Planting, StageConfig, at_least, below, decide, first_of, measure, schema
 from datapipe.text import IS_WORD, segment, view_bytes, word_hash
 from datapipe.text.languages import is_in
 from datapipe.text.segmentation import flat
@@ -137,6 +138,26 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
     return first_of(*((hit & (kind in config.drop), kind) for kind, hit in found.items()))
 
 
+# ---------------------------------------------------------------------------------------------- audit
+
+
+def plant(batch: pa.RecordBatch, config: Config, resource: Path | None, seeds: Any) -> pa.RecordBatch:
+    """A page of spam out of each Chinese document."""
+    return planted(batch, _phrases(), KINDS, seeds)
+
+
+def found_cases(cases: pa.RecordBatch, config: Config) -> Mask:
+    """Those of their kind; where it is dropped, those that left."""
+    dense = at_least(cases["density"], config.min_density)
+    kinds = np.array([name.removesuffix("_hidden") for name in cases["case"].to_pylist() if name], object)
+    left = np.asarray(cases["reason"].is_valid())
+    hits: Mask = np.zeros(len(cases), np.bool_)
+    for kind in KINDS:
+        told = at_least(cases[kind], config.min_phrases) & dense
+        hits |= (kinds == kind) & (told & left if kind in config.drop else told)
+    return hits
+
+
 STAGE = Map(
     name="mark.spam",
     version=2,
@@ -154,4 +175,5 @@ STAGE = Map(
     languages=known_languages,
     process=process,
     decide=decide_reasons,
+    audit=Planting(version=1, plant=plant, reads=("text", "language"), found=found_cases),
 )

@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 from pydantic import AfterValidator
 
 from datapipe.algo.models import distributions, package
+from datapipe.algo.pii.planting import PLANTING
 from datapipe.algo.pii.replacing import NEED_SECRET, Action, check_value, secret_of
 from datapipe.algo.pii.risk import RISKS, risk_of
 from datapipe.errors import InputError
@@ -251,4 +252,5 @@ STAGE = Map(
     decide=decide_reasons,
     decides=("found", "counts"),
     cover=Cover(columns=reads, holds=holds, option="columns"),
+    audit=PLANTING,
 )

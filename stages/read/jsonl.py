@@ -44,7 +44,7 @@ def splits(config: Config) -> list[Split]:
 def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:
     """Documents from byte `cursor` on; raises InputError if the file cannot be opened, never for its bytes."""
     file = split.files[0]
-    yield from documents(line_records(file, cursor, config.max_record_bytes), file, config)
+    yield from documents(line_records(file, cursor, config.max_record_bytes), file, config, cursor=cursor)
 
 
 STAGE = Source(

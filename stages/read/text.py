@@ -65,7 +65,7 @@ def splits(config: Config) -> list[Split]:
 def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:
     """Documents of the bundle from `cursor` on; raises InputError if a file cannot be opened."""
     constants = {"source": config.source, "snapshot": config.snapshot}
-    yield from batches(_rows(split, config, cursor), _COLUMNS, constants)
+    yield from batches(_rows(split, config, cursor), _COLUMNS, constants, cursor=cursor)
 
 
 def _rows(split: Split, config: Config, cursor: int) -> Iterator[tuple[Any, ...]]:

@@ -31,7 +31,7 @@ from datapipe.algo.minhash import band_keys, content_hashes, jaccard_of_pairs, s
 from datapipe.algo.survivors import SurvivorConfig, ranks, reads_of, scoped, ties
 from datapipe.stage import Group, Likeness, Round, Share, below, decide, first_of, measure, schema
 from datapipe.text import Shingles, shingles
-from stages.dedup.minhash import _candidates, _links
+from stages.dedup.minhash import _candidates, _links, _planting
 
 NEAR_DUPLICATE = "near_duplicate"
 
@@ -154,5 +154,6 @@ STAGE = Group(
     apply=apply,
     libraries=("datapipe.text",),
     decide=decide_reasons,
+    audit=_planting.PLANTING,
     likeness=Likeness(compare=compare, probability=found, least=_least, column=_column, scope=_scope),
 )

@@ -47,6 +47,7 @@ from datapipe.text import pieces, segment
 from datapipe.text.languages import primary
 from datapipe.text.piecewise import Combine
 from datapipe.text.segmentation import Segmentation
+from stages.filter.toxicity._planting import PLANTING
 from stages.filter.toxicity._words import count, lists
 from stages.filter.toxicity._words import libraries as list_libraries
 
@@ -189,6 +190,7 @@ STAGE = Map(
     },
     libraries=libraries,
     languages=languages,
+    audit=PLANTING,
     process=process,
     decide=decide_reasons,
 )

@@ -104,7 +104,7 @@ def read(split: Split, config: Config, cursor: int) -> Iterator[pa.RecordBatch]:
     constants = {"source": config.source, "snapshot": config.snapshot}
     file = split.files[0]
     if not file.name.lower().endswith(_ranges.ENDING):
-        yield from batches(_of_archive(file, config, cursor), _COLUMNS, constants)
+        yield from batches(_of_archive(file, config, cursor), _COLUMNS, constants, cursor=cursor)
         return
     most = config.max_body_bytes + 2 * _HTTP_HEAD  # and a body is not packed into more than itself
     for window in _ranges.windows(file, cursor, prefix=config.prefix, most=most):
