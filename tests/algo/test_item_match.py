@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from datapipe.algo.background import Background, load_background, make_background
 from datapipe.algo.folded_tokens import CHARACTER, SHORT, WORD, bare_table, fold_table, places_of, tokens_of
+from datapipe.algo.item_align import BREAK_BITS as WORD_BREAK_BITS
 from datapipe.algo.item_grams import ABSENT, MULTIPLIER, SALT, Lengths, grams_of, hit_grams, look_up, make_table
 from datapipe.algo.item_index import INPUT, LENGTHS, Index, Item, build_index, load_index
 from datapipe.algo.item_match import BREAK_BITS, Matches, match_items
@@ -69,6 +70,10 @@ def test_tokens_are_words_and_single_characters(text: str, tokens: list[str]) ->
         ("1,000", "1000"),
         ("straße", "STRASSE"),
         ("\ufb01re", "fire"),
+        ("漢", "汉"),
+        ("醫", "医"),
+        ("後", "后"),
+        ("髮", "发"),
     ],
 )
 def test_what_an_edit_leaves_alone_is_one_token(one: str, other: str) -> None:
@@ -137,7 +142,10 @@ def test_every_run_that_the_table_holds_is_hit_and_no_other(known: str, texts: l
         for gram in pair
         if gram in listed
     ]
-    assert list(zip(*(part.tolist() for part in hits), strict=True)) == expected
+    assert list(zip(*(part.tolist() for part in hits[:3]), strict=True)) == expected
+    tokens = tokens_of(view(*texts), fold_table())
+    assert hits.words.tolist() == [value & 0xFFFFFFFF for value in tokens.hashes.tolist()]
+    assert hits.bounds.tolist() == tokens.bounds.tolist()
 
 
 def test_a_table_tells_the_number_of_what_it_holds() -> None:
@@ -178,9 +186,9 @@ def only(matches: Matches, kind: int, index: Index) -> list[tuple[float, int, in
         ([*range(8), -1, *range(9, 16)], 15 * 9 - BREAK_BITS, 2, 17),
         ([*range(8, 16), *range(8)], 8 * 9, 2, 9),
         ([*range(10), *range(5, 16)], 16 * 9 - BREAK_BITS, 2, 22),
-        ([*range(8), -1, -1, 12, 13, -1], 8 * 9, 2, 9),
+        ([*range(8), -1, -1, 12, 13, -1], 10 * 9 - WORD_BREAK_BITS, 2, 13),
     ],
-    ids=["whole", "cut", "inserted", "left out", "replaced", "exchanged", "repeated", "too few for a run"],
+    ids=["whole", "cut", "inserted", "left out", "replaced", "exchanged", "repeated", "single words"],
 )
 def test_a_chain_has_the_bits_of_its_tokens_less_breaks(
     tmp_path: Path, tokens: list[int], bits: float, first: int, last: int
