@@ -14,7 +14,7 @@ items of 17 benchmarks (tests/real/test_decontaminate.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from datapipe.algo.folded_tokens import CHARACTER, SHORT, Fold, Tokens, tokens_o
 from datapipe.algo.item_grams import HALF, RING, Lengths, Table, Uint32s, grams_of, look_up, make_table
 from datapipe.algo.item_rules import CONTEXT, INPUT, INPUT_OUTPUT, OUTPUT, floors
 from datapipe.algo.resource import loaded_once
+from datapipe.stage import SUMMARY
 from datapipe.text.buffers import readonly, view_bytes
 from datapipe.text.hashing import hash_slices
 from datapipe.text.jit import Float64s, Int32s, Int64s, Uint8s, Uint64s, kernel
@@ -349,7 +350,14 @@ def _write(index: Index, benchmarks: list[str], folder: Path) -> None:
         counts[name][0] += 1
         counts[name][1] += identifiable
     about = {name: {"items": items, "identifiable": good} for name, (items, good) in counts.items()}
+    (folder / SUMMARY).write_text("".join(f"{line}\n" for line in _summary(about)), encoding="utf-8")
     (folder / _ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
+
+
+def _summary(about: dict[str, dict[str, int]]) -> Iterator[str]:
+    for name, counts in about.items():
+        lost = counts["items"] - counts["identifiable"]
+        yield f"{name}: {counts['items']} items, {lost} of them too short or too common to be told by their input alone"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ COMMANDS: tuple[str, ...] = (
     "similar",
     "what-if",
     "bias",
+    "contamination",
     "prune",
     "stages",
     "schema",

@@ -18,11 +18,11 @@ from datapipe.algo.folded_tokens import POINTS, SIMPLIFIED
 
 
 def pairs(lines: str) -> dict[str, str]:
-    """Of each traditional character the first simplified one, where they differ and each is one code point that folding knows."""
+    """Of each traditional character the first simplified one, where they differ and folding knows both."""
     listed = [line.split("\t") for line in lines.splitlines() if line and not line.startswith("#")]
     firsts = {traditional: simplified.split(" ")[0] for traditional, simplified in listed}
-    single = {one: other for one, other in firsts.items() if one != other and len(one) == len(other) == 1}
-    return {one: other for one, other in single.items() if max(ord(one), ord(other)) < POINTS}
+    single = {one: other for one, other in firsts.items() if len(one) == len(other) == 1 and one != other}
+    return {one: other for one, other in single.items() if max(one, other) < chr(POINTS)}
 
 
 def main() -> None:
