@@ -6,6 +6,7 @@ What, by part, where cover is the share of the part's bits that a text has in or
   needs a cover of .95 and 45 bits, 38 if its item has no options; one under 5 is never enough by itself
 - input with options or a short answer: a cover of .8, .6 of the input, and 40 bits; or of .5, .55 of the input, and 75;
   and always 8 bits besides the input
+- input near its context, which stands there with a cover of .6 and 100 bits: a cover of .5 and 25 bits
 - long answer or context: a cover of .6 and 200 bits
 Why strengths: measured once, a limit on them can be changed without looking at the texts again.
 Costs some numpy passes over the matches.
