@@ -6,7 +6,7 @@ or 24 characters every run of 3 or 5. A token tells min(9, -log2 p) bits by a ba
 that, a short word at most 4.5; less where the runs around it stand in several items or in ordinary texts.
 Why these: runs too common to tell anything are left out, and a sum of bits tells a template from a text.
 An item counts as *identifiable* if its input has 8 tokens and 30 bits; of others a verdict needs options or an answer.
-Costs: 50,000 items 9 s and 1.3 GB; 227 MB of files, which processes share.
+Costs: 50,000 items 9 s and 1.4 GB; 255 MB of files, which processes share.
 Source: of the measure, AI2's decon (idf-weighted overlap of question and answer); its numbers were chosen on planted
 items of 17 benchmarks (tests/real/test_decontaminate.py).
 """

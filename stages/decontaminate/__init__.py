@@ -18,8 +18,8 @@ rephrased, by clauses in another order and a third of the words exchanged, 16%.
 An entry of a benchmark may name `hosts`: documents from there leave as from_publisher. `datapipe contamination RUN`
 tells which items of each benchmark stand in how many documents.
 `like: gpt3` cuts as GPT-3's authors did: see `_gpt3.py`.
-Costs, on a busy core, with 49,765 items: 57 MB/s of English, 73 of Chinese, 3 of items and nothing else; the index
-takes 9 s, 1.3 GB while it is made, and 227 MB, which processes share (tests/benchmarks/decontaminate.py).
+Costs, on a busy core, with 49,765 items: 72 MB/s of English, 93 of Chinese, 3 of items and nothing else; the index
+takes 9 s, 1.4 GB while it is made, and 255 MB, which processes share (tests/benchmarks/decontaminate.py).
 Source: Brown et al. 2020 (GPT-3), appendix C; AI2's decon for bits and coverage; the numbers are our own, chosen on
 planted items (tests/real/test_decontaminate.py).
 """
