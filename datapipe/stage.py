@@ -30,6 +30,7 @@ from datapipe.units import Share, Size
 __all__ = [
     "MAX_BATCH_BYTES",
     "MAX_BATCH_ROWS",
+    "SUMMARY",
     "TEXT",
     "Cover",
     "Deciding",
@@ -70,6 +71,7 @@ __all__ = [
 MAX_BATCH_ROWS = 1024
 MAX_BATCH_BYTES = 8 << 20  # bigger buffers are handed back to the kernel after each batch, and cleared for the next
 TEXT = ("text",)
+SUMMARY = "summary.txt"
 
 
 # ---------------------------------------------------------------------------------------------- the five kinds
@@ -86,7 +88,8 @@ class Prepare:
     """How a resource is made once before a stage runs; its digest enters every task's key.
 
     Either `build(config, folder)` alone, or `sketch(batch, config)` → table over the documents,
-    `merge(tables)` → table, and `build(table, config, folder)`. `reads` are the columns for `sketch`.
+    `merge(tables)` → table, and `build(table, config, folder)`. `reads` are the columns for `sketch`. What
+    `build` writes to a file `summary.txt` (SUMMARY) in the folder, a few lines without texts, is told to the user.
     """
 
     build: Callable[..., None]

@@ -7,8 +7,9 @@ A description is YAML, by benchmark the fields of its records (see configs/bench
 
 A field may lie in others (`choices.text`), and there may be several (`options: [option1, option2]`; of input, output
 and context the texts follow each other). A record whose input is a list of texts is as many items. An output that is
-the number or the letter of an option stands for it. `hub`, `config` and `split` say where a benchmark is from, `hosts`
-which sites publish it; nothing is fetched.
+the number or the letter of an option stands for it. `hub`, `config` and `split` say where a benchmark is from: a name
+on the hub, or a folder laid out like a data set there; the hub itself is asked only where that is allowed. `hosts` are
+the sites that publish it.
 Costs parsing the files; all items are held in memory while an index is made of them.
 """
 
@@ -25,15 +26,17 @@ import xxhash
 import yaml
 
 from datapipe.algo.frames import Damage, open_file
+from datapipe.algo.hub_files import hub_files
 from datapipe.algo.inputs import find_files, nearest_name, packed_suffixes
 from datapipe.algo.item_index import Item
 from datapipe.algo.json_records import line_records, value_records
 from datapipe.algo.json_values import opens_array
 from datapipe.algo.models import digest_of
+from datapipe.algo.urls import normal_host
 from datapipe.errors import InputError
 from datapipe.stage import File
 
-__all__ = ["FIELDS", "Benchmark", "benchmarks_of", "digest_of_benchmarks", "items_of"]
+__all__ = ["FIELDS", "Benchmark", "Where", "benchmarks_of", "digest_of_benchmarks", "items_of"]
 
 FIELDS = ("input", "output", "options", "context")
 _ABOUT = ("hub", "config", "split", "hosts", "paths")
@@ -44,25 +47,33 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Benchmark(NamedTuple):
-    """A benchmark: its name, its files, and by part of an item the fields of a record that it is made of."""
+    """A benchmark: its name, its files, by part of an item the fields of a record that it is made of, and its hosts."""
 
     name: str
     files: tuple[File, ...]
     fields: dict[str, tuple[str, ...]]
+    hosts: tuple[str, ...] = ()
+
+
+class Where(NamedTuple):
+    """Where items of described benchmarks may be: the folder `data`, and the hub if `fetch`."""
+
+    data: str | None = None
+    fetch: bool = False
 
 
 def benchmarks_of(
-    paths: Iterable[str], fields: Mapping[str, str], *, data: str | None, names: Iterable[str] | None
+    paths: Iterable[str], fields: Mapping[str, str], *, where: Where, names: Iterable[str] | None
 ) -> list[Benchmark]:
     """The benchmarks in descriptions and in files and folders of items, which have `fields`; sorted by name.
 
-    Those described lie in the folder `data`. Raises InputError for one that is not there, or is described badly.
+    Those described lie where `where` says. Raises InputError for one that is not there, or is described badly.
     """
     found: dict[str, Benchmark] = {}
     wanted = None if names is None else set(names)
     known: set[str] = set()
     for path in paths:
-        for made in _described(path, data, wanted, known) if path.endswith(_DESCRIPTIONS) else _plain(path, fields):
+        for made in _described(path, where, wanted, known) if path.endswith(_DESCRIPTIONS) else _plain(path, fields):
             if found.setdefault(made.name, made) is not made:
                 raise InputError(f"two benchmarks are named {made.name}", remedy="name each file and entry once")
     known |= set(found)
@@ -77,9 +88,9 @@ def digest_of_benchmarks(benchmarks: Iterable[Benchmark]) -> str:
     """32 hex digits of all that items are made of, whatever the files are called."""
     hasher = xxhash.xxh3_128()
     for one in benchmarks:
-        hasher.update(repr((one.name, sorted(one.fields.items()))).encode())
+        hasher.update(repr((one.name, sorted(one.fields.items()), *([one.hosts] if one.hosts else []))).encode())
         for file in one.files:
-            hasher.update(digest_of(Path(file.path)).encode())
+            hasher.update((file.modified if "://" in file.path else digest_of(Path(file.path))).encode())
     return hasher.hexdigest()
 
 
@@ -102,7 +113,7 @@ def _plain(path: str, fields: Mapping[str, str]) -> Iterator[Benchmark]:
         yield Benchmark(_bare(file.name), (file,), given)
 
 
-def _described(path: str, data: str | None, wanted: set[str] | None, known: set[str]) -> Iterator[Benchmark]:
+def _described(path: str, where: Where, wanted: set[str] | None, known: set[str]) -> Iterator[Benchmark]:
     try:
         described = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -113,7 +124,8 @@ def _described(path: str, data: str | None, wanted: set[str] | None, known: set[
     for name, entry in described.items():
         if wanted is None or name in wanted:
             fields = _fields_of(name, entry, path)
-            yield Benchmark(name, _files_of(name, entry, data, path), fields)
+            hosts = _hosts(name, entry, path)
+            yield Benchmark(name, _files_of(name, entry, where, path), fields, hosts)
 
 
 def _fields_of(name: str, entry: dict[str, Any], path: str) -> dict[str, tuple[str, ...]]:
@@ -130,11 +142,11 @@ def _listed(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
 
 
-def _files_of(name: str, entry: dict[str, Any], data: str | None, path: str) -> tuple[File, ...]:
+def _files_of(name: str, entry: dict[str, Any], where: Where, path: str) -> tuple[File, ...]:
     suffixes = (*_LINES, *_ARRAYS, *_TABLES)
     if "paths" in entry:
         return tuple(find_files(_listed(entry["paths"]), suffixes=suffixes))
-    folder = Path(data) if data is not None else None
+    folder = Path(where.data) if where.data is not None else None
     if folder is not None and (folder / name).is_dir():
         return tuple(find_files([str(folder / name)], suffixes=suffixes))
     here = (
@@ -142,13 +154,37 @@ def _files_of(name: str, entry: dict[str, Any], data: str | None, path: str) -> 
         if folder
         else []
     )
+    if not here and "hub" in entry and (where.fetch or Path(entry["hub"]).is_dir()):
+        return _from_hub(entry)
     if not here:
         source = f", fetched from {entry['hub']}" if "hub" in entry else ""
         raise InputError(
-            f"{path}: there are no items of {name} in {data or 'a folder, for none is named'}",
-            remedy=f"put {name}.jsonl{source} into the folder of `data`, or list in `names` what is there",
+            f"{path}: there are no items of {name} in {where.data or 'a folder, for none is named'}",
+            remedy=f"put {name}.jsonl{source} into the folder of `data`, set fetch, or list in `names` what is there",
         )
     return tuple(find_files(here, suffixes=suffixes))
+
+
+def _from_hub(entry: dict[str, Any]) -> tuple[File, ...]:
+    """The files of the split, in a folder or on the hub."""
+    name, suffixes = str(entry["hub"]), (*_LINES, *_ARRAYS, *_TABLES)
+    folder = str(Path(name).resolve()) if Path(name).is_dir() else None
+    files = hub_files(name, folder, (entry.get("config"), entry.get("split"), None), needs="`hub` of a benchmark")
+    for file in files:
+        if not file.name.lower().endswith(suffixes):
+            raise InputError(
+                f"{name}: {file.name} is no JSON or Parquet", remedy="put its items into the folder of `data`"
+            )
+    return tuple(files)
+
+
+def _hosts(name: str, entry: dict[str, Any], path: str) -> tuple[str, ...]:
+    """Hosts as those of URLs are written."""
+    listed = _listed(entry.get("hosts", []))
+    found = tuple(host for host in map(normal_host, listed) if host)
+    if len(found) < len(listed):
+        raise InputError(f"{path}: {name} names hosts that are none", remedy="write them like en.wikipedia.org")
+    return found
 
 
 # ---------------------------------------------------------------------------------------------- records

@@ -1,8 +1,9 @@
 """Tokens of texts in a form that survives copying: what an edit of case, width, accents or punctuation leaves alone.
 
 What: a token is a word, or a single character of a script written without spaces (kana and Thai signs too). Case,
-width, accents and apostrophes are folded away, digits of any script become ASCII digits and keep their value, "1,000"
-is "1000"; all other punctuation, `_` and dashes end a word. Each token is one 64-bit hash and a class.
+width, accents and apostrophes are folded away, traditional characters are simplified (`simplified.json` says by which
+table), digits of any script become ASCII digits and keep their value, "1,000" is "1000"; all other punctuation, `_`
+and dashes end a word. Each token is one 64-bit hash and a class.
 Why not the normal form of `datapipe.text`: there digits are all 0, and items of benchmarks often differ in numbers
 alone.
 In the form of GPT-3 (`bare_table`) only white space ends a word, and punctuation vanishes.
@@ -12,6 +13,7 @@ Costs: 150 MB/s of English beside what is done with the tokens; no memory, for t
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +28,7 @@ __all__ = [
     "CHARACTER",
     "NONE",
     "SHORT",
+    "SIMPLIFIED",
     "WORD",
     "Fold",
     "Tokens",
@@ -35,6 +38,8 @@ __all__ = [
     "places_of",
     "tokens_of",
 ]
+
+SIMPLIFIED = Path(__file__).with_name("simplified.npz")
 
 NONE, WORD, CHARACTER, SHORT = -1, 0, 1, 2  # classes of tokens; SHORT: a word that tells little
 SHORT_LETTERS, SHORT_DIGITS = 2, 3  # a word or number of no more characters is SHORT, as is a command of LaTeX
@@ -96,6 +101,8 @@ def fold_table() -> Fold:
     several = letters & ~single & (normal.rows[row, 0] > 0)
     actions = np.where(several, -row - 1, actions)
     actions = np.where(letters & ~single & (normal.rows[row, 0] == 0) | (group == APOSTROPHE), IGNORED, actions)
+    with np.load(SIMPLIFIED, allow_pickle=False) as pairs:
+        actions[pairs["traditional"]] = actions[pairs["simplified"]]
     actions[[ord(character) for character in _IGNORED]] = IGNORED
     actions[ord("_")] = ENDS
     return Fold(readonly(actions.astype(np.int32)), normal.rows)

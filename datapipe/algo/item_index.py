@@ -6,7 +6,7 @@ or 24 characters every run of 3 or 5. A token tells min(9, -log2 p) bits by a ba
 that, a short word at most 4.5; less where the runs around it stand in several items or in ordinary texts.
 Why these: runs too common to tell anything are left out, and a sum of bits tells a template from a text.
 An item counts as *identifiable* if its input has 8 tokens and 30 bits; of others a verdict needs options or an answer.
-Costs: 50,000 items 9 s and 1.3 GB; 227 MB of files, which processes share.
+Costs: 50,000 items 9 s and 1.4 GB; 255 MB of files, which processes share.
 Source: of the measure, AI2's decon (idf-weighted overlap of question and answer); its numbers were chosen on planted
 items of 17 benchmarks (tests/real/test_decontaminate.py).
 """
@@ -14,7 +14,7 @@ items of 17 benchmarks (tests/real/test_decontaminate.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,9 +26,10 @@ import pyarrow as pa
 
 from datapipe.algo.background import Background
 from datapipe.algo.folded_tokens import CHARACTER, SHORT, Fold, Tokens, tokens_of
-from datapipe.algo.item_grams import Lengths, Table, grams_of, look_up, make_table
+from datapipe.algo.item_grams import HALF, RING, Lengths, Table, Uint32s, grams_of, look_up, make_table
 from datapipe.algo.item_rules import CONTEXT, INPUT, INPUT_OUTPUT, OUTPUT, floors
 from datapipe.algo.resource import loaded_once
+from datapipe.stage import SUMMARY
 from datapipe.text.buffers import readonly, view_bytes
 from datapipe.text.hashing import hash_slices
 from datapipe.text.jit import Float64s, Int32s, Int64s, Uint8s, Uint64s, kernel
@@ -62,6 +63,7 @@ FREE_ITEMS = 3  # in as many a run tells all it can
 LEAST_SHARE = 0.35  # of its bits that a common run keeps: without it items made from templates cannot match
 MOST_BITS, SHORT_BITS, CHARACTER_SHARE = 9.0, 4.5, 0.6
 IDENTIFIABLE_TOKENS, IDENTIFIABLE_BITS = 8, 30.0
+RUNS_SHARE, RUNS_BITS = 0.7, 20.0  # of the least bits, and bits, that runs must cover; the rest may be single words
 SMALL = 1e-3  # bits: so that no run counts for nothing
 _SENTENCE = re.compile(r"[.!?](?=\s)|[。！？\n]+")
 _END = " .?!。？！\n"
@@ -86,9 +88,10 @@ class Index(NamedTuple):
     table: numbers of runs. offsets int32: run r stands in segments[offsets[r]:offsets[r + 1]] (int32), there ending at
     the token `places` (int32), and of it covers so many bits (`gains`, float32).
     Of segment s: its tokens first[s] to first[s + 1] (int64), in `lengths` (uint8, of the run that ends there) and, one
-    further for each segment before, in `sums` (float64, bits of the tokens before); kind uint8; item int32; window
-    int64, tokens of a document that it may be spread over; floor and bits float64, least and all; own int64, tokens of
-    its input; input int32, the segment of its item's input.
+    further for each segment before, in `sums` (float64, bits of the tokens before); `words` (uint32) are half of the
+    tokens' hashes, `short` (uint8) the tokens of an option or answer without a run where it begins, else 0; kind
+    uint8; item int32; window int64, tokens of a document that it may be spread over; floor, gate and bits float64:
+    least, least by runs, and all; own int64, tokens of its input; input int32, the segment of its item's input.
     Of items: benchmark int32 (in `about`), number int32, has_options bool.
     """
 
@@ -99,11 +102,14 @@ class Index(NamedTuple):
     gains: Float32s
     first: Int64s
     lengths: Uint8s
+    words: Uint32s
+    short: Uint8s
     sums: Float64s
     kind: Uint8s
     item: Int32s
     window: Int64s
     floor: Float64s
+    gate: Float64s
     bits: Float64s
     own: Int64s
     input: Int32s
@@ -236,13 +242,17 @@ def build_index(items: Sequence[Item], background: Background, fold: Fold, folde
     best = np.zeros(len(tokens.hashes))
     bounds = readonly(tokens.bounds)
     _spread((readonly(runs.number), readonly(runs.length)), readonly(_shares(runs, table, background)), bounds, best)
+    single = _short(runs, tokens.bounds)  # nothing but their own bits tells how common they are
+    for place in range(int(single.max(initial=0))):
+        best[np.flatnonzero(single > place) + place] = 1.0
     weights = _information(tokens, background) * best
-    index = _assembled(items, parts, tokens.bounds, (runs, weights, table))
+    index = _assembled(items, parts, tokens, (runs, weights, table))
     _write(index, [item.benchmark for item in items], folder)
 
 
-def _assembled(items: Sequence[Item], parts: _Parts, bounds: Int64s, known: tuple[_Runs, Float64s, Table]) -> Index:
+def _assembled(items: Sequence[Item], parts: _Parts, tokens: Tokens, known: tuple[_Runs, Float64s, Table]) -> Index:
     runs, weights, table = known
+    bounds = tokens.bounds
     begins = bounds[parts.part]
     ends = np.minimum(bounds[parts.part + 1], begins + MOST_TOKENS)
     owner, token = flat(begins, ends)
@@ -268,6 +278,14 @@ def _assembled(items: Sequence[Item], parts: _Parts, bounds: Int64s, known: tupl
     input_of_item[parts.item[inputs]] = inputs
     mine = input_of_item[parts.item]
     has_options = np.array([bool(item.options) for item in items], np.bool_)
+    parts_of = np.bincount(parts.item, minlength=len(items))
+    has_context = np.bincount(parts.item[parts.kind == CONTEXT], minlength=len(items)) > 0
+    about = (has_options[parts.item], parts_of[parts.item] > 1, has_context[parts.item])
+    floor = floors(parts.kind, bits, sizes[mine], about)
+    short: Uint8s = np.where(place < sizes[mine][segment], 0, _short(runs, bounds)[token]).astype(np.uint8)
+    at = np.flatnonzero(short)
+    lone = sums[at + segment[at] + short[at]] - sums[at + segment[at]]
+    single: Any = np.bincount(segment[at], lone, count)
     names = {name: place for place, name in enumerate(dict.fromkeys(item.benchmark for item in items))}
     return Index(
         table=table,
@@ -277,11 +295,14 @@ def _assembled(items: Sequence[Item], parts: _Parts, bounds: Int64s, known: tupl
         gains=np.maximum(gains, SMALL).astype(np.float32),
         first=first,
         lengths=runs.length[token],
+        words=(tokens.hashes[token] & HALF).astype(np.uint32),
+        short=short,
         sums=sums,
         kind=parts.kind,
         item=parts.item,
         window=_windows(parts, sizes),
-        floor=floors(parts.kind, bits, sizes[mine], has_options[parts.item]),
+        floor=floor,
+        gate=_gates(floor, parts, bits, single),
         bits=bits,
         own=sizes[mine],
         input=mine.astype(np.int32),
@@ -289,6 +310,25 @@ def _assembled(items: Sequence[Item], parts: _Parts, bounds: Int64s, known: tupl
         number=np.array([item.number for item in items], np.int32),
         has_options=has_options,
     )
+
+
+def _short(runs: _Runs, bounds: Int64s) -> Int64s:
+    """By token where a part without any run begins the tokens of that part, else 0."""
+    sizes = np.diff(bounds)
+    with_runs = np.append(0, np.cumsum(runs.number >= 0))[bounds]
+    alone = np.flatnonzero((np.diff(with_runs) == 0) & (sizes > 0) & (sizes < RING))
+    found = np.zeros(int(bounds[-1]), np.int64)
+    found[bounds[:-1][alone]] = sizes[alone]
+    return found
+
+
+def _gates(floor: Float64s, parts: _Parts, bits: Float64s, single: Float64s) -> Float64s:
+    """The least bits that runs must cover, if the rest may be single words; `single`: bits of options without a run."""
+    both = parts.kind == INPUT_OUTPUT
+    least = np.where(both, np.maximum(floor - single, 0.5 * (bits - single)), floor)
+    aligned = np.isin(parts.kind, (INPUT, INPUT_OUTPUT))
+    found: Float64s = np.where(aligned, np.maximum(RUNS_SHARE * least, RUNS_BITS), floor)
+    return found
 
 
 def _windows(parts: _Parts, sizes: Int64s) -> Int64s:
@@ -309,6 +349,7 @@ def _write(index: Index, benchmarks: list[str], folder: Path) -> None:
         counts[name][0] += 1
         counts[name][1] += sure
     about = {name: {"items": items, "identifiable": good} for name, (items, good) in counts.items()}
+    (folder / SUMMARY).write_text("".join(f"{line}\n" for line in _summary(about)), encoding="utf-8")
     (folder / _ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
 
 
@@ -317,6 +358,12 @@ def identifiable(index: Index) -> npt.NDArray[np.bool_]:
     inputs = index.kind == INPUT
     sure: npt.NDArray[np.bool_] = (index.own[inputs] >= IDENTIFIABLE_TOKENS) & (index.bits[inputs] >= IDENTIFIABLE_BITS)
     return sure
+
+
+def _summary(about: dict[str, dict[str, int]]) -> Iterator[str]:
+    for name, counts in about.items():
+        lost = counts["items"] - counts["identifiable"]
+        yield f"{name}: {counts['items']} items, {lost} of them too short or too common to be told by their input alone"
 
 
 @dataclass(frozen=True)

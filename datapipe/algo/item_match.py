@@ -14,14 +14,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from datapipe.algo.folded_tokens import Fold
+from datapipe.algo.item_align import Matches, align
 from datapipe.algo.item_grams import Hits, hit_grams
 from datapipe.algo.item_index import INPUT_OUTPUT, LENGTHS, MOST_TOKENS, Index
 from datapipe.text.buffers import BytesView, readonly
 from datapipe.text.jit import I64, U64, Float64s, Int32s, Int64s, Uint64s, called, inlined, kernel
 
 __all__ = ["Matches", "match_items"]
+
+Float32s = npt.NDArray[np.float32]
 
 BREAK_BITS = 6.0
 LOOK_BACK = 64  # stretches that a chain may go back over
@@ -30,21 +34,11 @@ CHUNK = 1 << 20  # pairs of hit and item part that are looked at in one go; a bl
 DIAGONAL_BITS, TOKEN_BITS = 18, 18
 SHIFT = 4 * MOST_TOKENS  # keeps diagonals above 0
 TOKENS = (1 << TOKEN_BITS) - 1
-
-
-class Matches(NamedTuple):
-    """Item parts found, sorted by text and segment, one of each pair.
-
-    text int64; segment int64; bits float64, covered; beyond float64, those of them that are not of the input; first
-    and last int64, tokens of the text.
-    """
-
-    text: Int64s
-    segment: Int64s
-    bits: Float64s
-    beyond: Float64s
-    first: Int64s
-    last: Int64s
+PLACE_BITS = MOST_TOKENS.bit_length()
+MASK = (1 << PLACE_BITS) - 1
+SUM, TOKEN, PLACE, WINDOW, GATE = range(5)  # columns of the board
+REACHED = np.float32(1e30)
+MOST_GROUPS = 1 << 22  # in one go: float32 counts them exactly, and keys have room
 
 
 class _Pairs(NamedTuple):
@@ -57,6 +51,16 @@ class _Pairs(NamedTuple):
     text: Int64s
     segment: Int64s
     start: Int64s
+
+
+class _Seen(NamedTuple):
+    """board float32 (parts, 8): what is known of each part, in one place of memory; touched int64: parts with hits.
+
+    Of a part the board holds what its hits add up to, token and place of the last of them, its window and its gate.
+    """
+
+    board: Float32s
+    touched: Int64s
 
 
 @inlined
@@ -73,54 +77,63 @@ def _of_block(hits: Hits, low: int, bounds: tuple[int, int]) -> tuple[int, int]:
 
 
 @called
-def _estimate(hits: Hits, span: tuple[int, int], index: Index, seen: tuple[Float64s, Int64s]) -> tuple[int, int]:
-    """Sum up for each part what its hits could cover at most; those under their floor get 0 again.
+def _estimate(hits: Hits, span: tuple[int, int], index: Index, seen: _Seen) -> tuple[int, int]:
+    """Sum up for each part what its hits could cover at most in one window; those under their gate get 0 again.
 
-    Returns how many parts are left, the first of `touched`, and a bound on their pairs.
+    Hits further from the one before than the window can't be of one match. Returns how many parts are left, the first
+    of `touched`, and a bound on their pairs.
     """
     low, high = span
-    most, touched = seen
+    board, touched = seen
     count, pairs = 0, 0
     for h in range(low, high):
-        gram = hits.gram[h]
+        gram, token = hits.gram[h], np.float32(hits.token[h])
         for q in range(index.offsets[gram], index.offsets[gram + 1]):
             s = np.int64(index.segments[q])
-            if most[s] == 0:
+            place = np.float32(index.places[q])
+            if board[s, SUM] == 0:
                 touched[count] = s
                 count += 1
-            most[s] += index.gains[q]
+            elif token - board[s, TOKEN] > board[s, WINDOW] and board[s, SUM] < REACHED:
+                board[s, SUM] = 0
+            if board[s, SUM] > 0 and token == board[s, TOKEN] + 1 and place == board[s, PLACE] + 1:
+                at = index.first[s] + s + index.places[q]
+                board[s, SUM] += index.sums[at + 1] - index.sums[at]
+            else:
+                board[s, SUM] += index.gains[q]
+            board[s, TOKEN], board[s, PLACE] = token, place
+            if board[s, SUM] >= board[s, GATE]:
+                board[s, SUM] = REACHED
             pairs += 1
     left = 0
     for k in range(count):
         s = touched[k]
-        if most[s] >= index.floor[s]:
+        if board[s, SUM] >= REACHED:
             touched[left] = s
             left += 1
         else:
-            most[s] = 0
+            board[s, SUM] = 0
     return left, pairs if left else 0
 
 
 @called
-def _emit(
-    hits: Hits, span: tuple[int, int, int], index: Index, work: tuple[tuple[Float64s, Int64s], _Pairs, Int64s]
-) -> None:
-    """Write the pairs of a block. work: `most` holds from here on the group of a part, below 0."""
+def _emit(hits: Hits, span: tuple[int, int, int], index: Index, work: tuple[_Seen, _Pairs, Int64s]) -> None:
+    """Write the pairs of a block. work: the sum of a part on the board is from here on its group, below 0."""
     low, high, start = span
-    (most, _), room, progress = work
+    (board, _), room, progress = work
     for h in range(low, high):
         gram = hits.gram[h]
         token = np.int64(hits.token[h]) - start
         for q in range(index.offsets[gram], index.offsets[gram + 1]):
             s = np.int64(index.segments[q])
-            if most[s] == 0:
+            if board[s, SUM] == 0:
                 continue
-            if most[s] > 0:
+            if board[s, SUM] > 0:
                 group = progress[3]
                 room.text[group], room.segment[group], room.start[group] = hits.text[h], s, start
                 progress[3] += 1
-                most[s] = -1.0 - group
-            group = I64(-1.0 - most[s])
+                board[s, SUM] = -1 - group
+            group = I64(-1 - board[s, SUM])
             diagonal = token - index.places[q] + SHIFT
             key = U64(group) << U64(DIAGONAL_BITS + TOKEN_BITS)
             room.keys[progress[2]] = key | U64(diagonal) << U64(TOKEN_BITS) | U64(token)
@@ -128,23 +141,23 @@ def _emit(
 
 
 @kernel
-def _pair(hits: Hits, index: Index, half: int, work: tuple[tuple[Float64s, Int64s], _Pairs, Int64s]) -> None:
+def _pair(hits: Hits, index: Index, half: int, work: tuple[_Seen, _Pairs, Int64s]) -> None:
     """Fill in pairs from where progress stands, as many whole blocks as fit.
 
     progress: hits done, blocks done of the text of the next hit, pairs and groups used, pairs that the next needs.
     """
     seen, room, progress = work
-    most, touched = seen
+    board, touched = seen
     progress[2], progress[3], progress[4] = 0, 0, 0
     while progress[0] < len(hits.text):
         start = progress[1] * half
         low, high = _of_block(hits, progress[0], (start, start + 2 * half))
         count, pairs = _estimate(hits, (low, high), index, seen)
-        fits = progress[2] + pairs <= len(room.keys)
+        fits = progress[2] + pairs <= len(room.keys) and progress[3] + count <= MOST_GROUPS
         if fits and pairs > 0:
             _emit(hits, (low, high, start), index, work)
         for k in range(count):
-            most[touched[k]] = 0
+            board[touched[k], SUM] = 0
         if not fits:
             progress[4] = pairs
             return
@@ -279,17 +292,28 @@ def _weigh(
         low = high
 
 
+def _ordered(found: _Stretches) -> _Stretches:
+    """Stretches by group, last token, first token and place: as one number each, which sorts faster than many keys."""
+    size = found.last - found.first
+    low = MASK - size << PLACE_BITS | found.begins
+    keys = found.group.astype(np.uint64) << U64(TOKEN_BITS + 2 * PLACE_BITS)
+    keys |= (found.last << 2 * PLACE_BITS | low).astype(np.uint64)
+    keys.sort()
+    group = (keys >> U64(TOKEN_BITS + 2 * PLACE_BITS)).astype(np.int64)
+    rest = keys.astype(np.int64)
+    last, size, begins = rest >> 2 * PLACE_BITS & TOKENS, MASK - (rest >> PLACE_BITS & MASK), rest & MASK
+    return _Stretches(*map(readonly, (group, last - size, last, begins, begins + size)))
+
+
 def _weighed(room: _Pairs, pairs: int, groups: int, index: Index) -> Matches:
     """What the groups of some pairs cover."""
     keys = np.sort(room.keys[:pairs])
     segments = readonly(room.segment[:groups])
     made, used = _Stretches(*(np.empty(pairs, np.int64) for _ in _Stretches._fields)), np.zeros(1, np.int64)
     _join(readonly(keys), segments, index, (made, used))
-    made = _Stretches(*(part[: used[0]] for part in made))
-    order = np.lexsort((made.begins, made.first, made.last, made.group))
-    stretches = _Stretches(*(readonly(part[order]) for part in made))
+    stretches = _ordered(_Stretches(*(part[: used[0]] for part in made)))
     longest = int(np.diff(index.first).max(initial=0)) + 1
-    chains = (np.empty(len(order)), np.empty(len(order), np.int64))
+    chains = (np.empty(used[0]), np.empty(used[0], np.int64))
     found = (np.zeros(groups), np.zeros(groups), np.zeros(groups, np.int64), np.zeros(groups, np.int64))
     _weigh(stretches, segments, index, (chains, np.zeros(longest, np.int32), found))
     bits, beyond, firsts, lasts = found
@@ -301,7 +325,9 @@ def match_items(view: BytesView, index: Index, fold: Fold) -> Matches:
     """The parts of items that stand in texts, with at least the bits of their floor."""
     hits = hit_grams(view, fold, LENGTHS, index.table)
     half = int(index.window.max(initial=1))
-    seen = (np.zeros(len(index.kind)), np.empty(len(index.kind), np.int64))
+    board = np.zeros((len(index.kind), 8), np.float32)
+    board[:, WINDOW], board[:, GATE] = index.window, index.gate
+    seen = _Seen(board, np.empty(len(index.kind), np.int64))
     progress = np.zeros(5, np.int64)
     size = CHUNK
     found: list[Matches] = []
@@ -311,15 +337,17 @@ def match_items(view: BytesView, index: Index, fold: Fold) -> Matches:
         _pair(hits, index, half, (seen, room, progress))
         if progress[2]:
             found.append(_best(_weighed(room, int(progress[2]), int(progress[3]), index), index))
-    return _best(Matches(*map(np.concatenate, zip(*found, strict=True))), index) if found else _nothing()
+    if not found:
+        return _nothing()
+    return align(hits, index, _best(Matches(*map(np.concatenate, zip(*found, strict=True))), index))
 
 
 def _best(matches: Matches, index: Index) -> Matches:
-    """Of each text and part the best place, the first of equal ones, if it reaches the floor."""
+    """Of each text and part the best place, the first of equal ones, if it reaches the gate."""
     order = np.lexsort((matches.first, -matches.bits, matches.segment, matches.text))
     text, segment = matches.text[order], matches.segment[order]
     new = np.append(True, (text[1:] != text[:-1]) | (segment[1:] != segment[:-1]))[: len(text)]
-    kept = order[new & (matches.bits[order] >= index.floor[segment])]
+    kept = order[new & (matches.bits[order] >= index.gate[segment])]
     parts: Any = (part[kept] for part in matches)
     return Matches(*parts)
 

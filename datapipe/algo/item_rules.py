@@ -6,6 +6,7 @@ What, by part, where cover is the share of the part's bits that a text has in or
   needs a cover of .95 and 45 bits, 38 if its item has no options; one under 5 is never enough by itself
 - input with options or a short answer: a cover of .8, .6 of the input, and 40 bits; or of .5, .55 of the input, and 75;
   and always 8 bits besides the input
+- input near its context, which stands there with a cover of .6 and 100 bits: a cover of .5 and 25 bits
 - long answer or context: a cover of .6 and 200 bits
 Why strengths: measured once, a limit on them can be changed without looking at the texts again.
 Costs some numpy passes over the matches.
@@ -31,6 +32,9 @@ FEW_COVER, FEW_BITS, FEW_BITS_ALONE = 0.95, 45.0, 38.0
 CLOSE = (0.8, 0.6, 40.0)  # cover, cover of the input, bits
 LOOSE = (0.5, 0.55, 75.0)
 BEYOND_BITS = 8.0
+READ = (0.6, 100.0)  # cover and bits of a context
+ASKED = (0.5, 25.0)  # those of an input beside it
+NEAR = 64  # tokens between them
 LONG_COVER, LONG_BITS = 0.6, 200.0
 
 
@@ -38,14 +42,39 @@ def _few_bits(has_options: Any) -> Any:
     return np.where(has_options, FEW_BITS, FEW_BITS_ALONE)
 
 
-def floors(kind: Any, bits: Float64s, own: Any, has_options: Any) -> Float64s:
-    """The least bits with which a part can be told; the arguments, by part, are as in `item_index.Index`."""
+def floors(kind: Any, bits: Float64s, own: Any, item: Any) -> Float64s:
+    """The least bits with which a part can be told, or an input can be half of what is told.
+
+    kind, bits and own (tokens of the input), by part, are as in `item_index.Index`; `item`: of the part's item whether
+    it has options, parts besides its input, and a context (bool).
+    """
+    has_options, has_more, has_context = item
     few = np.where(own < FEWEST_TOKENS, np.inf, np.maximum(FEW_COVER * bits, LEAST * _few_bits(has_options)))
-    of_input = np.where(own < FEW_TOKENS, few, np.maximum(COVERS[0] * bits, LEAST * NEEDED[-1]))
-    of_both = np.maximum(LOOSE[0] * bits, LEAST * CLOSE[2])
+    covers = np.linspace(COVERS[0], 1, 200)
+    shares = covers / np.interp(covers, COVERS, NEEDED)
+    of_input = bits * np.interp(LEAST / np.maximum(bits, 1e-9), shares, covers)
+    of_input = np.where(own < FEW_TOKENS, few, np.where(bits * shares[-1] < LEAST, np.inf, of_input))
+    of_input = np.where(has_more, np.minimum(of_input, LOOSE[1] * bits), of_input)
+    of_input = np.where(has_context, np.minimum(of_input, np.maximum(ASKED[0] * bits, LEAST * ASKED[1])), of_input)
+    of_both = np.minimum(*(np.maximum(cover * bits, LEAST * least) for cover, _, least in (CLOSE, LOOSE)))
     of_long = np.maximum(LONG_COVER * bits, LEAST * LONG_BITS)
     found: Float64s = np.choose(kind, [of_input, of_both, of_long, of_long])
     return found
+
+
+def _beside_context(index: Any, matches: Any) -> Any:
+    """Which matches stand outside of the context of their item, and near."""
+    item = matches.text * len(index.benchmark) + index.item[matches.segment]
+    bits = index.bits[matches.segment]
+    contexts = np.flatnonzero(
+        (index.kind[matches.segment] == CONTEXT) & (matches.bits >= np.maximum(READ[0] * bits, READ[1]))
+    )
+    contexts = contexts[np.argsort(item[contexts], kind="stable")]
+    if not len(contexts):
+        return np.zeros(len(item), np.bool_)
+    at = contexts[np.minimum(np.searchsorted(item[contexts], item), len(contexts) - 1)]
+    gap = np.maximum(matches.first - matches.last[at], matches.first[at] - matches.last)
+    return (item[at] == item) & (gap > 0) & (gap <= NEAR)
 
 
 def strengths(index: Any, matches: Any) -> Float64s:
@@ -58,6 +87,8 @@ def strengths(index: Any, matches: Any) -> Float64s:
     needed = np.where(few, _few_bits(index.has_options[index.item[segment]]), needed)
     enough = np.where(few, (cover >= FEW_COVER) & (own >= FEWEST_TOKENS), cover >= COVERS[0])
     of_input = np.where(enough, matches.bits / needed, 0)
+    beside = _beside_context(index, matches) & (cover >= ASKED[0])
+    of_input = np.where(beside, np.maximum(of_input, matches.bits / ASKED[1]), of_input)
     input_bits = index.bits[index.input[segment]]
     input_cover = (matches.bits - matches.beyond) / np.maximum(input_bits, 1e-9)
     both = [

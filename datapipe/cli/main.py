@@ -33,6 +33,7 @@ COMMANDS: tuple[str, ...] = (
     "similar",
     "what-if",
     "bias",
+    "contamination",
     "prune",
     "stages",
     "schema",

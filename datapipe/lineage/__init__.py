@@ -6,6 +6,7 @@ Everything shown of a document has personal data masked and what a terminal woul
 from __future__ import annotations
 
 from datapipe.lineage.bias import LEAST, Bias, bias_of
+from datapipe.lineage.contamination import CONTAMINATING, Contamination, contamination, write_splits
 from datapipe.lineage.find import Place, find, nearest
 from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
 from datapipe.lineage.sample import Sampled, sample
@@ -14,12 +15,14 @@ from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, st
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
 __all__ = [
+    "CONTAMINATING",
     "LEAST",
     "OTHERS",
     "SURVIVOR",
     "Alike",
     "Bias",
     "Chapter",
+    "Contamination",
     "Document",
     "Found",
     "Measure",
@@ -28,6 +31,7 @@ __all__ = [
     "Story",
     "Trial",
     "bias_of",
+    "contamination",
     "escape",
     "excerpt",
     "find",
@@ -40,4 +44,5 @@ __all__ = [
     "similar",
     "story",
     "try_out",
+    "write_splits",
 ]

@@ -22,6 +22,7 @@ from datapipe.engine.sketch import SketchTask, merged, run_sketch
 from datapipe.errors import InputError, RunError
 from datapipe.recipe import Node
 from datapipe.run.context import Context
+from datapipe.stage import SUMMARY
 
 __all__ = ["prepare_resource", "take_resource"]
 
@@ -42,6 +43,13 @@ def prepare_resource(context: Context, node: Node) -> None:
     about = {"fingerprint": _wanted(context, node), "digest": digest}
     context.store.write(f"{node.name}/resource.json", json.dumps(about).encode())
     context.paths.resources[node.name] = digest
+    for line in _summary(folder):
+        context.progress.note(f"{node.name}: {line}")
+
+
+def _summary(folder: Folder) -> list[str]:
+    told = folder / SUMMARY
+    return told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
 
 
 def take_resource(context: Context, node: Node) -> bool:

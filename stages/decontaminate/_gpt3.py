@@ -86,7 +86,7 @@ def split(text: str, runs: list[tuple[int, int]]) -> list[str]:
     return [piece for piece in found if len(piece) >= SHORTEST]
 
 
-def process(batch: pa.RecordBatch, folder: Path, adds: pa.Schema) -> pa.RecordBatch:
+def process(batch: pa.RecordBatch, folder: Path) -> dict[str, Any]:
     """The columns of the stage: evidence, what is left, and into how many pieces documents were cut (null: not cut)."""
     count, said, index = len(batch), pieces(batch), _load(folder)
     view = view_bytes(said.texts)
@@ -106,7 +106,7 @@ def process(batch: pa.RecordBatch, folder: Path, adds: pa.Schema) -> pa.RecordBa
     changed = replace_pieces(batch, said, rest) if len(rows) else batch
     into = np.bincount(said.document, cut_into, count).astype(np.int32)
     cut = np.bincount(said.document[is_cut], minlength=count) > 0
-    columns: dict[str, Any] = {
+    return {
         **{name: pa.nulls(count, pa.float32()) for name in ("input_output", "input", "output", "context")},
         "evidence": _evidence((text, hits.gram.astype(np.int64), starts, ends), said, index, count),
         "text": changed["text"],
@@ -115,7 +115,6 @@ def process(batch: pa.RecordBatch, folder: Path, adds: pa.Schema) -> pa.RecordBa
         "items_left": pa.array(np.zeros(count, np.int32)),
         "pieces": pa.array(into, mask=~cut),
     }
-    return pa.RecordBatch.from_arrays([columns[field.name] for field in adds], schema=adds)
 
 
 def _characters(text: str, starts: Int64s, ends: Int64s) -> list[tuple[int, int]]:

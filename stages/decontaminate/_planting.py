@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from datapipe.algo.benchmark_files import Benchmark, benchmarks_of, digest_of_benchmarks, items_of
+from datapipe.algo.benchmark_files import Benchmark, Where, benchmarks_of, digest_of_benchmarks, items_of
 from datapipe.algo.draws import Chance
 from datapipe.algo.hosting import CHANGES, Case, Host, cases_of, hosts_of, is_chinese, sentences_of
 from datapipe.algo.item_index import INPUT, Item, identifiable, load_index
@@ -49,8 +49,8 @@ class _Items(NamedTuple):
 
 @lru_cache(maxsize=2)
 def _loaded(benchmarks: tuple[str, ...], options: tuple[Any, ...], digest: str, folder: Path) -> _Items:
-    fields, data, names = options
-    items = items_of(benchmarks_of(benchmarks, dict(fields), data=data, names=names))
+    fields, where, names = options
+    items = items_of(benchmarks_of(benchmarks, dict(fields), where=where, names=names))
     index = load_index(folder).index
     sure, bits = identifiable(index), index.bits[index.kind == INPUT]
     fit: dict[tuple[bool, str], list[int]] = {}
@@ -67,8 +67,9 @@ def _loaded(benchmarks: tuple[str, ...], options: tuple[Any, ...], digest: str, 
 
 
 def _items(config: Any, folder: Path) -> _Items:
-    options = (tuple(sorted(config.fields.items())), config.data, config.names)
-    found: list[Benchmark] = benchmarks_of(config.benchmarks, config.fields, data=config.data, names=config.names)
+    where = Where(config.data, fetch=config.fetch)
+    options = (tuple(sorted(config.fields.items())), where, config.names)
+    found: list[Benchmark] = benchmarks_of(config.benchmarks, config.fields, where=where, names=config.names)
     return _loaded(config.benchmarks, options, digest_of_benchmarks(found), folder)
 
 

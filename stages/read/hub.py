@@ -21,7 +21,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 import fsspec
@@ -38,7 +37,8 @@ from datapipe.algo.fields import (
     adds,
     documents,
 )
-from datapipe.algo.inputs import PACKED, find_files, named_once, nearest_name, one_split_per_file
+from datapipe.algo.hub_files import chosen_split, hub_files
+from datapipe.algo.inputs import PACKED, find_files, named_once, one_split_per_file
 from datapipe.algo.json_records import line_records, value_records
 from datapipe.algo.json_values import opens_array
 from datapipe.errors import InputError
@@ -47,7 +47,6 @@ from datapipe.stage import File, Source, Split, measure, place
 _TYPES = ("parquet", "pq", "arrow", "feather", "jsonl", "ndjson", "json", "csv", "tsv")
 _PLAIN_NAME = re.compile(r"(?!\.{1,2}$)[^/\\*?\[\]]+")  # of a file or folder beside, and no pattern
 _ON_DISK = ("dataset_dict.json", "state.json")  # of `save_to_disk`: several splits, or one
-_SCHEME = "hf://"
 
 
 class Config(RecordConfig):
@@ -85,9 +84,10 @@ def _files(path: str, config: Config) -> list[File]:
     if marker == "state.json":
         return _saved(fs, path, folder, config.split)
     if marker:
-        name = _chosen(_split_names(fs, f"{folder}/{marker}", path), path, config)
+        name = chosen_split(_split_names(fs, f"{folder}/{marker}", path), path, config.split)
         return [replace(one, name=f"{name}/{one.name}") for one in _saved(fs, f"{path}/{name}", f"{folder}/{name}")]
-    return _resolved(path, folder if fs.isdir(folder) else None, config)
+    here = folder if fs.isdir(folder) else None
+    return hub_files(path, here, (config.subset, config.split, config.revision), needs=STAGE.name)
 
 
 def _split_names(fs: Any, marker: str, path: str) -> list[str]:
@@ -116,50 +116,6 @@ def _saved(fs: Any, path: str, folder: str, split: str | None = None) -> list[Fi
         what = f"split {own!r}" if own else "a data set without splits"
         raise InputError(f"{path} is {what}, not {split!r}", remedy=f"set split: {own}" if own else "leave split out")
     return find_files([fs.unstrip_protocol(f"{folder}/{name}").removeprefix("file://") for name in names], suffixes=())
-
-
-def _chosen(there: list[str], path: str, config: Config) -> str:
-    wanted = config.split or ("train" if "train" in there else None)
-    if wanted is None and len(there) == 1:
-        return there[0]
-    if wanted not in there:
-        near = nearest_name(wanted or "", there) or next(iter(there), "train")
-        what = f"has no split {wanted!r}" if wanted or not there else "has several splits"
-        raise InputError(f"{path} {what}; there are {', '.join(there) or 'none'}", remedy=f"set split: {near}")
-    return wanted
-
-
-def _resolved(path: str, folder: str | None, config: Config) -> list[File]:
-    """The data files that the library `datasets` finds for a name on the hub or a folder."""
-    datasets = _library()
-    try:
-        builder = datasets.load_dataset_builder(folder or path, config.subset, revision=config.revision)
-        found: Any = builder.config.data_files or {}
-        files = found[_chosen([str(split) for split in found], path, config)]
-        return [_file(str(url), folder) for url in files]
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"{path}: {line}", remedy="check its name, subset and revision, and your access") from error
-
-
-def _library() -> Any:
-    try:
-        return import_module("datasets")
-    except ImportError as error:
-        raise InputError("read.hub needs the package 'datasets'", remedy="pip install 'datapipe[hub]'") from error
-
-
-def _file(url: str, folder: str | None) -> File:
-    """A data file by its name within the data set; what tells a change is the digest of its content."""
-    if folder is not None:
-        (file,) = find_files([url], suffixes=())
-        return replace(file, name=url.removeprefix(folder).lstrip("/"))
-    fs, path = fsspec.core.url_to_fs(url)
-    info = fs.info(path)
-    large = info.get("lfs")
-    content = large["sha256"] if large else info.get("blob_id") or ""
-    within = fs.resolve_path(path).path_in_repo if url.startswith(_SCHEME) else path.rpartition("/")[2]
-    return File(url, within, info["size"] or 0, content)
 
 
 # ---------------------------------------------------------------------------------------------- reading them

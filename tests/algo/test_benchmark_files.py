@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from datapipe.algo.benchmark_files import benchmarks_of, digest_of_benchmarks, items_of
+from datapipe.algo.benchmark_files import Where, benchmarks_of, digest_of_benchmarks, items_of
 from datapipe.algo.item_index import Item
 from datapipe.errors import InputError
 
@@ -20,7 +21,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def read(path: Path, fields: dict[str, str] | None = None, **named: Any) -> list[Item]:
-    return items_of(benchmarks_of([str(path)], fields or {}, data=named.get("data"), names=named.get("names")))
+    return items_of(
+        benchmarks_of(
+            [str(path)],
+            fields or {},
+            where=Where(named.get("data"), named.get("fetch", False)),
+            names=named.get("names"),
+        )
+    )
 
 
 def written(path: Path, *records: Any) -> Path:
@@ -75,7 +83,7 @@ def test_what_items_are_made_of_counts_and_not_where_it_lies(tmp_path: Path) -> 
     here, there = (written(folder / "b.jsonl", {"input": "Why?"}) for folder in (tmp_path, tmp_path / "other"))
 
     def digest(path: Path) -> str:
-        return digest_of_benchmarks(benchmarks_of([str(path)], {}, data=None, names=None))
+        return digest_of_benchmarks(benchmarks_of([str(path)], {}, where=Where(), names=None))
 
     before = digest(here)
     assert digest(there) == before
@@ -89,6 +97,7 @@ def test_what_items_are_made_of_counts_and_not_where_it_lies(tmp_path: Path) -> 
         ("b: {inputs: q}", "did you mean input"),
         ("b: {output: q}", "add `input: FIELD`"),
         ("b: {hub: some/where, input: q}", "fetched from some/where"),
+        ("b: {input: q, hosts: ['a b']}", "hosts that are none"),
         ("- b", "no list of benchmarks"),
         ("b: [", "cannot be read as YAML"),
     ],
@@ -134,3 +143,29 @@ def test_benchmarks_of_the_catalogue_are_found_by_name(tmp_path: Path) -> None:
     assert items == [Item("piqa", 0, "Boil an egg", "", ("In water", "In sand"))]
     with pytest.raises(InputError, match="there are no items of"):
         read(ROOT / "configs/benchmarks.yaml", data=str(tmp_path))
+
+
+def test_a_folder_laid_out_like_a_data_set_of_the_hub_is_read_by_subset_and_split(tmp_path: Path) -> None:
+    card = {"configs": [{"config_name": "main", "data_files": [{"split": "test", "path": "main/test*"}]}]}
+    (tmp_path / "sums" / "main").mkdir(parents=True)
+    (tmp_path / "sums" / "README.md").write_text(f"---\n{yaml.safe_dump(card)}---\n", encoding="utf-8")
+    pq.write_table(pa.table({"question": ["One and one?"]}), tmp_path / "sums" / "main" / "test-0.parquet")
+    pq.write_table(pa.table({"question": ["Two and two?"]}), tmp_path / "sums" / "main" / "train-0.parquet")
+    described = tmp_path / "all.yaml"
+    entry = {"hub": str(tmp_path / "sums"), "config": "main", "split": "test", "input": "question"}
+    described.write_text(yaml.safe_dump({"sums": entry}), encoding="utf-8")
+    assert read(described) == [Item("sums", 0, "One and one?")]
+    described.write_text(yaml.safe_dump({"sums": {**entry, "split": "dev"}}), encoding="utf-8")
+    with pytest.raises(InputError, match="dev") as caught:
+        read(described)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_the_hub_cannot_give_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets: Any = import_module("datasets")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    described = tmp_path / "all.yaml"
+    described.write_text("sums: {hub: nobody/sums, split: test, input: question}", encoding="utf-8")
+    with pytest.raises(InputError, match="nobody/sums") as caught:
+        read(described, fetch=True)
+    assert "\n" not in str(caught.value)

@@ -31,7 +31,7 @@ def batches(texts: list[str]) -> list[pa.RecordBatch]:
     made = []
     for start in range(0, len(texts), ROWS):
         array: Any = pa.array(texts[start : start + ROWS], pa.large_string())
-        made.append(pa.RecordBatch.from_arrays([array], names=["text"]))
+        made.append(pa.RecordBatch.from_arrays([array, pa.nulls(len(array), pa.string())], names=["text", "url"]))
     return made
 
 

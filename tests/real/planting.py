@@ -122,6 +122,15 @@ def changed(share: float, words: list[str]) -> Form:
     return form
 
 
+def rephrased(item: Item, dice: random.Random) -> str:
+    """As a rephrasing does at least: clauses in another order, and a third of the words others."""
+    clauses = [clause for clause in re.split(r"(?<=[,;.?!])\s+", item.input) if clause]
+    dice.shuffle(clauses)
+    words = " ".join(clauses).split(" ")
+    pool = sorted(set(words))
+    return " ".join(dice.choice(pool) if dice.random() < 1 / 3 else word for word in words)
+
+
 def fillers(hosts: dict[str, list[str]]) -> dict[bool, list[str]]:
     """Sentences of ordinary texts by whether they are Chinese."""
     return {

@@ -28,11 +28,21 @@ SOLUTION = (
 )
 CHINESE = "如果一个蓄水池每小时注入三十立方米的水，同时漏掉七立方米，那么装满四百六十立方米的水池需要多少小时？"
 SHORT = "Kangaroos eat what?"
+KITCHEN = "Where would a careful cook keep a whetstone when nobody needs it?"
+ROOMS = ["drawer", "oven", "windowsill"]
+PASSAGE = (
+    "The Brackwater lighthouse was raised on a reef of basalt between 1832 and 1841 by masons from three parishes. Its "
+    "lantern burned whale oil until the harbour board laid a gas main over the causeway, which the winter storms tore "
+    "up twice before the engineers gave the lamp an electric dynamo of its own."
+)
+ABOUT = "did the lamp of the Brackwater lighthouse ever burn gas"
 ITEMS: list[dict[str, Any]] = [
     {"input": QUESTION, "options": OPTIONS},
     {"input": SOLVED, "output": SOLUTION},
     {"input": CHINESE},
     {"input": SHORT, "options": ["grass and shrubs", "polished granite"]},
+    {"input": KITCHEN, "options": ROOMS},
+    {"input": ABOUT, "context": PASSAGE},
 ]
 BEFORE = "The regional museum opens at nine. Its garden has old pear trees and a bench under each of them."
 AFTER = "Visitors may leave coats with the porter. On Mondays the house stays closed, except in August."
@@ -55,12 +65,16 @@ class Trial:
         assert STAGE.prepare is not None
         STAGE.prepare.build(self.config, folder)
 
-    def measured(self, texts: list[str | None], messages: list[Any] | None = None) -> pa.RecordBatch:
+    def measured(
+        self, texts: list[str | None], messages: list[Any] | None = None, urls: list[str | None] | None = None
+    ) -> pa.RecordBatch:
+        nothing = [None] * len(texts)
         arrays: list[Any] = [
             pa.array(texts, COLUMNS["text"]),
-            pa.array(messages or [None] * len(texts), COLUMNS["messages"]),
+            pa.array(messages or nothing, COLUMNS["messages"]),
+            pa.array(urls or nothing, COLUMNS["url"]),
         ]
-        batch = pa.RecordBatch.from_arrays(arrays, names=["text", "messages"])
+        batch = pa.RecordBatch.from_arrays(arrays, names=["text", "messages", "url"])
         return STAGE.process(batch, self.config, self.folder)
 
     def reasons(self, *texts: str | None) -> list[str | None]:
@@ -122,6 +136,17 @@ CASES: list[tuple[str, str, str | None]] = [
         "holds_input",
     ),
     ("half of the Chinese", CHINESE[: len(CHINESE) // 3], None),
+    ("traditional characters", CHINESE.replace("个", "個").replace("时", "時").replace("满", "滿"), "holds_input"),
+    ("options of a word each", f"{KITCHEN} {' '.join(ROOMS)}", "holds_input_output"),
+    ("options of a word each, before", f"{' '.join(ROOMS)} {KITCHEN}", "holds_input"),
+    (
+        "one word in nine changed",
+        QUESTION.replace("lagoon", "bay").replace("knotted", "long"),
+        "holds_input",
+    ),
+    ("half a question beside its passage", f"{PASSAGE} {ABOUT.replace('Brackwater', 'old')}", "holds_input"),
+    ("half a question alone", ABOUT.replace("Brackwater", "old"), None),
+    ("the passage alone", PASSAGE, None),
     ("too short by itself", SHORT, None),
     ("short, with its options", f"{SHORT} a) grass and shrubs b) polished granite", "holds_input_output"),
 ]
@@ -172,6 +197,38 @@ def test_limits_are_changed_without_measuring_again(dropping: Trial) -> None:
 
 def test_marking_drops_nothing(benchmark: Path, tmp_path: Path) -> None:
     assert Trial(benchmark, tmp_path, action="mark").reasons(amid(QUESTION)) == [None]
+
+
+# ---------------------------------------------------------------------------------------------- hosts
+
+URLS = [
+    "https://en.wikipedia.org/wiki/Reef",
+    "https://wikipedia.org.example.com/",
+    "http://Riddles.Example/1",
+    "https://www.riddles.example/2",
+    "https://notriddles.example/",
+    None,
+]
+
+
+@pytest.mark.parametrize("action", ["drop", "cut", "mark"])
+def test_documents_from_hosts_of_a_benchmark_leave_by_themselves(tmp_path: Path, action: str) -> None:
+    entry = {"input": "input", "hosts": ["wikipedia.org", "riddles.example"]}
+    index = tmp_path / "index"
+    index.mkdir()
+    (tmp_path / "riddles.jsonl").write_text(json.dumps({"input": QUESTION}), encoding="utf-8")
+    described = tmp_path / "all.yaml"
+    described.write_text(json.dumps({"riddles": entry}), encoding="utf-8")  # which is YAML too
+    trial = Trial(described, index, data=str(tmp_path), action=action)
+    found = trial.measured([FILLER[0]] * len(URLS), urls=URLS)
+    theirs = [True, False, True, True, False, False]
+    assert listed(found, "publisher") == ["riddles" if one else None for one in theirs]
+    assert STAGE.decide is not None
+    decided = found.select(STAGE.decides_for(trial.config))
+    leaving = [one and action != "mark" for one in theirs]
+    assert STAGE.decide(decided, trial.config).to_pylist() == ["from_publisher" if one else None for one in leaving]
+    kept = trial.config.model_copy(update={"drop_publishers": False})
+    assert STAGE.decide(decided, kept).null_count == len(URLS)
 
 
 # ---------------------------------------------------------------------------------------------- cutting

@@ -53,7 +53,8 @@ def audited(benchmark: Path, folder: Path, **values: Any) -> tuple[Counter[str],
         }
     )
     cases = PLANTING.plant(given, config, folder, np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    made = STAGE.process(cases.select(["text", "messages"]), config, folder)
+    read = cases.select(["text", "messages"]).append_column("url", pa.nulls(len(cases), pa.string()))
+    made = STAGE.process(read, config, folder)
     reasons = STAGE.decide(made.select(STAGE.decides_for(config)), config)
     told = pa.RecordBatch.from_arrays(
         [cases["case"], cases["hidden"], reasons, *made.columns], names=["case", "hidden", "reason", *made.schema.names]
