@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 from pydantic import AfterValidator
 
 from datapipe.algo.models import distributions, package
+from datapipe.algo.pii.national_ids import COUNTRIES, NATIONAL
 from datapipe.algo.pii.replacing import NEED_SECRET, Action, check_value, secret_of
 from datapipe.algo.pii.risk import RISKS, risk_of
 from datapipe.errors import InputError
@@ -59,6 +60,12 @@ def _known_entities(given: tuple[str, ...]) -> tuple[str, ...]:
     return given
 
 
+def _known_countries(given: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := sorted(set(given) - set(COUNTRIES)):
+        raise ValueError(f"no ids are known of {', '.join(unknown)}; known are those of {', '.join(COUNTRIES)}")
+    return given
+
+
 def _known_actions(given: dict[str, Action]) -> dict[str, Action]:
     _known_entities(tuple(given))
     return given
@@ -80,6 +87,9 @@ class Config(StageConfig):
 
     like: Literal["presidio"] | None = measure(None, "give another tool's answers, known faults and all")
     entities: Annotated[tuple[str, ...], AfterValidator(_known_entities)] = measure(ENTITIES, "what is looked for")
+    countries: Annotated[tuple[str, ...], AfterValidator(_known_countries)] = measure(
+        (), "countries (ISO 3166) whose national ids are looked for, too, all that presidio knows"
+    )
     columns: Annotated[tuple[str, ...], AfterValidator(_known_columns)] = measure(
         ("text", "title", "url", "author", "metadata", "messages"), "columns that are masked", min_length=1
     )
@@ -140,6 +150,12 @@ def _secret(config: Config) -> bytes:
     return secret_of(config.secret, NAME)
 
 
+def _entities(config: Config) -> tuple[str, ...]:
+    """All that is looked for, each once."""
+    ids = (entity for entity, each in NATIONAL.items() if each.country in config.countries)
+    return tuple(dict.fromkeys((*config.entities, *ids)))
+
+
 def _rules(config: Config) -> Rules:
     package("presidio_analyzer", extra=EXTRA, stage=NAME)
     from datapipe.algo.pii.detector import Wanted, known_regions  # noqa: PLC0415 - needs the extra
@@ -150,7 +166,7 @@ def _rules(config: Config) -> Rules:
             f"{NAME}: no telephone numbers are known of {', '.join(unknown)}", remedy="name ISO 3166 codes"
         )
     faithful = config.like == "presidio"
-    wanted = Wanted(config.entities, config.regions, config.min_score, faithful, config.public_only)
+    wanted = Wanted(_entities(config), config.regions, config.min_score, faithful, config.public_only)
     return Rules(wanted, config.actions, _secret(config))
 
 

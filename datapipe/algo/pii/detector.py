@@ -13,6 +13,7 @@ from datapipe.algo.pii.chinese import find_chinese
 from datapipe.algo.pii.finder import find
 from datapipe.algo.pii.found import ENTITIES, FAST, Found
 from datapipe.algo.pii.mended import find_mended
+from datapipe.algo.pii.phone_words import NAME as BY_WORDS
 from datapipe.algo.pii.secrets import find_secrets
 
 __all__ = ["Wanted", "detect", "known_regions"]
@@ -58,4 +59,17 @@ def detect(texts: Any, wanted: Wanted) -> dict[int, list[Found]]:
             sure = [each for each in found if each.score >= wanted.min_score]
             if sure:
                 everything.setdefault(row, []).extend(sure)
-    return {row: sorted(everything[row], key=lambda each: (each.start, each.end, each.entity)) for row in everything}
+    return {
+        row: sorted(_once(found), key=lambda each: (each.start, each.end, each.entity))
+        for row, found in everything.items()
+    }
+
+
+def _once(found: list[Found]) -> list[Found]:
+    """Without telephone numbers that only words tell, where something more certain stands."""
+    sure = [each for each in found if each.recogniser != BY_WORDS]
+    return [
+        each
+        for each in found
+        if each.recogniser != BY_WORDS or not any(one.start < each.end and each.start < one.end for one in sure)
+    ]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from datapipe.algo.pii.national_ids import NATIONAL
+
 __all__ = ["ENTITIES", "FAST", "Found"]
 
-# What presidio's English recognisers without a language model find, and which of them; the first have a fast path.
+# What presidio's recognisers without a language model find, and which of them; the first have a fast path each.
 FAST = {
     "EMAIL_ADDRESS": "EmailRecognizer",
     "PHONE_NUMBER": "PhoneRecognizer",
@@ -19,17 +21,13 @@ FAST = {
     "US_SSN": "UsSsnRecognizer",
     "CRYPTO": "CryptoRecognizer",
 }
-ENTITIES = FAST | {
+ENTITIES = {
+    **FAST,
     "DATE_TIME": "DateRecognizer",
     "MAC_ADDRESS": "MacAddressRecognizer",
-    "MEDICAL_LICENSE": "MedicalLicenseRecognizer",
-    "UK_NHS": "NhsRecognizer",
     "URL": "UrlRecognizer",
-    "US_BANK_NUMBER": "UsBankRecognizer",
-    "US_DRIVER_LICENSE": "UsLicenseRecognizer",
-    "US_ITIN": "UsItinRecognizer",
-    "US_PASSPORT": "UsPassportRecognizer",
     "UUID": "UuidRecognizer",
+    **{entity: each.recogniser for entity, each in NATIONAL.items()},
 }
 
 
