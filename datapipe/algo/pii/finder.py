@@ -180,7 +180,7 @@ def _slowly(texts: pa.LargeStringArray, entities: tuple[str, ...]) -> Iterator[t
             if some:
                 yield row, text, some
     whole = [entity for entity in entities if entity not in around]
-    for row, text in enumerate(texts.to_pylist() if whole else ()):
-        some = [one for entity in whole for one in recogniser(entity).everywhere(text)] if text else []
+    for row, given in enumerate(texts.to_pylist() if whole else ()):
+        some = [one for entity in whole for one in recogniser(entity).everywhere(given)] if given else []
         if some:
-            yield row, text, some
+            yield row, given or "", some

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from datapipe.algo.pii.national_ids import NATIONAL
 
-__all__ = ["ENTITIES", "FAST", "Found"]
+__all__ = ["ENTITIES", "FAST", "NAMED", "NAMES", "Found"]
 
 # What presidio's recognisers without a language model find, and which of them; the first have a fast path each.
 FAST = {
@@ -29,6 +29,11 @@ ENTITIES = {
     "UUID": "UuidRecognizer",
     **{entity: each.recogniser for entity, each in NATIONAL.items()},
 }
+
+
+# What language models find, and who they are.
+NAMED = ("PERSON", "LOCATION", "ORGANIZATION")
+NAMES = {"spacy": "SpacyNames", "lac": "LacNames"}
 
 
 class Found(NamedTuple):

@@ -8,7 +8,7 @@ Costs what finding costs, and one copy of the texts that change.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,9 @@ from datapipe.algo.pii.found import Found
 from datapipe.algo.pii.replacing import Action, merged, replaced
 
 __all__ = ["Place", "Rules", "mask_json", "mask_texts"]
+
+
+NO_LANGUAGE = ""
 
 
 class Rules(NamedTuple):
@@ -69,11 +72,14 @@ def _with(texts: Any, changed: dict[int, str]) -> Any:
     return pc.replace_with_mask(texts, pa.array(mask), new)
 
 
-def mask_texts(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
-    """The texts (large strings) without personal data, and where it stood, by row and start."""
+def mask_texts(texts: Any, rules: Rules, languages: Sequence[str | None] | None = None) -> tuple[Any, list[Place]]:
+    """The texts (large strings) without personal data, and where it stood, by row and start.
+
+    `languages`: of each text, where names are looked for.
+    """
     valid = valid_texts(texts)
     changed, places = dict[int, str](), list[Place]()
-    for row, found in sorted(detect(valid, rules.wanted).items()):
+    for row, found in sorted(detect(valid, rules.wanted, languages).items()):
         text = valid[row].as_py()
         places += _places(row, -1, text, found)
         changed[row] = _masked(text, found, rules)
@@ -83,19 +89,19 @@ def mask_texts(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
 # ---------------------------------------------------------------------------------------------- JSON
 
 
-def _leaves(value: Any) -> Iterator[str]:
-    """Names, strings and numbers, in order; as deep as Python's reader goes."""
+def _leaves(value: Any) -> Iterator[tuple[str, bool]]:
+    """Names, strings and numbers, in order, and which are names; as deep as Python's reader goes."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield name
+            yield name, True
             yield from _leaves(inner)
     elif isinstance(value, list):
         for inner in value:
             yield from _leaves(inner)
     elif isinstance(value, str):
-        yield value
+        yield value, False
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield repr(value)
+        yield repr(value), False
 
 
 def _rebuilt(value: Any, leaves: Iterator[tuple[str, str]]) -> Any:
@@ -128,13 +134,14 @@ def _parsed(text: str) -> Any:
     return value if isinstance(value, dict | list) else None
 
 
-def mask_json(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
+def mask_json(texts: Any, rules: Rules, languages: Sequence[str | None] | None = None) -> tuple[Any, list[Place]]:
     """As `mask_texts`, of JSON documents; a place's bytes are those of the leaf named, in order of reading."""
     valid = valid_texts(texts)
     found = detect(valid, rules.wanted)
     match: Any = pc.match_substring(valid, "\\u")
     escaped: Any = pc.fill_null(match, False)
-    rows = sorted({*found, *pc.indices_nonzero(escaped).to_pylist()})
+    inside: Any = escaped if languages is None else pc.is_valid(valid)  # names are told leaf by leaf
+    rows = sorted({*found, *pc.indices_nonzero(inside).to_pylist()})
     changed, places = dict[int, str](), list[Place]()
     for row in rows:
         text = valid[row].as_py()
@@ -145,10 +152,12 @@ def mask_json(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
             continue
         leaves = list(_leaves(value))
         # Leaves of an escaped lone surrogate are no UTF-8.
-        array = pa.array([leaf.encode(errors="replace").decode() for leaf in leaves], pa.large_string())
-        masked, mine = mask_texts(array, rules)
+        array = pa.array([leaf.encode(errors="replace").decode() for leaf, _ in leaves], pa.large_string())
+        # The names of leaves say what stands there, not who: of no language, no engine looks at them.
+        inner = languages and [NO_LANGUAGE if is_name else languages[row] for _, is_name in leaves]
+        masked, mine = mask_texts(array, rules, inner)
         if mine:
             places += [each._replace(row=row, leaf=each.row) for each in mine]
-            pairs = zip(leaves, masked.to_pylist(), strict=True)
+            pairs = zip((leaf for leaf, _ in leaves), masked.to_pylist(), strict=True)
             changed[row] = json.dumps(_rebuilt(value, pairs), ensure_ascii=False)
     return _with(valid, changed), places

@@ -133,11 +133,8 @@ def _is_version(text: str, each: Found) -> bool:
     )
 
 
-def _phones(text: str, places: Places, found: list[Found]) -> list[Found]:
-    """Without what is none, and with what words say is one."""
-    clusters = places[worded][:, :2].tolist()
-    every = phones_by_words(text, clusters, found) if clusters else found
-    return [each for each in every if _is_phone(text[each.start : each.end])]
+def _phones(text: str, _places: Places, found: list[Found]) -> list[Found]:
+    return [each for each in found if _is_phone(text[each.start : each.end])]
 
 
 def _is_phone(value: str) -> bool:
@@ -180,6 +177,8 @@ def find_mended(
         found: list[Found] = []
         for entity in entities:
             some = matches(apart, each.places, entity, regions)
+            if entity == "PHONE_NUMBER":  # by words, which may be of those letters
+                some = phones_by_words(each.text, each.places[worded][:, :2].tolist(), some)
             found += _MENDS.get(entity, _as_they_are)(apart, each.places, some)
         if public_only:
             found = [one for one in found if one.entity != "IP_ADDRESS" or is_public(apart[one.start : one.end])]

@@ -18,6 +18,8 @@ from functools import cache
 
 import numpy as np
 
+from datapipe.algo.pii.classes import WORD as WORD_SIGN
+from datapipe.algo.pii.classes import class_table
 from datapipe.algo.pii.found import Found
 from datapipe.text.buffers import BytesView, readonly
 from datapipe.text.jit import U64, Int64s, Uint8s, Uint64s, called, kernel
@@ -147,6 +149,11 @@ def _digits(value: str) -> int:
     return sum(map(str.isdecimal, _SPLIT_EXTENSION.split(value, maxsplit=1)[0]))
 
 
+def _is_word(sign: str) -> bool:
+    """Whether a sign goes on with a word; letters of scripts without spaces do not."""
+    return bool(class_table(mended=True)[ord(sign)] & WORD_SIGN)
+
+
 def _is_named(before: str) -> bool:
     """Whether a text ends with a word for a telephone and what may stand between it and the number."""
     return any(_FROM_NAME.fullmatch(before, match.end()) for match in _NAMED.finditer(before))
@@ -156,7 +163,7 @@ def _phone_at(text: str, start: int, stop: int) -> tuple[int, int] | None:
     """Start and end of the number in a cluster of digits, if the words beside it say that it is one."""
     opens = _OPENS.search(text, max(0, start - 3), start)
     first = opens.start() if opens else start
-    if first > 0 and (text[first - 1].isalnum() or text[first - 1] in "$€£¥_/.=&"):
+    if first > 0 and (_is_word(text[first - 1]) or text[first - 1] in "$€£¥/.=&"):
         return None
     if text[first] == "+":
         match = _ABROAD.match(text, first, stop)
@@ -166,7 +173,7 @@ def _phone_at(text: str, start: int, stop: int) -> tuple[int, int] | None:
     if match is None or match.end() < stop or not LEAST <= _digits(match[0]) <= MOST:
         return None
     behind = text[stop : stop + BEHIND]
-    if behind[:1].isalnum() or behind[:1] in {"%", "_"}:
+    if behind and (_is_word(behind[0]) or behind[0] == "%"):
         return None
     before = text[max(0, first - BEFORE) : first]
     is_grouped = not match[0].isdecimal()

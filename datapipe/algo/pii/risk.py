@@ -41,6 +41,9 @@ RISKS: dict[str, Risk] = {
     "PRIVATE_KEY": Risk("secret", 3),
     "URL_CREDENTIALS": Risk("secret", 3),
     "DATE_TIME": Risk("demographic", 1),
+    "PERSON": Risk("demographic", 3),
+    "ORGANIZATION": Risk("demographic", 1),
+    "LOCATION": Risk("whereabouts", 2),
     **{entity: Risk(each.category, each.severity) for entity, each in NATIONAL.items()},
 }
 

@@ -43,7 +43,7 @@ def presidio() -> Any:
     """The whole analyzer, without the network."""
     logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
     tldextract.extract = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())  # type: ignore[assignment]
-    registry = RecognizerRegistry()
+    registry: Any = RecognizerRegistry()
     registry.load_predefined_recognizers(languages=["en"])
     known = {each.name for each in registry.recognizers}
     for each in NATIONAL.values():  # those that it does not switch on for English
