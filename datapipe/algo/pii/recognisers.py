@@ -16,6 +16,7 @@ import regex
 import tldextract
 
 from datapipe.algo.models import package
+from datapipe.algo.pii.endless import spans_of
 from datapipe.algo.pii.found import ENTITIES, Found
 from datapipe.algo.pii.national_ids import NATIONAL
 
@@ -63,10 +64,10 @@ class Recogniser(NamedTuple):
         found = []
         for start, end in bounds:
             for pattern in self.patterns:
-                for match in pattern.compiled.finditer(text, start, end):
-                    score = self.check(match[0], pattern.score) if match.end() > match.start() else 0.0
+                for first, last in spans_of(pattern.compiled, text, start, end):
+                    score = self.check(text[first:last], pattern.score) if last > first else 0.0
                     if score > 0:
-                        found.append(Found(self.entity, match.start(), match.end(), score, self.name))
+                        found.append(Found(self.entity, first, last, score, self.name))
         return found
 
     def accounts(self, text: str, starts: Iterable[int]) -> list[Found]:

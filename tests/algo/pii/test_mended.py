@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
 from datapipe.algo.pii.found import FAST
 from datapipe.algo.pii.mended import find_mended, is_luhn
 from datapipe.algo.pii.phones import REGIONS
+from tests.algo.pii.faults import UNLISTED, counted, faults
 from tests.algo.pii.oracle import presidio_answers
+from tests.algo.pii.test_like_presidio import texts_of
 
 
 def mended(text: str, *, public_only: bool = True) -> list[tuple[str, str]]:
@@ -162,3 +166,30 @@ def test_check_digit_of_cards(digits: str, valid: bool) -> None:  # noqa: FBT001
 )
 def test_plain_cases_are_as_presidio_says(text: str) -> None:
     assert mended(text) == presidios(text) != []
+
+
+def test_each_example_is_of_a_listed_fault() -> None:
+    found = counted([text for text, _ in (*MISSED, *INVENTED)])
+    assert found[UNLISTED] == 0
+    for fault in ("lost_by_neighbours", "sentence_end", "url", "other_card", "unknown_phone", "version", "no_phone"):
+        assert found[fault] > 0, fault
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("pii-presidio/synth_dataset_v2.jsonl.gz", ("full_text",)),
+        ("extract-wcxb/gold.jsonl.gz", ("main_content", "text")),
+        ("raw/c4_demo_300.jsonl.gz", ("text",)),
+        ("raw/oiwiki_zh.jsonl.gz", ("text",)),
+    ],
+)
+def test_every_difference_on_real_texts_is_of_a_listed_fault(
+    real_data: Path, capsys: pytest.CaptureFixture[str], name: str, keys: tuple[str, ...]
+) -> None:
+    texts = texts_of(real_data / name, *keys)
+    with capsys.disabled():
+        print(f"\n{name}: {dict(sorted(counted(texts).items()))}")  # noqa: T201
+    assert [key for fault, key in faults(texts) if fault == UNLISTED] == []

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datapipe.algo.pii.endless import _SEARCHES, FLAGS
 from datapipe.algo.pii.finder import find
 from datapipe.algo.pii.national_ids import COUNTRIES, NATIONAL
 from datapipe.algo.pii.recognisers import recogniser
@@ -122,6 +125,38 @@ def test_all_ids_are_as_presidio_says_on_hard_strings() -> None:
 @given(st.text(alphabet="0123456789 -/.ABEXZé中\u0661", max_size=90))
 def test_any_text_of_digits_and_letters_is_as_presidio_says(text: str) -> None:
     assert differences([text], AROUND) == []
+
+
+@pytest.mark.parametrize("entity", ["IN_PAN", "US_HEALTH_INSURANCE_MEMBER_ID"])
+def test_patterns_that_look_ahead_without_end_are_known_as_they_are_installed(entity: str) -> None:
+    assert any(pattern.compiled.pattern in _SEARCHES for pattern in recogniser(entity).patterns)
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(
+        st.sampled_from(["ABCDE-12345", "abc", "ſ", "-", " ", "1234", "12", "\n", "X" * 9, "é", "@#", "\u0661"]),
+        max_size=14,
+    )
+)
+def test_looking_ahead_once_finds_what_looking_ahead_each_time_finds(parts: list[str]) -> None:
+    text = "".join(parts)
+    for pattern, search in _SEARCHES.items():
+        compiled = regex.compile(pattern, FLAGS)
+        assert list(search(text)) == [match.span() for match in compiled.finditer(text)]
+
+
+@pytest.mark.parametrize("unit", ["word ", "A-", "abcde-fghij ", "1 ", "HRA  ", "claim   ", "12-34-", "AB12"])
+def test_time_for_ids_doubles_with_the_text(unit: str) -> None:
+    def seconds(size: int) -> float:
+        texts = pa.array([unit * (size // len(unit))], pa.large_string())
+        began = time.process_time()
+        find(texts, tuple(NATIONAL))
+        return time.process_time() - began
+
+    seconds(500)
+    small, large = seconds(2_000), seconds(8_000)
+    assert large < 8 * small + 0.1, f"{small:.3f} s, then {large:.3f} s for four times as much"
 
 
 def test_every_country_has_ids() -> None:
