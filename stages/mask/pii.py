@@ -8,10 +8,14 @@ Every string column that leaves is masked, messages each by itself, metadata lea
 and columns not named in `columns` are not. In URLs placeholders go without angle brackets. A document leaves only past
 a limit that you set. The values stand in no column, log or error; surrogates and hashes need a secret, of which only a
 check value is kept.
+Also found, where asked for: with `countries` the national ids that presidio knows, with PERSON, LOCATION and
+ORGANIZATION in `entities` names, by an engine for each language (`engines`; configs/pii_strict.yaml). Then `named` says
+whether a document's language had an engine; null: it has no language, and Chinese was told by its script.
 `spans` tells what was found: column, message (of metadata: leaf, by order), entity, UTF-8 bytes of what the stage
 received, score, recogniser. `risk` lists categories, `severity` is the highest, 1 to 3 (0: nothing found).
-Costs, of a core: 17 MB/s of English web pages and 11 of a Chinese wiki with all default entities, 20 and 13 with those
-of presidio (40 and 27 times presidio; tests/benchmarks/pii.py); the texts that change are stored once more.
+Costs, of a core: 26 MB/s of English web pages and 23 of a Chinese wiki with all default entities, 40 and 31 with those
+of presidio (120 and 110 times presidio; tests/benchmarks/pii.py); names some 0.1 MB/s; the texts that change are stored
+once more.
 Source: presidio (recognisers and scores); pii-codex (categories and severity); GB 11643-1999 (resident ids).
 """
 
