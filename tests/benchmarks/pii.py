@@ -31,7 +31,7 @@ from tests.real.machine import real_data_folder
 
 ROUNDS = 3
 MEMORIES = (
-    *(phones._regions_of_digits, phones._possible, phones._is_number, phones._in_window),
+    *(phones._possible, phones._is_number, phones._in_window),
     *(context._is_keyword, context._is_plain, context._parts, context._words),
 )
 QUICK = tuple(FAST)

@@ -19,10 +19,10 @@ import regex
 from datapipe.text.buffers import readonly
 from datapipe.text.jit import I64, Uint8s, inlined
 
-__all__ = ["ALNUM", "DIGIT", "HEX", "LEAD", "LOCAL", "PHONE_DIGIT", "PUNCTUATION", "WORD"]
+__all__ = ["ALNUM", "DIGIT", "EXTENSION", "HEX", "LEAD", "LOCAL", "PHONE_DIGIT", "PUNCTUATION", "WORD"]
 __all__ += ["Classes", "bits_at", "bits_before", "class_table", "spaceless"]
 
-WORD, DIGIT, PHONE_DIGIT, ALNUM, HEX, LOCAL, PUNCTUATION, LEAD = (1 << bit for bit in range(8))
+WORD, DIGIT, PHONE_DIGIT, ALNUM, HEX, LOCAL, PUNCTUATION, LEAD, EXTENSION = (1 << bit for bit in range(9))
 CODE_POINTS = 0x110000
 SURROGATES = range(0xD800, 0xE000)
 
@@ -46,6 +46,8 @@ _PATTERNS: tuple[tuple[int, Any], ...] = (
     # The names that start with an underscore are those of phonenumbers' own matcher.
     (PUNCTUATION, re.compile(f"[{phone_rules._VALID_PUNCTUATION}]+", re.IGNORECASE)),  # noqa: SLF001
     (LEAD, re.compile(r"[(\[\uFF08\uFF3B+\uFF0B]+")),
+    # How words and signs for an extension begin, wide ones and Cyrillic too.
+    (EXTENSION, re.compile("[xeia#~;\u0434\uff45\uff58\uff49\uff03\uff5e]+", re.IGNORECASE)),
 )
 
 
@@ -64,12 +66,17 @@ def class_table(*, mended: bool) -> Classes:
     return readonly(table)
 
 
+@cache
+def _touching() -> npt.NDArray[np.bool_]:
+    table = np.zeros(CODE_POINTS, np.bool_)
+    for first, last in SPACELESS:
+        table[first : last + 1] = True
+    return readonly(table)
+
+
 def spaceless(points: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
     """Which code points are of scripts whose words touch."""
-    found = np.zeros(len(points), np.bool_)
-    for first, last in SPACELESS:
-        found |= (points >= first) & (points <= last)
-    return found
+    return _touching()[points]
 
 
 @inlined

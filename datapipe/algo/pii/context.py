@@ -25,7 +25,7 @@ FACTOR = 0.35  # presidio's, as are the next two
 MIN_SCORE = 0.4
 WORDS = 6  # the word of the match and five before it
 NEAR = 160  # characters before a match that are looked at before any words are made
-BACK = 1 << 10  # characters before a match that are looked at
+BACK, AHEAD = 1 << 10, 1 << 8  # characters before and behind a match that are looked at
 MOST = 1 << 14  # characters of a stretch without spaces; longer ones are not taken apart
 KEPT = 1 << 16
 
@@ -108,7 +108,7 @@ class _Document:
 
     def around(self, start: int, end: int) -> list[str]:
         """The words that count around a match, in small letters."""
-        back, ahead = 256, 64
+        back, ahead = BACK // 4, AHEAD // 4
         while True:
             low, high = self._bounds(start - back, max(start + 1, end) + ahead)
             if not (low <= start < high and self._is_whole(low, high)):
@@ -136,9 +136,19 @@ class _Document:
             low = limit + len(before) - len(before.rsplit(None, 1)[-1] if before else "")
         return low, _end(_NO_SPACE, text, _end(_SPACE, text, min(high, len(text))))
 
+    def _is_among(self, start: int, end: int, context: tuple[str, ...]) -> bool:
+        """Whether a context word stands in all that `around` can ever look at, or somewhat more."""
+        low, high = max(0, start - BACK), max(end, start + 1) + AHEAD
+        low = max(0, self.text.rfind(" ", max(0, low - MOST), low)) if low > 0 else 0
+        further = self.text.find(" ", high, high + MOST)
+        looked = self.text[low : further if further >= 0 else high + MOST].lower()
+        return any(word in looked for word in context)
+
     def is_far(self, start: int, end: int, context: tuple[str, ...]) -> bool:
         """Whether, at a glance, no context word can be among the words that count; True is never wrong."""
         text = self.text
+        if not self._is_among(start, end, context):
+            return True
         stop = _end(_SPACE, text, max(end, start + 1))
         if ":" in text[start:stop]:
             return False

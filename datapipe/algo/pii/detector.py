@@ -5,14 +5,16 @@ Costs what those cost; see tests/benchmarks/pii.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from datapipe.algo.pii.chinese import find_chinese
 from datapipe.algo.pii.finder import find
-from datapipe.algo.pii.found import ENTITIES, FAST, Found
+from datapipe.algo.pii.found import ENTITIES, FAST, NAMED, Found
 from datapipe.algo.pii.mended import find_mended
+from datapipe.algo.pii.phone_words import NAME as BY_WORDS
 from datapipe.algo.pii.secrets import find_secrets
 
 __all__ = ["Wanted", "detect", "known_regions"]
@@ -22,6 +24,7 @@ class Wanted(NamedTuple):
     """What is looked for: entities, regions of telephone numbers, and the least score.
 
     `faithful`: as presidio itself answers; else mended. `public_only`: of IP addresses those that can be reached.
+    `engines`: what finds names, by language; none are looked for without.
     """
 
     entities: tuple[str, ...]
@@ -29,6 +32,7 @@ class Wanted(NamedTuple):
     min_score: float
     faithful: bool
     public_only: bool
+    engines: tuple[tuple[str, str], ...] = ()
 
 
 def known_regions() -> frozenset[str]:
@@ -48,9 +52,16 @@ def _presidio(texts: pa.LargeStringArray, wanted: Wanted) -> list[dict[int, list
     return [*found, find(texts, slow)] if slow else found
 
 
-def detect(texts: Any, wanted: Wanted) -> dict[int, list[Found]]:
-    """What is found in each text, by its row, in order; rows without findings are missing. `texts`: valid UTF-8."""
+def detect(texts: Any, wanted: Wanted, languages: Sequence[str | None] | None = None) -> dict[int, list[Found]]:
+    """What is found in each text, by its row, in order; rows without findings are missing. `texts`: valid UTF-8.
+
+    Names are looked for only where the language of each text (or None) is given.
+    """
     parts = _presidio(texts, wanted)
+    if wanted.engines and languages is not None:
+        from datapipe.algo.pii.names import find_names  # noqa: PLC0415 - compiles a kernel that only few need
+
+        parts.append(find_names(texts, languages, dict(wanted.engines), wanted.entities))
     parts += [find_chinese(texts, wanted.entities), find_secrets(texts, wanted.entities)]
     everything: dict[int, list[Found]] = {}
     for part in parts:
@@ -58,4 +69,23 @@ def detect(texts: Any, wanted: Wanted) -> dict[int, list[Found]]:
             sure = [each for each in found if each.score >= wanted.min_score]
             if sure:
                 everything.setdefault(row, []).extend(sure)
-    return {row: sorted(everything[row], key=lambda each: (each.start, each.end, each.entity)) for row in everything}
+    return {
+        row: sorted(_once(found), key=lambda each: (each.start, each.end, each.entity))
+        for row, found in everything.items()
+    }
+
+
+def _once(found: list[Found]) -> list[Found]:
+    """Without telephone numbers that only words tell, and names, where something more certain stands or around them."""
+    unsure = [each for each in found if each.recogniser == BY_WORDS or each.entity in NAMED]
+    if not unsure:
+        return found
+    sure = [each for each in found if each.recogniser != BY_WORDS and each.entity not in NAMED]
+    kept = [each for each in unsure if not any(_is_told(each, one) for one in sure)]
+    return sure + kept
+
+
+def _is_told(each: Found, sure: Found) -> bool:
+    if each.entity in NAMED:
+        return sure.start <= each.start and each.end <= sure.end
+    return sure.start < each.end and each.start < sure.end

@@ -8,7 +8,7 @@ Costs: see tests/benchmarks/pii.py. Entities without a fast path cost what presi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +17,13 @@ import pyarrow as pa
 from datapipe.algo.pii.classes import class_table
 from datapipe.algo.pii.context import with_context
 from datapipe.algo.pii.found import FAST, Found
+from datapipe.algo.pii.national_ids import NATIONAL
+from datapipe.algo.pii.phone_words import worded
 from datapipe.algo.pii.phones import REGIONS, phones_of
 from datapipe.algo.pii.recognisers import pruned, recogniser
 from datapipe.algo.pii.scan import Scan, candidates, scan_crypto, scan_emails, scan_ipv6
-from datapipe.algo.pii.scan_numbers import CARD, IBAN, IPV4, SSN, scan_numbers, scan_phones
+from datapipe.algo.pii.scan_numbers import CARD, IBAN, IPV4, SSN, scan_ids, scan_numbers
+from datapipe.algo.pii.scan_phones import possible, scan_phones
 from datapipe.text.buffers import BytesView, view_bytes
 from datapipe.text.jit import Int64s, Uint8s, kernel
 
@@ -38,8 +41,8 @@ _SCANS: dict[str, tuple[Scan, ...]] = {
     "CRYPTO": (scan_crypto,),
 }
 
-# Candidates of one text by kernel, in characters: (n, 3) of start, end, detail.
-Places = dict[Scan, Int64s]
+# Candidates of one text by what gave them, in characters: (n, 3) of start, end, detail.
+Places = dict[Callable[..., Any], Int64s]
 
 
 class Scanned(NamedTuple):
@@ -88,11 +91,18 @@ def _in_characters(raw: Uint8s, parts: list[Int64s]) -> list[Int64s]:
     return [np.column_stack([new, part[:, 2]]) for new, part in zip(np.split(found, cuts), parts, strict=True)]
 
 
-def scanned(texts: pa.LargeStringArray, scans: Iterable[Scan], *, mended: bool) -> list[Scanned]:
-    """The texts with candidates, in order; `texts` are valid UTF-8."""
+def scanned(
+    texts: pa.LargeStringArray, scans: Iterable[Scan], *, mended: bool, regions: tuple[str, ...] = REGIONS
+) -> list[Scanned]:
+    """The texts with candidates, in order; `texts` are valid UTF-8, `regions` those of telephone numbers."""
     view = view_bytes(texts)
     table = class_table(mended=mended)
-    found = {scan: candidates(scan, view, table) for scan in scans}
+    found: Places = {scan: candidates(scan, view, table) for scan in scans}
+    if scan_phones in found:
+        clusters = found[scan_phones]
+        found[scan_phones] = possible(view, table, clusters, regions)
+        if mended:
+            found[worded] = worded(view, clusters)
     return texts_of_candidates(view, found)
 
 
@@ -147,15 +157,30 @@ def find(
 ) -> dict[int, list[Found]]:
     """What presidio finds in each text, by its row; rows without findings are missing. `texts` are valid UTF-8."""
     quick = tuple(entity for entity in entities if entity in FAST)
-    slow = tuple(entity for entity in entities if entity not in FAST)
     raw: dict[int, tuple[str, list[Found]]] = {}
-    for each in scanned(texts, scans_of(quick), mended=False):
+    for each in scanned(texts, scans_of(quick), mended=False, regions=regions):
         raw[each.row] = (
             each.text,
             [one for entity in quick for one in matches(each.text, each.places, entity, regions)],
         )
-    if slow:
-        for row, text in enumerate(texts.to_pylist()):
-            more = [one for entity in slow for one in recogniser(entity).everywhere(text)] if text else []
-            raw[row] = (text or "", raw.get(row, ("", []))[1] + more)
+    for row, text, more in _slowly(texts, tuple(entity for entity in entities if entity not in FAST)):
+        raw[row] = (text, raw.get(row, ("", []))[1] + more)
     return {row: pruned(with_context(text, pruned(some))) for row, (text, some) in raw.items() if some}
+
+
+def _slowly(texts: pa.LargeStringArray, entities: tuple[str, ...]) -> Iterator[tuple[int, str, list[Found]]]:
+    """What is found of entities without a fast path, by row: national ids around digits, others in whole texts."""
+    around = {entity: NATIONAL[entity].digits for entity in entities if entity in NATIONAL and NATIONAL[entity].digits}
+    for row, text, places in scanned(texts, (scan_ids,), mended=False) if around else ():
+        stretches = places[scan_ids].tolist()
+        for entity, least in around.items():
+            some = recogniser(entity).between(
+                text, [(start, end) for start, end, digits in stretches if digits >= least]
+            )
+            if some:
+                yield row, text, some
+    whole = [entity for entity in entities if entity not in around]
+    for row, given in enumerate(texts.to_pylist() if whole else ()):
+        some = [one for entity in whole for one in recogniser(entity).everywhere(given)] if given else []
+        if some:
+            yield row, given or "", some

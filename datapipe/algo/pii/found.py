@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["ENTITIES", "FAST", "Found"]
+from datapipe.algo.pii.national_ids import NATIONAL
 
-# What presidio's English recognisers without a language model find, and which of them; the first have a fast path.
+__all__ = ["ENTITIES", "FAST", "NAMED", "NAMES", "Found"]
+
+# What presidio's recognisers without a language model find, and which of them; the first have a fast path each.
 FAST = {
     "EMAIL_ADDRESS": "EmailRecognizer",
     "PHONE_NUMBER": "PhoneRecognizer",
@@ -19,18 +21,19 @@ FAST = {
     "US_SSN": "UsSsnRecognizer",
     "CRYPTO": "CryptoRecognizer",
 }
-ENTITIES = FAST | {
+ENTITIES = {
+    **FAST,
     "DATE_TIME": "DateRecognizer",
     "MAC_ADDRESS": "MacAddressRecognizer",
-    "MEDICAL_LICENSE": "MedicalLicenseRecognizer",
-    "UK_NHS": "NhsRecognizer",
     "URL": "UrlRecognizer",
-    "US_BANK_NUMBER": "UsBankRecognizer",
-    "US_DRIVER_LICENSE": "UsLicenseRecognizer",
-    "US_ITIN": "UsItinRecognizer",
-    "US_PASSPORT": "UsPassportRecognizer",
     "UUID": "UuidRecognizer",
+    **{entity: each.recogniser for entity, each in NATIONAL.items()},
 }
+
+
+# What language models find, and who they are.
+NAMED = ("PERSON", "LOCATION", "ORGANIZATION")
+NAMES = {"spacy": "SpacyNames", "lac": "LacNames"}
 
 
 class Found(NamedTuple):

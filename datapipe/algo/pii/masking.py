@@ -8,7 +8,7 @@ Costs what finding costs, and one copy of the texts that change.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,9 @@ from datapipe.algo.pii.found import Found
 from datapipe.algo.pii.replacing import Action, merged, replaced
 
 __all__ = ["Place", "Rules", "found_in", "mask_json", "mask_talks", "mask_texts"]
+
+
+NO_LANGUAGE = ""
 
 
 class Rules(NamedTuple):
@@ -70,9 +73,11 @@ def _with(texts: Any, changed: dict[int, str]) -> Any:
     return pc.replace_with_mask(texts, pa.array(mask), new)
 
 
-def _detected(valid: pa.LargeStringArray, rules: Rules) -> dict[int, list[Found]]:
+def _detected(
+    valid: pa.LargeStringArray, rules: Rules, languages: Sequence[str | None] | None = None
+) -> dict[int, list[Found]]:
     """What is found in texts, behind escapes too (which presidio does not know), by row."""
-    found = detect(valid, rules.wanted)
+    found = detect(valid, rules.wanted, languages)
     if rules.wanted.faithful:
         return found
     for row, plain in found.items():
@@ -96,11 +101,14 @@ def found_in(texts: Any, rules: Rules) -> Any:
     return held
 
 
-def mask_texts(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
-    """The texts (large strings) without personal data, and where it stood, by row and start."""
+def mask_texts(texts: Any, rules: Rules, languages: Sequence[str | None] | None = None) -> tuple[Any, list[Place]]:
+    """The texts (large strings) without personal data, and where it stood, by row and start.
+
+    `languages`: of each text, where names are looked for.
+    """
     valid = valid_texts(texts)
     changed, places = dict[int, str](), list[Place]()
-    for row, found in sorted(_detected(valid, rules).items()):
+    for row, found in sorted(_detected(valid, rules, languages).items()):
         text = valid[row].as_py()
         places += _places(row, -1, text, found)
         changed[row] = _masked(text, found, rules)
@@ -110,16 +118,32 @@ def mask_texts(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
 # ---------------------------------------------------------------------------------------------- conversations
 
 
-def mask_talks(talks: Any, rules: Rules) -> tuple[Any, list[tuple[int, int, Place]]]:
+class _Owners(NamedTuple):
+    """Of each value the number of its message; and of each message the language, where names are looked for."""
+
+    message: Any
+    languages: Sequence[str | None] | None
+
+    @property
+    def language(self) -> Sequence[str | None] | None:
+        """Of each value."""
+        return None if self.languages is None else [self.languages[each] for each in self.message.tolist()]
+
+
+def mask_talks(
+    talks: Any, rules: Rules, languages: Sequence[str | None] | None = None
+) -> tuple[Any, list[tuple[int, int, Place]]]:
     """Conversations (lists of messages) without personal data in any of their strings, whatever fields messages have.
 
+    `languages`: of each conversation, where names are looked for (in what was said alone).
     Besides: where it stood, by document, message, and place in the string.
     """
     flat = talks.flatten()
     counts = np.diff(talks.offsets.to_numpy())
     document = np.repeat(np.arange(len(talks)), np.where(talks.is_valid().to_numpy(zero_copy_only=False), counts, 0))
     message = np.arange(len(document)) - np.searchsorted(document, document)
-    masked, found = _mask_nested("messages", flat, np.arange(len(flat)), rules)
+    spoken = None if languages is None else [languages[each] for each in document.tolist()]
+    masked, found = _mask_nested("messages", flat, _Owners(np.arange(len(flat)), spoken), rules)
     if not found:
         return talks, []
     offsets: Any = pa.array(np.append(0, np.cumsum(np.bincount(document, minlength=len(talks)))), pa.int64())
@@ -128,16 +152,16 @@ def mask_talks(talks: Any, rules: Rules) -> tuple[Any, list[tuple[int, int, Plac
     return rebuilt, [(int(document[row]), int(message[row]), each) for row, each in at]
 
 
-def _mask_nested(name: str, values: Any, owners: Any, rules: Rules) -> tuple[Any, list[tuple[int, Place]]]:
-    """A column with every string in it masked; `owners` gives the message of each of its rows.
+def _mask_nested(name: str, values: Any, owners: _Owners, rules: Rules) -> tuple[Any, list[tuple[int, Place]]]:
+    """A column with every string in it masked; `owners` tells of the message of each of its rows.
 
     What was said is prose; all other strings may be JSON, such as the arguments of a tool.
     """
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         prose = name == "content"
-        texts, places = mask_texts(values, rules) if prose else mask_json(values, rules)
-        return texts.cast(kind), [(int(owners[each.row]), each) for each in places]
+        texts, places = mask_texts(values, rules, owners.language) if prose else mask_json(values, rules)
+        return texts.cast(kind), [(int(owners.message[each.row]), each) for each in places]
     if pa.types.is_struct(kind):
         fields = [kind.field(at) for at in range(kind.num_fields)]
         parts = [_mask_nested(field.name, values.field(field.name), owners, rules) for field in fields]
@@ -145,7 +169,9 @@ def _mask_nested(name: str, values: Any, owners: Any, rules: Rules) -> tuple[Any
         return made, [each for _, found in parts for each in found]
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         lengths = np.where(values.is_valid().to_numpy(zero_copy_only=False), np.diff(values.offsets.to_numpy()), 0)
-        inner, found = _mask_nested(name, values.flatten(), np.repeat(owners, lengths), rules)
+        inner, found = _mask_nested(
+            name, values.flatten(), owners._replace(message=np.repeat(owners.message, lengths)), rules
+        )
         ends: Any = pa.array(np.append(0, np.cumsum(lengths)), values.offsets.type)
         return type(values).from_arrays(ends, inner, type=kind, mask=values.is_null()), found
     return values, []
@@ -154,19 +180,19 @@ def _mask_nested(name: str, values: Any, owners: Any, rules: Rules) -> tuple[Any
 # ---------------------------------------------------------------------------------------------- JSON
 
 
-def _leaves(value: Any) -> Iterator[str]:
-    """Names, strings and numbers, in order; as deep as Python's reader goes."""
+def _leaves(value: Any) -> Iterator[tuple[str, bool]]:
+    """Names, strings and numbers, in order, and which are names; as deep as Python's reader goes."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield name
+            yield name, True
             yield from _leaves(inner)
     elif isinstance(value, list):
         for inner in value:
             yield from _leaves(inner)
     elif isinstance(value, str):
-        yield value
+        yield value, False
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield repr(value)
+        yield repr(value), False
 
 
 def _rebuilt(value: Any, leaves: Iterator[tuple[str, str]]) -> Any:
@@ -199,13 +225,14 @@ def _parsed(text: str) -> Any:
     return value if isinstance(value, dict | list) else None
 
 
-def mask_json(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
+def mask_json(texts: Any, rules: Rules, languages: Sequence[str | None] | None = None) -> tuple[Any, list[Place]]:
     """As `mask_texts`, of JSON documents; a place's bytes are those of the leaf named, in order of reading."""
     valid = valid_texts(texts)
     found = _detected(valid, rules)
     match: Any = pc.match_substring(valid, "\\u")
-    undone: Any = pc.fill_null(match, False)
-    rows = sorted({*found, *pc.indices_nonzero(undone).to_pylist()})
+    escaped: Any = pc.fill_null(match, False)
+    inside: Any = escaped if languages is None else pc.is_valid(valid)  # names are told leaf by leaf
+    rows = sorted({*found, *pc.indices_nonzero(inside).to_pylist()})
     changed, places = dict[int, str](), list[Place]()
     for row in rows:
         text = valid[row].as_py()
@@ -216,10 +243,12 @@ def mask_json(texts: Any, rules: Rules) -> tuple[Any, list[Place]]:
             continue
         leaves = list(_leaves(value))
         # Leaves of an escaped lone surrogate are no UTF-8.
-        array = pa.array([leaf.encode(errors="replace").decode() for leaf in leaves], pa.large_string())
-        masked, mine = mask_texts(array, rules)
+        array = pa.array([leaf.encode(errors="replace").decode() for leaf, _ in leaves], pa.large_string())
+        # The names of leaves say what stands there, not who: of no language, no engine looks at them.
+        inner = languages and [NO_LANGUAGE if is_name else languages[row] for _, is_name in leaves]
+        masked, mine = mask_texts(array, rules, inner)
         if mine:
             places += [each._replace(row=row, leaf=each.row) for each in mine]
-            pairs = zip(leaves, masked.to_pylist(), strict=True)
+            pairs = zip((leaf for leaf, _ in leaves), masked.to_pylist(), strict=True)
             changed[row] = json.dumps(_rebuilt(value, pairs), ensure_ascii=False)
     return _with(valid, changed), places

@@ -9,6 +9,8 @@ What is mended, each with its test in tests/algo/pii/test_mended.py:
 - `upper_case_wallet`: `BC1...` in capitals is as valid as `bc1...`.
 - `version`: numbers of versions and sections (`version 1.2.3.4`, `Chrome/91.0.4472.124`, `1.2.3.4.5`) and `::` are no
   addresses of anybody; private and reserved addresses are left alone on request.
+- `unknown_phone`: numbers of other countries, local ones and those not assigned yet, where a plus sign or the words
+  beside them say that they are telephone numbers (`Mobile: 723 813 266`; datapipe.algo.pii.phone_words).
 - `no_phone`: telephone numbers of fewer than seven digits, times in seconds since 1970, dates, dotted fours.
 - `raises`: digits newer than Python's Unicode make presidio raise, and the document is lost; here they are no match.
 Costs what `finder` costs; texts with candidates and letters of such scripts are copied once more.
@@ -28,6 +30,7 @@ from datapipe.algo.pii.classes import spaceless
 from datapipe.algo.pii.context import with_context
 from datapipe.algo.pii.finder import Places, matches, scanned, scans_of
 from datapipe.algo.pii.found import Found
+from datapipe.algo.pii.phone_words import phones_by_words, worded
 from datapipe.algo.pii.recognisers import pruned, recogniser, suffix_of
 from datapipe.algo.pii.scan import scan_crypto, scan_emails
 from datapipe.algo.pii.scan_numbers import CARD, scan_numbers
@@ -169,11 +172,13 @@ def find_mended(
 ) -> dict[int, list[Found]]:
     """What is found in each text, by its row; `entities` have a fast path, `texts` are valid UTF-8."""
     everything: dict[int, list[Found]] = {}
-    for each in scanned(texts, scans_of(entities), mended=True):
+    for each in scanned(texts, scans_of(entities), mended=True, regions=regions):
         apart = _apart(each.text)
         found: list[Found] = []
         for entity in entities:
             some = matches(apart, each.places, entity, regions)
+            if entity == "PHONE_NUMBER":  # by words, which may be of those letters
+                some = phones_by_words(each.text, each.places[worded][:, :2].tolist(), some)
             found += _MENDS.get(entity, _as_they_are)(apart, each.places, some)
         if public_only:
             found = [one for one in found if one.entity != "IP_ADDRESS" or is_public(apart[one.start : one.end])]

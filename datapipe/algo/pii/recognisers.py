@@ -16,7 +16,9 @@ import regex
 import tldextract
 
 from datapipe.algo.models import package
+from datapipe.algo.pii.endless import spans_of
 from datapipe.algo.pii.found import ENTITIES, Found
+from datapipe.algo.pii.national_ids import NATIONAL
 
 __all__ = ["Pattern", "Recogniser", "pruned", "recogniser", "suffix_of"]
 
@@ -58,13 +60,14 @@ class Recogniser(NamedTuple):
         return found
 
     def between(self, text: str, bounds: Iterable[tuple[int, int]]) -> list[Found]:
-        """What the first pattern finds in some stretches, none of which a match can leave."""
+        """What the patterns find in some stretches, none of which a match can leave."""
         found = []
         for start, end in bounds:
-            for match in self.patterns[0].compiled.finditer(text, start, end):
-                score = self.check(match[0], self.patterns[0].score)
-                if score > 0:
-                    found.append(Found(self.entity, match.start(), match.end(), score, self.name))
+            for pattern in self.patterns:
+                for first, last in spans_of(pattern.compiled, text, start, end):
+                    score = self.check(text[first:last], pattern.score) if last > first else 0.0
+                    if score > 0:
+                        found.append(Found(self.entity, first, last, score, self.name))
         return found
 
     def accounts(self, text: str, starts: Iterable[int]) -> list[Found]:
@@ -85,6 +88,8 @@ class Recogniser(NamedTuple):
 
     def everywhere(self, text: str) -> list[Found]:
         """What presidio itself finds in the whole text."""
+        if self.entity in NATIONAL:  # patterns and checks are all there is, and checks can raise
+            return self.between(text, [(0, len(text))])
         results = self.whole.analyze(text, [self.entity], None)
         return [Found(self.entity, each.start, each.end, each.score, self.name) for each in results]
 
@@ -115,10 +120,18 @@ def _registry() -> dict[str, Any]:
     return {each.name: each for each in registry.recognizers}
 
 
+def _whole(name: str) -> Any:
+    """One of presidio's recognisers by its class; those it does not set up for English are set up as it does others."""
+    known = _registry()
+    if name not in known:
+        known[name] = getattr(package("presidio_analyzer.predefined_recognizers", extra=EXTRA, stage=STAGE), name)()
+    return known[name]
+
+
 @cache
 def recogniser(entity: str) -> Recogniser:
     """Presidio's recogniser of an entity. Raises InputError if presidio is not installed."""
-    found = _registry()[ENTITIES[entity]]
+    found = _whole(ENTITIES[entity])
     patterns = tuple(
         Pattern(regex.compile(each.regex, flags=found.global_regex_flags), each.score)
         for each in getattr(found, "patterns", ())
@@ -133,13 +146,18 @@ def _check_of(found: Any, entity: str) -> Callable[[str, float], float]:
         return lambda value, _: float(suffix_of(value).fqdn != "")
 
     def check(value: str, score: float) -> float:
-        # Digits that are newer than Python's Unicode make presidio's checks raise, and lose the document.
+        # Digits newer than Python's Unicode, or of scripts that a check does not expect, make presidio's checks raise,
+        # and lose the document.
         if entity == "CREDIT_CARD" and not value.replace("-", "").replace(" ", "").isdecimal():
             return 0.0
-        valid = found.validate_result(value)
+        try:
+            valid = found.validate_result(value)
+            wrong = found.invalidate_result(value)
+        except (ValueError, LookupError, TypeError):
+            return 0.0
         if valid is not None:
             score = 1.0 if valid else 0.0
-        return 0.0 if found.invalidate_result(value) else score
+        return 0.0 if wrong else score
 
     return check
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from datapipe.algo.pii.national_ids import NATIONAL
+
 __all__ = ["RISKS", "Risk", "risk_of"]
 
 
@@ -29,22 +31,20 @@ RISKS: dict[str, Risk] = {
     "URL": Risk("technical", 1),
     "CREDIT_CARD": Risk("financial", 3),
     "IBAN_CODE": Risk("financial", 3),
-    "US_BANK_NUMBER": Risk("financial", 3),
     "CRYPTO": Risk("financial", 2),
     "US_SSN": Risk("government_id", 3),
-    "US_ITIN": Risk("government_id", 3),
-    "US_PASSPORT": Risk("government_id", 3),
-    "US_DRIVER_LICENSE": Risk("government_id", 3),
-    "UK_NHS": Risk("health", 3),
     "CN_RESIDENT_ID": Risk("government_id", 3),
     "CN_LICENSE_PLATE": Risk("government_id", 2),
     "MEDICAL_RECORD": Risk("health", 3),
-    "MEDICAL_LICENSE": Risk("health", 2),
     "HEALTH_INSURANCE": Risk("health", 3),
     "API_KEY": Risk("secret", 3),
     "PRIVATE_KEY": Risk("secret", 3),
     "URL_CREDENTIALS": Risk("secret", 3),
     "DATE_TIME": Risk("demographic", 1),
+    "PERSON": Risk("demographic", 3),
+    "ORGANIZATION": Risk("demographic", 1),
+    "LOCATION": Risk("whereabouts", 2),
+    **{entity: Risk(each.category, each.severity) for entity, each in NATIONAL.items()},
 }
 
 

@@ -165,23 +165,47 @@ def scan_ipv6(view: BytesView, table: Classes, found: Int64s) -> int:
 # ---------------------------------------------------------------------------------------------- crypto
 
 
+@inlined
+def _may_be_alnum(data: Uint8s, i: int, table: Classes) -> bool:
+    may: bool = data[i] >= 0x80 or table[data[i]] & ALNUM != 0
+    return may
+
+
+@called
+def _long_run(data: Uint8s, i: int, end: int, table: Classes) -> int:
+    """Where the next stretch of bytes starts that is long enough for a wallet; `end` if there is none."""
+    while i + MIN_CRYPTO <= end:
+        at = i + MIN_CRYPTO - 1
+        while at >= i and _may_be_alnum(data, at, table):
+            at -= 1
+        if at < i:
+            return i
+        i = at + 1
+    return end
+
+
 @kernel
 def scan_crypto(view: BytesView, table: Classes, found: Int64s) -> int:
     """Runs of letters and digits long enough for a wallet, with a digit among them."""
     data, k = view.data, 0
     for x in range(len(view.starts)):
         origin, end = view.starts[x], view.ends[x]
-        i = start = origin
-        characters = digits = 0
-        while i <= end:
-            bits, width = bits_at(data, i, end, table)
-            if bits & ALNUM:
-                characters += 1
-                digits |= bits & DIGIT
-            else:
+        i = _long_run(data, origin, end, table)
+        while i < end:
+            start = i
+            characters = digits = 0
+            while i < end and _may_be_alnum(data, i, table):
+                bits, width = bits_at(data, i, end, table)
+                i += width
+                if bits & ALNUM:
+                    characters += 1
+                    digits |= bits & DIGIT
+                    continue
                 if characters >= MIN_CRYPTO and digits:
-                    k = put(found, k, x, start - origin, i - origin, 0)
+                    k = put(found, k, x, start - origin, i - width - origin, 0)
                 characters = digits = 0
-                start = i + width
-            i += width
+                start = i
+            if characters >= MIN_CRYPTO and digits:
+                k = put(found, k, x, start - origin, i - origin, 0)
+            i = _long_run(data, i, end, table)
     return k

@@ -1,4 +1,4 @@
-r"""Places where a card, an account, a social security number, an IPv4 address or a telephone number could stand.
+r"""Places where a card, an account, a social security number, a national id or an IPv4 address could stand.
 
 What: kernels over UTF-8 buffers, anchored at runs of digits, that give supersets of where the patterns start to match.
 Costs: about 2 ns a byte, linear in the text: a run is looked at from at most five runs before it.
@@ -6,25 +6,21 @@ Costs: about 2 ns a byte, linear in the text: a run is looked at from at most fi
 
 from __future__ import annotations
 
-from datapipe.algo.pii.classes import ALNUM, DIGIT, PHONE_DIGIT, PUNCTUATION, WORD, Classes, bits_at, bits_before
+from datapipe.algo.pii.classes import ALNUM, DIGIT, WORD, Classes, bits_at, bits_before
 from datapipe.algo.pii.scan import put
 from datapipe.text.buffers import BytesView
 from datapipe.text.jit import Int64s, Uint8s, called, inlined, kernel
 
-__all__ = ["CARD", "IBAN", "IPV4", "SSN", "scan_numbers", "scan_phones"]
+__all__ = ["CARD", "IBAN", "IPV4", "SSN", "scan_ids", "scan_numbers"]
 
 # What the detail of a candidate says.
 IPV4, SSN, CARD, IBAN = 1, 2, 3, 4
 
-SPACE, DASH, DOT, COMMA, TAB, NINE = 32, 45, 46, 44, 9, 57
-SEMICOLON, HASH, TILDE = 59, 35, 126
-NO_BREAK_SPACE, NO_BREAK_SPACE_TAIL = 0xC2, 0xA0  # its two bytes
-SMALL_A, SMALL_E, SMALL_I, SMALL_N, SMALL_T, SMALL_X = (ord(letter) for letter in "aeintx")
-MIN_SSN, MIN_CARD, MIN_PHONE = 9, 12, 4  # digits
+SPACE, DASH, DOT, NINE = 32, 45, 46, 57
+MIN_SSN, MIN_CARD = 9, 12  # digits
+MOST_ID = 32  # characters of a national id, and that its pattern looks at (national_ids)
 GROUPS = 5
 IBAN_REST = 8  # letters and digits after the first four of the shortest account number
-MAX_GAP = 4  # characters of punctuation between two digits of one telephone number
-EXTENSION = 14  # characters of the longest word for an extension, with what stands before it
 
 
 @inlined
@@ -138,91 +134,47 @@ def scan_numbers(view: BytesView, table: Classes, found: Int64s) -> int:
     return k
 
 
-# ---------------------------------------------------------------------------------------------- telephone
-
-
-@inlined
-def _is_filler(byte: int) -> bool:
-    is_ascii = byte == SPACE or byte == TAB or byte == COMMA or byte == DASH  # noqa: PLR1714 - as above
-    return is_ascii or byte == NO_BREAK_SPACE or byte == NO_BREAK_SPACE_TAIL  # noqa: PLR1714 - as above
-
-
-@called
-def _is_punctuated(data: Uint8s, i: int, end: int, table: Classes) -> bool:
-    """Whether no more than four characters of phone punctuation fill data[i:end]."""
-    count = 0
-    while i < end:
-        bits, width = bits_at(data, i, end, table)
-        count += 1
-        if count > MAX_GAP or not bits & PUNCTUATION:
-            return False
-        i += width
-    return True
-
-
-@inlined
-def _lower(data: Uint8s, i: int, end: int) -> int:
-    return data[i] | 32 if i < end else 0
-
-
-@called
-def _starts_extension(data: Uint8s, i: int, end: int) -> bool:
-    """Whether a word or sign that announces an extension can start at data[i]: x, ext, int, anexo, ;, #, ~, or wide."""
-    first, second, third = _lower(data, i, end), _lower(data, i + 1, end), _lower(data, i + 2, end)
-    if data[i] >= 0x80 or data[i] == SEMICOLON or data[i] == HASH or data[i] == TILDE or first == SMALL_X:
-        return True
-    if first == SMALL_E:
-        return second == SMALL_X
-    return second == SMALL_N and ((first == SMALL_I and third == SMALL_T) or (first == SMALL_A and third == SMALL_E))
-
-
-@called
-def _is_linked(data: Uint8s, i: int, end: int, table: Classes) -> bool:
-    """Whether digits at both ends of data[i:end] can be of one number: punctuation, or a word for an extension.
-
-    Words are told by how they begin: from there up to fourteen characters, with fillers on either side.
-    """
-    if _is_punctuated(data, i, end, table):
-        return True
-    only_dashes, two_commas = True, False
-    while i < end and _is_filler(data[i]):
-        only_dashes &= data[i] == DASH or data[i] == SPACE
-        two_commas |= data[i] == COMMA and data[i + 1] == COMMA
-        i += 1
-    if i >= end:
-        return only_dashes or two_commas
-    if not two_commas and not _starts_extension(data, i, end):
-        return False
-    for _ in range(EXTENSION):
-        if i < end:
-            _, width = bits_at(data, i, end, table)
-            i += width
-    while i < end and _is_filler(data[i]):
-        i += 1
-    return i >= end
+# ---------------------------------------------------------------------------------------------- national ids
 
 
 @kernel
-def scan_phones(view: BytesView, table: Classes, found: Int64s) -> int:
-    """Clusters of digits that can be of one telephone number; the detail is how many digits."""
+def scan_ids(view: BytesView, table: Classes, found: Int64s) -> int:
+    """Stretches around digits that nothing of at most 32 characters with a digit can leave; the detail is how many."""
     data, k = view.data, 0
     for x in range(len(view.starts)):
         origin, end = view.starts[x], view.ends[x]
-        i, start, stop, total = origin, origin, origin, 0
+        i, first, last, total, since = origin, origin, origin, 0, 0
         while i < end:
             bits, width = bits_at(data, i, end, table)
-            if not bits & PHONE_DIGIT:
-                i += width
-                continue
-            if total and not _is_linked(data, stop, i, table):
-                if total >= MIN_PHONE:
-                    k = put(found, k, x, start - origin, stop - origin, total)
-                total = 0
-            if not total:
-                start = i
-            stop, count = _run_end(data, i, end, table, PHONE_DIGIT)
-            total += count
-            i = stop
-        if total >= MIN_PHONE:
-            k = put(found, k, x, start - origin, stop - origin, total)
+            since += 1
+            if bits & DIGIT:
+                if total and since > 2 * MOST_ID + 2:
+                    k = _put_stretch(data, found, k, (x, origin, end), (first, last, total))
+                    total = 0
+                if not total:
+                    first = i
+                last = i + width
+                total += 1
+                since = 0
+            i += width
+        if total:
+            k = _put_stretch(data, found, k, (x, origin, end), (first, last, total))
     return k
+
+
+@called
+def _put_stretch(data: Uint8s, found: Int64s, k: int, text: tuple[int, int, int], part: tuple[int, int, int]) -> int:  # noqa: PLR0917 - as above
+    """Note a stretch that starts 32 characters before its first digit and ends 33 behind its last."""
+    x, origin, end = text
+    first, last, total = part
+    for _ in range(MOST_ID):
+        if first > origin:
+            first -= 1
+            while data[first] & 0xC0 == 0x80:
+                first -= 1
+    for _ in range(MOST_ID + 1):
+        if last < end:
+            last += 1
+            while last < end and data[last] & 0xC0 == 0x80:
+                last += 1
+    return put(found, k, x, first - origin, last - origin, total)

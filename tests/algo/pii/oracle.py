@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import spacy
 import tldextract
-from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+from presidio_analyzer import AnalyzerEngine, RecognizerRegistry, predefined_recognizers
 from presidio_analyzer.nlp_engine import NlpArtifacts, SpacyNlpEngine
 
 from datapipe.algo.pii.finder import find
 from datapipe.algo.pii.found import FAST, Found
+from datapipe.algo.pii.national_ids import NATIONAL
 from datapipe.algo.pii.phones import REGIONS
 
 Answer = tuple[str, int, int, float]
@@ -42,8 +43,12 @@ def presidio() -> Any:
     """The whole analyzer, without the network."""
     logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
     tldextract.extract = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())  # type: ignore[assignment]
-    registry = RecognizerRegistry()
+    registry: Any = RecognizerRegistry()
     registry.load_predefined_recognizers(languages=["en"])
+    known = {each.name for each in registry.recognizers}
+    for each in NATIONAL.values():  # those that it does not switch on for English
+        if each.recogniser not in known:
+            registry.add_recognizer(getattr(predefined_recognizers, each.recogniser)(supported_language="en"))
     return AnalyzerEngine(nlp_engine=_Plain(), registry=registry, supported_languages=["en"])
 
 

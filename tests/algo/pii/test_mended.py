@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
 from datapipe.algo.pii.found import FAST
 from datapipe.algo.pii.mended import find_mended, is_luhn
 from datapipe.algo.pii.phones import REGIONS
+from tests.algo.pii.faults import UNLISTED, counted, faults
 from tests.algo.pii.oracle import presidio_answers
+from tests.algo.pii.test_like_presidio import texts_of
 
 
 def mended(text: str, *, public_only: bool = True) -> list[tuple[str, str]]:
@@ -40,6 +44,21 @@ MISSED = [
     ("pay 501800000009 now", ("CREDIT_CARD", "501800000009")),
     ("pay 6222021234567890128 now", ("CREDIT_CARD", "6222021234567890128")),
     ("pay 6222 0212 3456 7890 128 now", ("CREDIT_CARD", "6222 0212 3456 7890 128")),
+    # unknown_phone: abroad, named, called
+    ("from +447700 921 916 to you", ("PHONE_NUMBER", "+447700 921 916")),
+    ("ring +1-984-182-0190 x12 now", ("PHONE_NUMBER", "+1-984-182-0190 x12")),
+    ("Phone:\n60-56-85-91\n\nE-mail:", ("PHONE_NUMBER", "60-56-85-91")),
+    ("Mobile: 723 813 266", ("PHONE_NUMBER", "723 813 266")),
+    ("Desk: 99 577450", ("PHONE_NUMBER", "99 577450")),
+    ("Tél. : (37) 788-063", ("PHONE_NUMBER", "(37) 788-063")),
+    ("Telefon: 467 3395", ("PHONE_NUMBER", "467 3395")),
+    ("电话：8731 2222", ("PHONE_NUMBER", "8731 2222")),
+    ("联系电话 62785001", ("PHONE_NUMBER", "62785001")),
+    ("416 60 039 office\nnext", ("PHONE_NUMBER", "416 60 039")),
+    ("at home\n(37) 788-063-Fax", ("PHONE_NUMBER", "(37) 788-063")),
+    ("Can someone call me on 9472 7916? I have", ("PHONE_NUMBER", "9472 7916")),
+    ("They're not answering at 78 651 450", ("PHONE_NUMBER", "78 651 450")),
+    ("stop messages to 699 956 915.", ("PHONE_NUMBER", "699 956 915")),
     # upper_case_wallet
     ("to BC1QAR0SRRR7XFKVY5L643LYDNW9RE59GTZZWF5MDQ", ("CRYPTO", "BC1QAR0SRRR7XFKVY5L643LYDNW9RE59GTZZWF5MDQ")),
 ]
@@ -81,6 +100,27 @@ def test_what_presidio_invents_is_not_found(text: str, found: tuple[str, str]) -
 )
 def test_versions_sections_and_dates_are_nobodys(text: str) -> None:
     assert mended(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "we call the 2019 2020 season a success",
+        "call on 12345678 users",  # no groups, and no name of a telephone
+        "they sold 1200 3000 mobile phones",
+        "phone prices rose 250 to 1.250.000",
+        "the phone has 1234567 pixels, they say",
+        "Mobile: 2019-10-12",
+        "price: +1 000 000 dollars, a phone for $ 467 3395",
+        "answers 3 to 7, 12 13 14",
+        "telephone exchange no. 12",
+        "x+y: a+49301234567b",
+        "1+44770092191600001 is long",
+        "Fax: 1234 5678 9012 3456 7890",
+    ],
+)
+def test_numbers_that_no_words_call_telephones_are_none(text: str) -> None:
+    assert [each for each in mended(text) if each[0] == "PHONE_NUMBER"] == []
 
 
 @pytest.mark.parametrize(
@@ -126,3 +166,30 @@ def test_check_digit_of_cards(digits: str, valid: bool) -> None:  # noqa: FBT001
 )
 def test_plain_cases_are_as_presidio_says(text: str) -> None:
     assert mended(text) == presidios(text) != []
+
+
+def test_each_example_is_of_a_listed_fault() -> None:
+    found = counted([text for text, _ in (*MISSED, *INVENTED)])
+    assert found[UNLISTED] == 0
+    for fault in ("lost_by_neighbours", "sentence_end", "url", "other_card", "unknown_phone", "version", "no_phone"):
+        assert found[fault] > 0, fault
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("pii-presidio/synth_dataset_v2.jsonl.gz", ("full_text",)),
+        ("extract-wcxb/gold.jsonl.gz", ("main_content", "text")),
+        ("raw/c4_demo_300.jsonl.gz", ("text",)),
+        ("raw/oiwiki_zh.jsonl.gz", ("text",)),
+    ],
+)
+def test_every_difference_on_real_texts_is_of_a_listed_fault(
+    real_data: Path, capsys: pytest.CaptureFixture[str], name: str, keys: tuple[str, ...]
+) -> None:
+    texts = texts_of(real_data / name, *keys)
+    with capsys.disabled():
+        print(f"\n{name}: {dict(sorted(counted(texts).items()))}")  # noqa: T201
+    assert [key for fault, key in faults(texts) if fault == UNLISTED] == []
