@@ -80,19 +80,19 @@ COLUMNS: dict[str, pa.DataType] = {
     "token_count": pa.int32(),
     "trained_count": pa.int32(),  # of the tokens, those that carry loss
     "positions": pa.list_(POSITION),  # where a mixture puts each copy of a document
-    "places": pa.large_list(PIECE),  # where packing put the document's tokens
+    "segments": pa.large_list(PIECE),  # where packing put the document's tokens
     "embedding": pa.large_list(pa.float32()),  # of the document, by a model of the user's
 }
 
 # Columns that hold the documents themselves; never handed to `decide`, read only where declared.
-CONTENT = frozenset({"html", "text", "messages", "tokens", "loss", "places", "embedding"})
+CONTENT = frozenset({"html", "text", "messages", "tokens", "loss", "segments", "embedding"})
 
 # Columns of strings that hold no text of documents: ids, dates, names and words of short lists.
 CODES = frozenset({"id", "source", "snapshot", "content_type", "fetched", "date", "language", "kind"})
 
 # What a file for others holds when nobody says otherwise, in this order: all that means something outside a run.
 _WITHIN = frozenset({"html", "robots", "record", "cursor", "bytes", "parent_row"})
-_WITHIN |= {"embedding", "loss", "positions", "places"}
+_WITHIN |= {"embedding", "loss", "positions", "segments"}
 _FIRST = ("id", "url", "text", "title", "date", "language", "source", "file")
 EXPORTED = tuple(name for name in dict.fromkeys((*_FIRST, *COLUMNS)) if name not in _WITHIN)
 

@@ -99,7 +99,7 @@ class _Block(NamedTuple):
 
 
 def resolve(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch) -> Iterator[pa.RecordBatch]:
-    """Where each piece of each copy goes: `shard`, `row`, and the fields of `places`."""
+    """Where each piece of each copy goes: `shard`, `row`, and the fields of `segments`."""
     for block in _blocks(stream, config):
         pieces, sequences = _fitted(block.lengths, config)
         sources = np.unique(block.rows["source"].to_numpy(), return_inverse=True)[1].astype(np.int32)
@@ -171,7 +171,7 @@ def _offsets(sequences: Int64s, lengths: Int64s) -> Int64s:
 
 def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa.RecordBatch:
     """The pieces of each document; its tokens that stand in sequences, and those cut off, over all copies (int64)."""
-    kind: Any = COLUMNS["places"]
+    kind: Any = COLUMNS["segments"]
     found = verdicts if "sequence" in verdicts.schema.names else _NONE
     owner = of_rows(batch["row"], found)
     order = np.argsort(owner, kind="stable")
@@ -183,7 +183,7 @@ def apply(batch: pa.RecordBatch, verdicts: pa.RecordBatch, config: Config) -> pa
     packed = np.zeros(len(batch), np.int64)
     np.add.at(packed, owner, found["end"].to_numpy().astype(np.int64) - found["start"].to_numpy())
     due = _due(batch)
-    return columns(places=lists.cast(kind), packed=packed, cut=np.where(packed > 0, due - packed, 0), due=due)
+    return columns(segments=lists.cast(kind), packed=packed, cut=np.where(packed > 0, due - packed, 0), due=due)
 
 
 _NONE = pa.RecordBatch.from_pylist([], pa.schema([pa.field("row", pa.uint32()), *PIECE]))
@@ -208,7 +208,7 @@ STAGE = Group(
     reads=("id", "source", "token_count", "positions"),
     optional=("positions", "source"),
     applies=("id", "token_count", "positions"),
-    adds=schema(places=COLUMNS["places"], packed=pa.int64(), cut=pa.int64(), due=pa.int64()),
+    adds=schema(segments=COLUMNS["segments"], packed=pa.int64(), cut=pa.int64(), due=pa.int64()),
     reasons={
         NO_TOKENS: "it has no tokens, or the mixture takes no copy of it",
         TOO_LONG: "it has more tokens than a sequence",

@@ -114,7 +114,7 @@ _ODD: dict[str, tuple[Any, ...]] = {
     "token_count": (0, 1, 100_000),
     "trained_count": (0, 1),
     "positions": ([], [{"part": 0, "position": 0}, {"part": 1, "position": 2**64 - 1}]),
-    "places": ([], [{"sequence": 2**64 - 1, "offset": 0, "start": 0, "end": 1}]),
+    "segments": ([], [{"sequence": 2**64 - 1, "offset": 0, "start": 0, "end": 1}]),
     "bytes": (0, 1, 2**40),
     "embedding": ([], [0.0], [0.0, -0.0, 0.0], [math.nan, 1.0], [math.inf], [1e38, -1e38], [1e-45], [1.0, None], [2.0]),
 }
@@ -212,6 +212,6 @@ _MAKE: dict[str, Callable[[int, str, str], Any]] = {
     "token_count": lambda _, __, text: len(text.encode()[:300]),
     "trained_count": lambda row, _, text: 1 if row % 2 else len(text.encode()[:300]),
     "positions": lambda row, _, __: [{"part": 0, "position": row * 0x9E3779B97F4A7C15 % 2**64}] * (row % 3),
-    "places": lambda row, _, text: _pieces(row, len(text.encode()[:300])),
+    "segments": lambda row, _, text: _pieces(row, len(text.encode()[:300])),
     "embedding": lambda _, __, text: [float(text.count(letter)) for letter in "aeiou嘿 "],
 }

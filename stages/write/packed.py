@@ -26,7 +26,7 @@ from datapipe.errors import InputError, StageError
 from datapipe.stage import Gather, Sink, SinkConfig, Size, Written, columns, measure, schema
 from datapipe.text.jit import Int64s
 
-READS = ("id", "source", "tokens", "loss", "places")
+READS = ("id", "source", "tokens", "loss", "segments")
 NO_LOSS = -100
 INDEX = schema(
     sequence=pa.int64(),  # number in the file
@@ -64,7 +64,7 @@ def select(available: tuple[str, ...], config: Config) -> tuple[str, ...]:
 
 def emit(batch: pa.RecordBatch, config: Config) -> pa.RecordBatch:
     """A row for each piece: its sequence, place, tokens and weights, and what is cut off its document."""
-    pieces: Any = batch["places"]
+    pieces: Any = batch["segments"]
     counts = _lengths(pieces)
     row: Any = np.repeat(np.arange(len(batch)), counts)
     flat = pieces.flatten()
