@@ -55,7 +55,8 @@ def test_taken_out_again_what_was_put_in_leaves_the_text(text: str, seed: int) -
 
 def test_in_a_conversation_one_message_changes_and_a_document_without_text_is_no_host() -> None:
     told = [said("user", "Hello. How are you?"), said("assistant", "Well. And you?")]
-    talk = pa.array([told], COLUMNS["messages"]).to_pylist()[0]
+    whole: Any = pa.array([told], COLUMNS["messages"])
+    talk = whole.to_pylist()[0]
     given_ = batch(["A text. It has two sentences.", None, None], [None, talk, None])
     hosts = list(hosts_of(given_, np.array([1, 2, 3], np.uint64)))
     assert [host.row for host in hosts] == [0, 1]

@@ -55,7 +55,8 @@ def test_every_string_of_a_message_is_masked(path: tuple[str, ...], column: str)
     plain = message_with(("role",), "user")
     talks = [None, [], [plain, message_with(path, f"it is {MAIL}")], [plain]]
     wanted = [None, [], [plain, message_with(path, "it is <EMAIL_ADDRESS>")], [plain]]
-    assert masked(column, *talks) == pa.array(wanted, COLUMNS[column]).to_pylist()
+    whole: Any = pa.array(wanted, COLUMNS[column])
+    assert masked(column, *talks) == whole.to_pylist()
 
 
 def test_places_in_messages_are_counted_by_message() -> None:

@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
         ("quality.words", pa.int32()),
     ]
 )
+TALKS: Any = pa.array([[{"role": "user", "content": "hi", "train": False, "weight": 0.5}]], COLUMNS["messages"])
 ROWS: list[dict[str, Any]] = [
     {"id": "1", "text": 'Grüße, 世界\n\u2028"quoted"', "language": "de", "messages": None, "quality.words": 2},
     {"id": "2", "text": None, "language": None, "messages": [], "quality.words": None},
@@ -36,9 +37,7 @@ ROWS: list[dict[str, Any]] = [
         "id": "3",
         "text": "",
         "language": "en",
-        "messages": pa.array(
-            [[{"role": "user", "content": "hi", "train": False, "weight": 0.5}]], COLUMNS["messages"]
-        ).to_pylist()[0],
+        "messages": TALKS.to_pylist()[0],
         "quality.words": 0,
     },
 ]  # fmt: skip
