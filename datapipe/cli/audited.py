@@ -13,7 +13,7 @@ __all__ = ["print_audit"]
 
 
 def print_audit(found: Mapping[str, Mapping[str, Any]], console: Console) -> None:
-    """Print a row a stage, and below it one for each kind; nothing where no stage was audited."""
+    """Print a row a stage, and below it one for each kind of which some were missed; nothing where none was audited."""
     if not found:
         return
     made = table("audit: planted cases", "planted", "judged", "found", "recall", "95% interval")
@@ -21,8 +21,11 @@ def print_audit(found: Mapping[str, Mapping[str, Any]], console: Console) -> Non
         column.justify = "right"
     for stage, whole in found.items():
         made.add_row(stage, *_cells(whole), style="bold")
-        for kind, numbers in whole["kinds"].items():
+        missed = {kind: numbers for kind, numbers in whole["kinds"].items() if numbers["found"] < numbers["judged"]}
+        for kind, numbers in missed.items():
             made.add_row(f"  {kind}", *_cells(numbers), style="dim")
+        if others := len(whole["kinds"]) - len(missed):
+            made.add_row(f"  {'the other ' if missed else 'all '}{others} kinds: none missed", style="dim")
     console.print(made)
 
 

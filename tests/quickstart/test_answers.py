@@ -38,6 +38,7 @@ STAGES = [
     "tidy",
     "spans",
     "clean",
+    "masked",
 ]
 
 
@@ -98,10 +99,43 @@ def test_pages_of_one_template_are_marked_and_no_other(quickstart: Path, answers
     assert {url for url, alike in pages.items() if (alike or 0) >= 4} == templated
 
 
+ENTITIES = {
+    "email": "EMAIL_ADDRESS",
+    "phone": "PHONE_NUMBER",
+    "ip": "IP_ADDRESS",
+    "api_key": "API_KEY",
+    "cn_resident_id": "CN_RESIDENT_ID",
+    "cn_mobile": "CN_MOBILE",
+    "bank_card": "CREDIT_CARD",
+    "credit_card": "CREDIT_CARD",
+    "us_ssn": "US_SSN",
+    "iban": "IBAN_CODE",
+}
+
+
+def test_personal_data_are_found_and_gone(quickstart: Path, answers: list[dict[str, Any]]) -> None:
+    found = column(quickstart, "pages", "masked", "masked.counts")
+    spans = column(quickstart, "pages", "masked", "masked.spans")
+    before, after = (column(quickstart, "pages", stage, "text") for stage in ("spans", "masked"))
+    pages = {row["url"]: row["personal_data"] for row in answers if row.get("personal_data")}
+    assert len(pages) == 10
+    for url, planted in pages.items():
+        public = [ENTITIES[each["type"]] for each in planted if each["description"] != "documentation address"]
+        here = {each["entity"]: each["count"] for each in found[url]}
+        assert Counter(public) <= Counter(here), url
+        values = [
+            before[url].encode()[each["start"] : each["end"]].decode()
+            for each in spans[url]
+            if each["column"] == "text"
+        ]
+        assert len(values) >= len(public)
+        assert [value for value in values if value in after[url]] == []
+
+
 def test_outputs_hold_the_kept_pages_and_no_other(quickstart: Path) -> None:
     """Long pages are cut; what is cut, put together, is the page. JSON lines lie by language."""
     kept = {url for url, left in fates(quickstart, "pages", STAGES).items() if left is None}
-    text = column(quickstart, "pages", "spans", "text")
+    text = column(quickstart, "pages", "masked", "text")
     language = column(quickstart, "pages", "language", "language")
     parquet: list[Any] = [
         row

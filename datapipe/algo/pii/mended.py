@@ -4,6 +4,8 @@ What is mended, each with its test in tests/algo/pii/test_mended.py:
 - `lost_by_neighbours`: nothing is found that touches a letter of a script without spaces (`邮箱a@b.com联系`), since all
   letters are word characters to presidio; here those letters end a word. An address of such letters alone is not found.
 - `sentence_end`: an e-mail address before a missing space (`a@b.com.Then`) is lost, as `Then` is no public suffix.
+- `own_network`: an e-mail address at a host of a house's own (`ann@mail.corp`, `.local`, `.example`) is lost, as that is
+  no public suffix either.
 - `url`: the path and query before an e-mail address in a URL are taken for its first part.
 - `other_card`: cards of 18 and 19 digits, in fours with a shorter end, of 12 (Maestro), and of some issuers are missed.
 - `upper_case_wallet`: `BC1...` in capitals is as valid as `bc1...`.
@@ -54,6 +56,11 @@ _OTHER_CARD = re.compile(
     r"(?:[3-6]\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|[3-6]\d{15,18}|9\d{18}"
     r"|2[2-7]\d{2}([ -]?)\d{4}\2\d{4}\2\d{4}|(?:2131|1800)\d{11}|(?:50|5[6-8]|63|67)\d{10})(?![0-9A-Za-z_])"
 )
+# Names that end no public host: special-use (RFC 6761, 6762, 7686, 9476), and those that houses give their own.
+_OWN_NETWORK = frozenset(
+    {"example", "test", "invalid", "local", "localdomain", "internal", "intranet"}
+    | {"lan", "home", "corp", "private", "onion", "alt"}
+)
 _WALLET = re.compile(r"BC1[02-9AC-HJ-NP-Z]{11,71}(?![0-9A-Za-z])")
 _BEFORE_VERSION = re.compile(
     r"(?:\b(?:v|ver|version|release|build|firmware|section)[. ]{0,2}|[a-z]/|[0-9]\.)$", re.IGNORECASE
@@ -71,7 +78,7 @@ def is_luhn(digits: str) -> bool:
 
 
 def _emails(text: str, places: Places, found: list[Found]) -> list[Found]:
-    """Addresses cut back, label by label, to the longest with a public suffix."""
+    """Addresses cut back, label by label, to the longest with a public suffix or one of a house's own network."""
     who = recogniser("EMAIL_ADDRESS")
     known = {each.start for each in found}
     more = [each._replace(start=_after_url(text, each)) for each in found]
@@ -80,12 +87,16 @@ def _emails(text: str, places: Places, found: list[Found]) -> list[Found]:
             continue
         sign = text.find("@", start, end) if at >= len(text) or text[at : at + 1] != "@" else at
         stop = min(end, sign + 1 + MOST_OF_DOMAIN)
-        while stop > sign and suffix_of(text[sign + 1 : stop]).fqdn == "":
+        while stop > sign and not _is_host(text[sign + 1 : stop]):
             stop = text.rfind(".", sign, stop)
         if stop > sign and "." in text[sign:stop]:
             cut = Found(who.entity, start, stop, 1.0, who.name)
             more.append(cut._replace(start=_after_url(text, cut)))
     return more
+
+
+def _is_host(name: str) -> bool:
+    return suffix_of(name).fqdn != "" or name.rpartition(".")[2].lower() in _OWN_NETWORK
 
 
 def _after_url(text: str, each: Found) -> int:

@@ -53,6 +53,10 @@ def _of_more(text: str, key: Key) -> str:
             return "url"
         if text[end : end + 1] == ".":
             return "sentence_end"
+        if re.search(
+            r"\.(?:example|test|invalid|local\w*|int\w+|lan|home|corp|private|onion|alt)$", value, re.IGNORECASE
+        ):
+            return "own_network"
     if entity == "CRYPTO" and value.startswith("BC1"):
         return "upper_case_wallet"
     if _touches(text, key):

@@ -36,6 +36,10 @@ MISSED = [
     # sentence_end
     ("Write to anna.b@example.com.Then wait", ("EMAIL_ADDRESS", "anna.b@example.com")),
     ("anna.b@example.co.uk.Yours", ("EMAIL_ADDRESS", "anna.b@example.co.uk")),
+    # own_network
+    ("to anna.b@mail.corp, please", ("EMAIL_ADDRESS", "anna.b@mail.corp")),
+    ("邮箱anna.b@posthaus.example联系", ("EMAIL_ADDRESS", "anna.b@posthaus.example")),
+    ("ask anna.b@printer.local.Then wait", ("EMAIL_ADDRESS", "anna.b@printer.local")),
     # url
     ("https://x.example/?a=1&m=anna.b@example.com&n=2", ("EMAIL_ADDRESS", "anna.b@example.com")),
     # other_card
@@ -171,7 +175,16 @@ def test_plain_cases_are_as_presidio_says(text: str) -> None:
 def test_each_example_is_of_a_listed_fault() -> None:
     found = counted([text for text, _ in (*MISSED, *INVENTED)])
     assert found[UNLISTED] == 0
-    for fault in ("lost_by_neighbours", "sentence_end", "url", "other_card", "unknown_phone", "version", "no_phone"):
+    for fault in (
+        "lost_by_neighbours",
+        "sentence_end",
+        "own_network",
+        "url",
+        "other_card",
+        "unknown_phone",
+        "version",
+        "no_phone",
+    ):
         assert found[fault] > 0, fault
 
 
