@@ -4,8 +4,8 @@ What is mended, each with its test in tests/algo/pii/test_mended.py:
 - `lost_by_neighbours`: nothing is found that touches a letter of a script without spaces (`邮箱a@b.com联系`), since all
   letters are word characters to presidio; here those letters end a word. An address of such letters alone is not found.
 - `sentence_end`: an e-mail address before a missing space (`a@b.com.Then`) is lost, as `Then` is no public suffix.
-- `own_network`: an e-mail address at a host of a house's own (`ann@mail.corp`, `.local`, `.example`) is lost, as that is
-  no public suffix either.
+- `own_network`: an e-mail address at a host of a house's own (`ann@mail.corp`, `.local`, `.example`) is lost, as none
+  of these is a public suffix.
 - `url`: the path and query before an e-mail address in a URL are taken for its first part.
 - `other_card`: cards of 18 and 19 digits, in fours with a shorter end, of 12 (Maestro), and of some issuers are missed.
 - `upper_case_wallet`: `BC1...` in capitals is as valid as `bc1...`.
