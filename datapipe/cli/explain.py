@@ -11,8 +11,9 @@ from datapipe.cli.options import STAGES_OPTION
 
 if TYPE_CHECKING:
     from datapipe.lineage import Chapter, Place, Story
+    from datapipe.run.context import Context
 
-__all__ = ["explain"]
+__all__ = ["explain", "tell_document"]
 
 
 @click.command("explain")
@@ -32,13 +33,18 @@ def explain(run: str, key: str, stages_dir: Path | None, *, stage: str | None, a
       datapipe explain runs/quickstart 3e6ec0a1… --json
       datapipe explain runs/quickstart 3e6ec0a1… --stage unique
     """
+    from datapipe.cli.telling import open_run
+
+    tell_document(open_run(run, stages_dir), run, key, stage=stage, as_json=as_json)
+
+
+def tell_document(context: Context, run: str, key: str, *, stage: str | None = None, as_json: bool = False) -> None:
+    """Print the story of the documents with an id or URL."""
     import json
 
-    from datapipe.cli.telling import open_run
     from datapipe.errors import InputError
     from datapipe.lineage import find, nearest, story
 
-    context = open_run(run, stages_dir)
     places = find(context, key)
     if not places:
         raise InputError(f"{run} has no document {_said(key)}", remedy=_near(nearest(context, key), run))

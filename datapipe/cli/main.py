@@ -30,6 +30,7 @@ COMMANDS: tuple[str, ...] = (
     "status",
     "show",
     "explain",
+    "trace",
     "similar",
     "what-if",
     "bias",

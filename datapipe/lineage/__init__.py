@@ -12,6 +12,7 @@ from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
 from datapipe.lineage.sample import Sampled, sample
 from datapipe.lineage.similar import Alike, Found, similar
 from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, story
+from datapipe.lineage.trace import Sequence, Stretch, sequence_of
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "Measure",
     "Place",
     "Sampled",
+    "Sequence",
     "Story",
+    "Stretch",
     "Trial",
     "bias_of",
     "contamination",
@@ -41,6 +44,7 @@ __all__ = [
     "read_document",
     "safe",
     "sample",
+    "sequence_of",
     "similar",
     "story",
     "try_out",

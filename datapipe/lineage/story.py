@@ -165,7 +165,10 @@ class _Teller:
         return Chapter(node.name, node.use, outcome, meaning=self._file(path, record))
 
     def _file(self, path: Path, record: Record) -> str:
-        """The file that a sink wrote the document into."""
+        """The file that a sink wrote the document into, or the folder of one that gathers: it may be in several."""
+        stage: Any = path.last.stage
+        if stage.gather is not None:
+            return f"{path.last.name}/"
         by = by_column(path.last.config)
         if by is None:
             return record.layer[0].path
