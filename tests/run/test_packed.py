@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from datapipe.engine.cluster import DaskEngine
+from datapipe.engine.local import LocalEngine
 from datapipe.run.standing import run_state
 from tests.run.workbench import Done, Workbench, corpus, differences
 
@@ -110,6 +112,56 @@ def test_any_number_of_workers_and_runs_in_turn_give_the_same_bytes(
     assert differences(fresh.folder, turn.folder) == []
     assert all(state.state == "done" for state in run_state(bench.recipe("turn", small)))
     assert bench.run("turn", small).told.tasks == 0
+
+
+class Stopping(LocalEngine):
+    """Stops dead before one of its tasks."""
+
+    def __init__(self, tasks: int) -> None:
+        self._left = tasks
+
+    def map(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
+        for task in tasks:
+            if not self._left:
+                raise KeyboardInterrupt
+            self._left -= 1
+            yield function(task)
+
+
+def test_stopped_before_any_task_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path).fill(files=2)
+    small = chain(write={"file_tokens": 300})
+    alone = bench.run("alone", small)
+    for tasks in range(100):
+        run, stopped = f"run-{tasks}", False
+        try:
+            bench.run(run, small, engine=Stopping(tasks))
+        except KeyboardInterrupt:
+            stopped = True
+            assert not (tmp_path / run / "out" / "state.json").exists()
+        again = bench.run(run, small)
+        assert differences(alone.folder, again.folder) == []
+        if not stopped:
+            assert tasks > 10
+            return
+    pytest.fail("it never came to an end")
+
+
+def test_a_stop_while_files_are_written_anew_leaves_the_old_ones_or_none_to_open(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path).fill(files=2)
+    old = {path.name: path.read_bytes() for path in (bench.run("run", chain()).folder / "out").glob("*.arrow")}
+    states = set()
+    for tasks in range(100):
+        run = tmp_path / f"run-{tasks}"
+        shutil.copytree(tmp_path / "run", run)
+        try:
+            bench.run(run.name, chain(pack={"length": 16}, write={"files_of": 3}), engine=Stopping(tasks))
+            break
+        except KeyboardInterrupt:
+            whole = (run / "out" / "state.json").exists()
+            states.add(whole)
+            assert not whole or {path.name: path.read_bytes() for path in (run / "out").glob("*.arrow")} == old
+    assert states == {True, False}
 
 
 def test_a_file_that_is_lost_is_made_anew(tmp_path: Path) -> None:
