@@ -109,7 +109,7 @@ def _tasks(side: SideContext) -> Iterator[PlantTask]:
             base=base,
             call=side.paths.call(side.audited),
             name=PLANTED,
-            owners=begin.origin.owners,
+            owners=_covered_first(side.audited, begin.origin.owners),
             where=side.audited.where,
             values=values,
             state=state,
@@ -118,6 +118,13 @@ def _tasks(side: SideContext) -> Iterator[PlantTask]:
             resource=side.resource(side.audited),
             old=old,
         )
+
+
+def _covered_first(node: Node, owners: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Who holds each column of the documents beside which cases are planted: what a cover takes out must not return."""
+    cover = getattr(node.stage, "cover", None)
+    covered = [name for name in cover.columns(node.config) if name in owners] if cover else []
+    return owners | {name: (node.name, *owners[name]) for name in covered}
 
 
 def _close(side: SideContext) -> None:

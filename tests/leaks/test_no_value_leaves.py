@@ -31,6 +31,7 @@ FILLER_ZH = "会议一直开到深夜，直到大家宣读并签署了会议记�
 NAMES = ("of hildegard.quist@posthaus.de.jsonl", "card 5425 2334 3010 9903.jsonl", "call +49 30 90182233.jsonl")
 RECIPE = """\
 run: {run}
+audit: {{rate: 1.0}}
 stages:
   docs: {{use: read.jsonl, paths: ["{run}/../in/*.jsonl"], source: people}}
   length: {{use: filter.length, min_words: 8}}

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from datapipe.algo.pii.chinese import find_chinese
 from datapipe.algo.pii.finder import find
-from datapipe.algo.pii.found import ENTITIES, FAST, NAMED, Found
+from datapipe.algo.pii.found import ENTITIES, FAST, NAMED, Found, Taken
 from datapipe.algo.pii.mended import find_mended
 from datapipe.algo.pii.phone_words import NAME as BY_WORDS
 from datapipe.algo.pii.secrets import find_secrets
@@ -81,11 +81,5 @@ def _once(found: list[Found]) -> list[Found]:
     if not unsure:
         return found
     sure = [each for each in found if each.recogniser != BY_WORDS and each.entity not in NAMED]
-    kept = [each for each in unsure if not any(_is_told(each, one) for one in sure)]
-    return sure + kept
-
-
-def _is_told(each: Found, sure: Found) -> bool:
-    if each.entity in NAMED:
-        return sure.start <= each.start and each.end <= sure.end
-    return sure.start < each.end and each.start < sure.end
+    taken = Taken(sure)
+    return sure + [each for each in unsure if not (taken.holds(each) if each.entity in NAMED else taken.overlaps(each))]

@@ -5,11 +5,14 @@ Costs nothing: plain declarations.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import NamedTuple
 
 from datapipe.algo.pii.national_ids import NATIONAL
 
-__all__ = ["ENTITIES", "FAST", "NAMED", "NAMES", "Found"]
+__all__ = ["ENTITIES", "FAST", "NAMED", "NAMES", "Found", "Taken"]
 
 # What presidio's recognisers without a language model find, and which of them; the first have a fast path each.
 FAST = {
@@ -44,3 +47,22 @@ class Found(NamedTuple):
     end: int
     score: float
     recogniser: str
+
+
+class Taken:
+    """Stretches of a text that are told already; each question takes the time of a search among them."""
+
+    def __init__(self, told: Iterable[Found]) -> None:
+        spans = sorted((each.start, each.end) for each in told)
+        self._starts = [start for start, _ in spans]
+        self._ends = list(accumulate((end for _, end in spans), max))
+
+    def overlaps(self, one: Found) -> bool:
+        """Whether any of them shares a character with it."""
+        at = bisect_left(self._starts, one.end)
+        return at > 0 and self._ends[at - 1] > one.start
+
+    def holds(self, one: Found) -> bool:
+        """Whether it lies within one of them."""
+        at = bisect_right(self._starts, one.start)
+        return at > 0 and self._ends[at - 1] >= one.end

@@ -8,6 +8,7 @@ Costs what finding costs, and one copy of the texts that change.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 from datapipe.algo.pii.detector import Wanted, detect
 from datapipe.algo.pii.escapes import behind_escape, find_escaped
 from datapipe.algo.pii.finder import valid_texts
-from datapipe.algo.pii.found import Found
+from datapipe.algo.pii.found import Found, Taken
 from datapipe.algo.pii.replacing import Action, merged, replaced
 
 __all__ = ["Place", "Rules", "found_in", "mask_json", "mask_talks", "mask_texts"]
@@ -85,12 +86,9 @@ def _detected(
         found[row] = [behind_escape(text, each) for each in plain]
     for row, more in find_escaped(valid, lambda undone: detect(undone, rules.wanted)).items():
         plain = found.setdefault(row, [])
-        plain += [one for one in more if not any(_same(one, other) for other in plain)]
+        taken = {entity: Taken(each for each in plain if each.entity == entity) for entity in {e.entity for e in plain}}
+        plain += [one for one in more if one.entity not in taken or not taken[one.entity].overlaps(one)]
     return found
-
-
-def _same(one: Found, other: Found) -> bool:
-    return one.entity == other.entity and one.start < other.end and other.start < one.end
 
 
 def found_in(texts: Any, rules: Rules) -> Any:
@@ -199,10 +197,13 @@ def _rebuilt(value: Any, leaves: Iterator[tuple[str, str]]) -> Any:
     """The value with (before, after) of its leaves in their places; numbers that stay as they are stay numbers."""
     if isinstance(value, dict):
         made: dict[str, Any] = {}
+        last = Counter[str]()
         for inner in value.values():
-            _, name = next(leaves)
+            _, plain = next(leaves)
+            name = plain
             while name in made:  # two names can become one placeholder
-                name += "_"
+                last[plain] += 1
+                name = f"{plain}_{last[plain]}"
             made[name] = _rebuilt(inner, leaves)
         return made
     if isinstance(value, list):

@@ -25,6 +25,12 @@ BEFORE_VERSION = re.compile(
 )
 AFTER_VERSION = re.compile(r"\.[0-9]|-?(?:alpha|beta|rc)[0-9]", re.IGNORECASE)
 
+PHONE_WORD = re.compile(
+    r"phone|\btel|t[ée]l\b|t[ée]l[ée]|mobil|cell|call|ring|dial|text|fax|desk|office|home|work|number|contact|reach|answer"
+    r"|messages?|sms|whatsapp|handy|rufen|appel|llam|电话|手机|致电|传真|热线|拨打|联系",
+    re.IGNORECASE,
+)
+
 Key = tuple[str, int, int]
 
 
@@ -47,7 +53,8 @@ def _of_more(text: str, key: Key) -> str:
     entity, start, end = key
     value = text[start:end]
     if entity == "PHONE_NUMBER":
-        return "unknown_phone"
+        around = text[max(0, start - 60) : start] + " " + text[end : end + 30]
+        return "unknown_phone" if value.lstrip("(").startswith("+") or PHONE_WORD.search(around) else UNLISTED
     if entity == "EMAIL_ADDRESS":
         if text[max(0, start - 1) : start] in {"/", "?", "=", "&"}:
             return "url"

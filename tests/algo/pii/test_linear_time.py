@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from datapipe.algo.pii.detector import Wanted, detect
+from datapipe.algo.pii.masking import Rules, mask_json, mask_texts
 from datapipe.algo.pii.phones import REGIONS
 from stages.mask.pii import ENTITIES
 
@@ -49,6 +52,32 @@ def test_time_doubles_with_the_text(shape: str) -> None:
     seconds(shape, 2_000)
     small, large = (min(seconds(shape, size) for _ in range(2)) for size in (6_000, 24_000))
     assert large < 8 * small + 0.05, f"{small:.3f} s, then {large:.3f} s for four times as much"
+
+
+MASKED = {
+    "escaped_mails": "jo@example.org ja%40example.org ",
+    "phones_by_words": "Phone: 723 813 266, jo@example.org\n",
+    "names": "",  # JSON whose names become one placeholder
+}
+
+
+def seconds_masked(shape: str, size: int) -> float:
+    if shape == "names":
+        text = json.dumps({f"ann{at}@example.org": at for at in range(size // 24)})
+    else:
+        text = MASKED[shape] * (size // len(MASKED[shape]))
+    texts: Any = pa.array([text], pa.large_string())
+    began = time.process_time()
+    made, _ = (mask_json if shape == "names" else mask_texts)(texts, Rules(WANTED, {}, b""))
+    assert len(made[0].as_py()) < 2 * len(text)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("shape", MASKED)
+def test_masking_takes_time_as_the_text_grows(shape: str) -> None:
+    seconds_masked(shape, 5_000)
+    small, large = (min(seconds_masked(shape, size) for _ in range(2)) for size in (40_000, 320_000))
+    assert large < 16 * small, f"{small:.3f} s, then {large:.3f} s for eight times as much"
 
 
 @pytest.mark.full
