@@ -132,7 +132,7 @@ def page_keys(hosts: Any, rests: Any) -> Any:
 
     Paths keep their case; null where there is no host. The front page ends in its slash.
     """
-    path = pc.replace_substring_regex(rests, r"(?s)#.*$", "")
+    path = pc.replace_substring_regex(rests, r"(?s)#(?:[^!/].*)?$", "")  # `#!page` and `#/page` are pages of their own
     path = pc.replace_substring(path, "\\", "/")
     path = pc.replace_substring_regex(path, r"^([^/])", r"/\1")
     path = pc.replace_substring_regex(path, r"/+(\?(?s:.*))?$", r"\1")

@@ -6,6 +6,7 @@ Costs reading their records.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,7 +89,21 @@ def _shards(context: Context, node: Node, url: str, number: int) -> list[Earlier
         if keys is None or before is None or keys.rows_in != before.rows_kept or keys.base != before.base:
             raise RunError(f"stage {theirs.name!r} of {url} is not done", remedy="finish that run first")
         shards.append(EarlierShard(lent(keys, away), number, away, theirs.name, old))
+    _complete(old, theirs, url, len(shards))
     return shards
+
+
+def _complete(old: Context, theirs: Node, url: str, there: int) -> None:
+    """Files that are gone leave no trace but in the stage's own books; without them old documents would return."""
+    about = f"{theirs.name}/stage.json"
+    told = json.loads(old.store.read(about))["totals"]["shards"] if old.store.exists(about) else None
+    if told is None:
+        raise RunError(f"stage {theirs.name!r} of {url} is not done", remedy="finish that run first")
+    if told != there:
+        raise RunError(
+            f"of {told} shards of stage {theirs.name!r} of {url} {there} are left",
+            remedy="bring the files of its source back, or run it again",
+        )
 
 
 def _same_stage(old: Context, node: Node, url: str) -> Node:

@@ -33,9 +33,16 @@ class Config(SurvivorConfig):
     """What counts as equal, and which of the equal ones stays."""
 
     column: str = measure("text", "column whose values are compared")
-    normalise: bool = measure(
-        True, "compare texts without case, accents, punctuation and values of digits; false: byte by byte"
+    normalise: bool | None = measure(
+        None,
+        "compare without case, accents, punctuation and values of digits; false: byte by byte, as mathematics and code "
+        "want it; not given: without them for `text`, other columns byte by byte",
     )
+
+    @property
+    def normalised(self) -> bool:
+        """Whether values are compared by their normal form."""
+        return self.column == "text" if self.normalise is None else self.normalise
 
 
 def _reads(config: Config) -> tuple[str, ...]:
@@ -47,7 +54,7 @@ def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.Rec
     texts = batch[config.column]
     trimmed: Any = pc.utf8_trim_whitespace(texts)
     has_text = pc.not_equal(trimmed, pa.scalar("", trimmed.type))  # null for null, which filters it out too
-    halves = normalised_hash(texts) if config.normalise else hash128(texts)
+    halves = normalised_hash(texts) if config.normalised else hash128(texts)
     return keys_of(batch, config, config.column, halves).filter(has_text)
 
 
@@ -68,7 +75,7 @@ def plant(batch: pa.RecordBatch, config: Config, resource: Path | None, seeds: A
 
 
 def _copy(row: int, text: str, chance: Chance, config: Config) -> tuple[int, str, str]:
-    if not config.normalise or chance.below(2):
+    if not config.normalised or chance.below(2):
         return row, "copy", text
     return row, "restyled", chance.pick((str.upper, str.lower))(text).replace(" ", "  ")
 
@@ -83,7 +90,7 @@ def _column(config: Config) -> tuple[str, ...]:
 
 STAGE = Group(
     name="dedup.exact",
-    version=1,
+    version=2,
     config=Config,
     reads=_reads,
     adds=ADDS,

@@ -1,9 +1,9 @@
 """Cut lines that stand in many documents of the corpus.
 
 What: a line that stands in at least min_copies documents is taken out of all but the first, or of all (`keep`). Lines
-are equal by their normal form (casefolded words without accents and punctuation, digits as 0); those without a word
-are left alone. A line twice in one document counts once. A document of which something was cut and fewer than
-min_words words are left leaves. What was cut is told in `spans`, bytes of the text received.
+are equal by their normal form (casefolded words without accents and punctuation, digits as 0); those without a word are
+left alone. A line twice in one document counts once. A document of which something was cut and fewer than min_words
+words are left leaves, with the first copies that it kept. What was cut is told in `spans`, bytes of the text received.
 `match: ngrams` cuts lines that others are like, by the share of their n-grams that stand in earlier documents, and
 drops documents of which most is known (`seen`): the rule of DCLM, whose paragraphs are lines, made exact; how, and
 where it differs, is said in datapipe/algo/repeated.py. There an n-gram counts from its second document on.

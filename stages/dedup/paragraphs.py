@@ -3,8 +3,8 @@
 What: a paragraph (lines between blank ones) that stands in at least min_copies documents is taken out of all but the
 first, or of all (`keep`). Paragraphs are equal by their normal form (casefolded words without accents and punctuation,
 digits as 0), however their lines are broken; those without a word are left alone. A paragraph twice in one document
-counts once. A document of which something was cut and fewer than min_words words are left leaves. What was cut is told
-in `spans`, bytes of the text received.
+counts once. A document of which something was cut and fewer than min_words words are left leaves, with the first copies
+that it kept. What was cut is told in `spans`, bytes of the text received.
 `match: ngrams` cuts paragraphs that others are like, by the share of their n-grams that stand in earlier documents, and
 drops documents of which most is known (`seen`): the rule of Dolma and DCLM made exact; how, and where it differs, is
 said in datapipe/algo/repeated.py. Their paragraphs end at each line break: `dedup.lines` is nearer to them.

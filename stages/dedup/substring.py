@@ -4,8 +4,9 @@ What: a run of min_words words in normal form (casefolded, without accents and p
 scripts without spaces) that stands anywhere before, in the same document or another, is cut; runs that overlap are cut
 together, and the first copy in the corpus's order stays (`keep`). With `unit: characters` a run is as many whole words
 as have min_characters characters, spaces apart, at the least. Cuts begin and end with words, so never within a
-character; `widen` takes the sentences that were touched with them. A document of which something was cut and fewer
-than min_left words are left leaves. `spans` tells what was cut of the text received, and where a copy is kept.
+character; `widen` takes the sentences that were touched with them. A document of which something was cut and fewer than
+min_left words are left leaves, and a first copy that it alone kept goes with it (min_left: null keeps all). `spans`
+tells what was cut of the text received, and where a copy is kept.
 Every repeated run is found: copies share the fingerprint that winnowing chooses in them, and only runs whose
 fingerprint stands twice in the corpus are compared, by 128-bit hashes of all their words.
 `against` cuts what earlier runs have, too: their texts are not read again, for the hashes of words are all that is
@@ -16,7 +17,7 @@ Costs, in MB/s a core of English and of Chinese (tests/benchmarks/repeats.py, on
 116 and 116, 67 and 69; `answer`, of the same documents, 91 and 86. By characters with the segmentation `emit` 48 and
 47, `measure` 51 and 46, `answer` 82 and 80, `apply` 39 and 43. Up to 0.02 rows in the exchange for a byte of text, then
 one for each run whose fingerprint stands twice; what is measured takes 0.32 and 0.35 bytes on disk for a byte of text,
-by characters 0.43 and 0.49; memory: one batch.
+by characters 0.43 and 0.49; memory: one batch, and 200 MB for each million words of a document that repeats itself.
 Source: Lee et al. 2022 (Deduplicating Training Data Makes Language Models Better), whose tool cuts all copies, and
 within characters; Schleimer et al. 2003 (winnowing).
 """

@@ -78,6 +78,26 @@ def states(folder: Path) -> dict[str, str]:
     return {state.name: state.text for state in stage_states(reopen(str(folder), Registry(TOYS), str(TOYS)))}
 
 
+@pytest.mark.parametrize("gone", ["docs/*-0000.parquet", "docs/records.parquet", "docs", "near/stage.json"])
+def test_an_earlier_run_of_which_files_are_gone_is_refused(near_pair: Pair, gone: str) -> None:
+    """Without its shards it would count as having no documents, and what stands there would come again."""
+    old = near_pair.old.folder
+    for path in list(old.glob(gone)):
+        (shutil.rmtree if path.is_dir() else Path.unlink)(path)
+    with pytest.raises((RunError, InputError, CorruptData)) as told:
+        near_pair.later()
+    assert str(old) in _one_line(told)
+
+
+def test_an_earlier_run_that_has_hardly_begun_is_refused(near_pair: Pair) -> None:
+    old = near_pair.old.folder
+    for path in old.iterdir():
+        if path.name != "recipe.yaml":
+            (shutil.rmtree if path.is_dir() else Path.unlink)(path)
+    with pytest.raises(RunError, match="is not done"):
+        near_pair.later()
+
+
 def test_status_names_an_earlier_run_that_changed_or_is_gone(near_pair: Pair) -> None:
     done = near_pair.later()
     assert states(done.folder)["near"] == "done"

@@ -118,7 +118,7 @@ STAGE = Group(
     config=Config,
     reads=_reads,
     adds=ADDS,
-    reasons={NEAR_DUPLICATE: "a document that stays has nearly the same vector"},
+    reasons={NEAR_DUPLICATE: "its vector is nearly that of a document that stays, or a chain of such leads there"},
     prepare=Prepare(build=_prepare.build, sketch=_prepare.sketch, merge=_prepare.merge, reads=_column),
     rounds=(
         Round(emit=emit, resolve=_equals.resolve, sort=("content",)),
