@@ -209,6 +209,9 @@ def items_of(benchmarks: Iterable[Benchmark]) -> list[Item]:
     return found
 
 
+_MOST_NESTED = 8
+
+
 def _records(file: File) -> Iterator[dict[str, Any]]:
     if file.name.lower().endswith(_TABLES):
         yield from _rows(file)
@@ -250,11 +253,12 @@ def _field(record: Any, path: str) -> Any:
     return record
 
 
-def _texts(value: Any) -> list[str]:
-    if value is None:
+def _texts(value: Any, depth: int = 0) -> list[str]:
+    """The strings and numbers of a field, or of a list of them; an object is no text, nor what nests without end."""
+    if value is None or isinstance(value, dict) or depth > _MOST_NESTED:
         return []
     if isinstance(value, list):
-        return [text for one in value for text in _texts(one)]
+        return [text for one in value for text in _texts(one, depth + 1)]
     return [str(value)]
 
 

@@ -29,6 +29,7 @@ from datapipe.algo.folded_tokens import CHARACTER, SHORT, Fold, Tokens, tokens_o
 from datapipe.algo.item_grams import HALF, RING, Lengths, Table, Uint32s, grams_of, look_up, make_table
 from datapipe.algo.item_rules import CONTEXT, INPUT, INPUT_OUTPUT, OUTPUT, floors
 from datapipe.algo.resource import loaded_once
+from datapipe.errors import InputError
 from datapipe.stage import SUMMARY
 from datapipe.text.buffers import readonly, view_bytes
 from datapipe.text.hashing import hash_slices
@@ -238,6 +239,10 @@ def build_index(items: Sequence[Item], background: Background, fold: Fold, folde
     owner_of_part = np.zeros(len(parts.texts), np.int64)
     owner_of_part[parts.part] = parts.item[parts.segment]
     runs = _runs_of(tokens, ways, same[owner_of_part])
+    if not len(runs.hashes):
+        raise InputError(
+            "no item of the benchmarks has enough words to be looked for", remedy="see that `fields` name their texts"
+        )
     table = make_table(runs.hashes)
     best = np.zeros(len(tokens.hashes))
     bounds = readonly(tokens.bounds)

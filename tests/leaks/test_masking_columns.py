@@ -146,3 +146,20 @@ def test_a_sink_stops_at_a_code_that_holds_a_value(
     assert said in printed
     assert MAIL not in printed
     assert bool(list((tmp_path / "run" / "out").rglob("*.jsonl.gz"))) is not bool(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "gone"),
+    [
+        (f'{{"a": "{MAIL}", "a": "ok"}}', MAIL),  # a name that stands twice
+        ('{"MRN": "55443322"}', "55443322"),  # told by the name that it stands under
+        ('{"extra": {"病历号": ["66554433"]}}', "66554433"),
+        ('{"note": "MRN=12345678"}', "12345678"),
+        ("[" * 900 + f'"{MAIL}"' + "]" * 900, MAIL),
+        ('{"a": ' * 900 + f'"{MAIL}"' + "}" * 900, MAIL),
+    ],
+)
+@pytest.mark.parametrize("column", ["metadata", "tools"])
+def test_no_form_of_json_hides_a_value(column: str, given: str, gone: str) -> None:
+    (found,) = masked(column, given)
+    assert gone not in found

@@ -54,7 +54,7 @@ _INSURANCE = (
     "(?:医保卡?号|医疗保险号|社保卡?号|社会保障号|"
     "(?i:health insurance (?:number|no|id))|(?i:insurance (?:member|policy) (?:number|no|id)))"
 )
-_AFTER = r"[码]?(?:是|为)?[.:：#＃ ]{0,4}([A-Z]{0,3}-?[0-9][0-9A-Z-]{4,18}[0-9A-Z])(?![0-9A-Za-z])"
+_AFTER = r"[码]?(?:是|为| is)?[.:：#＃ \t|=\"']{0,4}([A-Z]{0,3}-?[0-9][0-9A-Z-]{4,18}[0-9A-Z])(?![0-9A-Za-z])"
 RECORDS = PatternRule("MEDICAL_RECORD", _RECORD, f"{_RECORD}{_AFTER}", 0.7)
 INSURANCES = PatternRule("HEALTH_INSURANCE", _INSURANCE, f"{_INSURANCE}{_AFTER}", 0.7)
 RULES = (PLATES, RECORDS, INSURANCES)

@@ -178,19 +178,19 @@ def _mask_nested(name: str, values: Any, owners: _Owners, rules: Rules) -> tuple
 # ---------------------------------------------------------------------------------------------- JSON
 
 
-def _leaves(value: Any) -> Iterator[tuple[str, bool]]:
-    """Names, strings and numbers, in order, and which are names; as deep as Python's reader goes."""
+def _leaves(value: Any, name: str | None = None) -> Iterator[tuple[str, str | None]]:
+    """Names, strings and numbers, in order, each with the name that it stands under; null for names themselves."""
     if isinstance(value, dict):
-        for name, inner in value.items():
-            yield name, True
-            yield from _leaves(inner)
+        for own, inner in value.items():
+            yield own, None
+            yield from _leaves(inner, own)
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner)
+            yield from _leaves(inner, name)
     elif isinstance(value, str):
-        yield value, False
+        yield value, name or ""
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield repr(value), False
+        yield repr(value), name or ""
 
 
 def _rebuilt(value: Any, leaves: Iterator[tuple[str, str]]) -> Any:
@@ -219,11 +219,19 @@ def _rebuilt(value: Any, leaves: Iterator[tuple[str, str]]) -> Any:
 def _parsed(text: str) -> Any:
     """A JSON object or array that can be written again; None of anything else."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_once_named)
         json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict | list) else None
+
+
+def _once_named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of names that stand twice Python's reader keeps the last value alone; nobody would look at the others."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a name stands twice")
+    return made
 
 
 def mask_json(texts: Any, rules: Rules, languages: Sequence[str | None] | None = None) -> tuple[Any, list[Place]]:
@@ -232,24 +240,55 @@ def mask_json(texts: Any, rules: Rules, languages: Sequence[str | None] | None =
     found = _detected(valid, rules)
     match: Any = pc.match_substring(valid, "\\u")
     escaped: Any = pc.fill_null(match, False)
-    inside: Any = escaped if languages is None else pc.is_valid(valid)  # names are told leaf by leaf
+    # Names of people, and what the name of a leaf tells, are seen leaf by leaf.
+    numbers: Any = pc.match_substring_regex(valid, "[0-9]{5}")
+    plain: Any = escaped if rules.wanted.faithful else pc.or_(escaped, pc.fill_null(numbers, False))
+    inside: Any = plain if languages is None else pc.is_valid(valid)
     rows = sorted({*found, *pc.indices_nonzero(inside).to_pylist()})
     changed, places = dict[int, str](), list[Place]()
     for row in rows:
         text = valid[row].as_py()
         value = _parsed(text)
+        try:
+            language = None if languages is None else languages[row] or NO_LANGUAGE
+            made = None if value is None else _by_leaf(value, rules, language)
+        except RecursionError:  # it nests nearly as deep as Python's reader goes
+            value = None
         if value is None:
             places += _places(row, -1, text, found.get(row, []))
             changed[row] = _masked(text, found.get(row, []), rules)
-            continue
-        leaves = list(_leaves(value))
-        # Leaves of an escaped lone surrogate are no UTF-8.
-        array = pa.array([leaf.encode(errors="replace").decode() for leaf, _ in leaves], pa.large_string())
-        # The names of leaves say what stands there, not who: of no language, no engine looks at them.
-        inner = languages and [NO_LANGUAGE if is_name else languages[row] for _, is_name in leaves]
-        masked, mine = mask_texts(array, rules, inner)
-        if mine:
+        elif made is not None:
+            changed[row], mine = made
             places += [each._replace(row=row, leaf=each.row) for each in mine]
-            pairs = zip((leaf for leaf, _ in leaves), masked.to_pylist(), strict=True)
-            changed[row] = json.dumps(_rebuilt(value, pairs), ensure_ascii=False)
     return _with(valid, changed), places
+
+
+def _by_leaf(value: Any, rules: Rules, language: str | None) -> tuple[str, list[Place]] | None:
+    """JSON with each of its leaves masked, and where something stood, by leaf; None where nothing did.
+
+    A leaf is looked at behind the name that it stands under, which says what it is, as in `"MRN": "12345678"`.
+    """
+    leaves = [(_utf8(leaf), name if name is None else _utf8(name)) for leaf, name in _leaves(value)]
+    faithful = rules.wanted.faithful
+    before = ["" if not name or faithful else f"{name}: " for _, name in leaves]
+    said = [f"{prefix}{leaf}" for prefix, (leaf, _) in zip(before, leaves, strict=True)]
+    array: Any = pa.array(said, pa.large_string())
+    # The names of leaves say what stands there, not who: of no language, no engine looks at them.
+    languages = None if language is None else [NO_LANGUAGE if name is None else language for _, name in leaves]
+    masked, places = [leaf for leaf, _ in leaves], list[Place]()
+    for at, found in sorted(_detected(array, rules, languages).items()):
+        skipped = len(before[at])
+        own = [
+            each._replace(start=each.start - skipped, end=each.end - skipped) for each in found if each.start >= skipped
+        ]
+        places += _places(at, -1, leaves[at][0], own)
+        masked[at] = _masked(leaves[at][0], own, rules)
+    if not places:
+        return None
+    pairs = zip((leaf for leaf, _ in _leaves(value)), masked, strict=True)
+    return json.dumps(_rebuilt(value, pairs), ensure_ascii=False), places
+
+
+def _utf8(text: str) -> str:
+    """Without lone surrogates, which JSON can escape."""
+    return text.encode(errors="replace").decode()

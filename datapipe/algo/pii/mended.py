@@ -6,7 +6,9 @@ What is mended, each with its test in tests/algo/pii/test_mended.py:
 - `sentence_end`: an e-mail address before a missing space (`a@b.com.Then`) is lost, as `Then` is no public suffix.
 - `own_network`: an e-mail address at a host of a house's own (`ann@mail.corp`, `.local`, `.example`) is lost, as none
   of these is a public suffix.
-- `url`: the path and query before an e-mail address in a URL are taken for its first part.
+- `joined_end`: an e-mail address to whose end more is joined (`_a@b.com_`, `a@b.com2020`) is lost.
+- `url`: the path and query of a URL before an e-mail address, bars and marks of Markdown and quotes of code are taken
+  for its first part.
 - `other_card`: cards of 18 and 19 digits, in fours with a shorter end, of 12 (Maestro), and of some issuers are missed.
 - `upper_case_wallet`: `BC1...` in capitals is as valid as `bc1...`.
 - `version`: numbers of versions and sections (`version 1.2.3.4`, `Chrome/91.0.4472.124`, `1.2.3.4.5`) and `::` are no
@@ -61,6 +63,8 @@ _OWN_NETWORK = frozenset(
     {"example", "test", "invalid", "local", "localdomain", "internal", "intranet"}
     | {"lan", "home", "corp", "private", "onion", "alt"}
 )
+_JOINED = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?=[_0-9-])")
+_NO_NAME = "/?=&|`*{}$^~"  # allowed in names of mailboxes, and hardly ever there
 _WALLET = re.compile(r"BC1[02-9AC-HJ-NP-Z]{11,71}(?![0-9A-Za-z])")
 _BEFORE_VERSION = re.compile(
     r"(?:\b(?:v|ver|version|release|build|firmware|section)[. ]{0,2}|[a-z]/|[0-9]\.)$", re.IGNORECASE
@@ -89,10 +93,17 @@ def _emails(text: str, places: Places, found: list[Found]) -> list[Found]:
         stop = min(end, sign + 1 + MOST_OF_DOMAIN)
         while stop > sign and not _is_host(text[sign + 1 : stop]):
             stop = text.rfind(".", sign, stop)
+        stop = max(stop, _joined_end(text, sign, min(end, sign + 1 + MOST_OF_DOMAIN)))
         if stop > sign and "." in text[sign:stop]:
             cut = Found(who.entity, start, stop, 1.0, who.name)
             more.append(cut._replace(start=_after_url(text, cut)))
     return more
+
+
+def _joined_end(text: str, sign: int, end: int) -> int:
+    """Where a host ends to which more is joined (`mail.com_vs`, `mail.com2020`); `sign` where there is none."""
+    domain = _JOINED.match(text, sign + 1, end)
+    return domain.end() if domain is not None and _is_host(domain[0]) else sign
 
 
 def _is_host(name: str) -> bool:
@@ -100,10 +111,13 @@ def _is_host(name: str) -> bool:
 
 
 def _after_url(text: str, each: Found) -> int:
-    """Where an address begins behind the path and query of a URL that presidio takes for its first part."""
+    """Where an address begins behind what presidio takes for its first part: of a URL, of Markdown, of code."""
     sign = text.index("@", each.start)
-    last = max(text.rfind(mark, each.start, sign) for mark in "/?=&")
-    return last + 1 if last + 1 < sign and last >= each.start else each.start
+    last = max(text.rfind(mark, each.start, sign) for mark in _NO_NAME)
+    start = last + 1 if last + 1 < sign and last >= each.start else each.start
+    while start + 1 < sign and (text[start] == "'" or (text[start] == "_" and text[each.end : each.end + 1] == "_")):
+        start += 1
+    return start
 
 
 def _cards(text: str, places: Places, found: list[Found]) -> list[Found]:

@@ -29,6 +29,7 @@ MIN_SECRET = 16  # bytes
 HASH_BYTES = 8
 LOOK_BACK = 2048  # characters in which a URL can begin before what it holds
 
+_MARKS = ("://", "www.", "mailto:", "tel:")
 _IN_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]{1,30}://|www\.|mailto:|tel:)[^\s<>\"']*$", re.IGNORECASE)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BREAKS = re.compile(r"[^\n]+")
@@ -104,8 +105,15 @@ def _instead(text: str, span: Span, action: Action, secret: bytes) -> str:
     inside = span.entity
     if action == "hash":
         inside += "-" + _stream(span.entity, _canonical(span.entity, value), secret).hex()[: 2 * HASH_BYTES]
-    in_address = _IN_ADDRESS.search(text[max(0, span.start - LOOK_BACK) : span.start]) is not None
+    before = text[max(0, span.start - LOOK_BACK) : span.start]
+    low = before.lower()
+    in_address = any(mark in low for mark in _MARKS) and _IN_ADDRESS.search(before, _token_start(before)) is not None
     return (inside if in_address else f"<{inside}>") + breaks
+
+
+def _token_start(before: str) -> int:
+    """Where what holds no space and no quote begins, up to the end."""
+    return 1 + max(before.rfind(mark) for mark in " \t\n\r<>\"'")
 
 
 def _canonical(entity: str, value: str) -> str:

@@ -48,7 +48,7 @@ def _overlap(one: Key, others: set[Key]) -> bool:
     return any(one[0] == other[0] and one[1] < other[2] and other[1] < one[2] for other in others)
 
 
-def _of_more(text: str, key: Key) -> str:
+def _of_more(text: str, key: Key) -> str:  # noqa: PLR0911 - one for each fault
     """The fault by which the default mode has a span that presidio lacks."""
     entity, start, end = key
     value = text[start:end]
@@ -56,8 +56,10 @@ def _of_more(text: str, key: Key) -> str:
         around = text[max(0, start - 60) : start] + " " + text[end : end + 30]
         return "unknown_phone" if value.lstrip("(").startswith("+") or PHONE_WORD.search(around) else UNLISTED
     if entity == "EMAIL_ADDRESS":
-        if text[max(0, start - 1) : start] in {"/", "?", "=", "&"}:
+        if text[max(0, start - 1) : start] in set("/?=&|`*{}$^~'_"):
             return "url"
+        if re.match(r"[_0-9A-Za-z-]", text[end : end + 1]):
+            return "joined_end"
         if text[end : end + 1] == ".":
             return "sentence_end"
         if re.search(

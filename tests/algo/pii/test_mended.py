@@ -40,6 +40,15 @@ MISSED = [
     ("to anna.b@mail.corp, please", ("EMAIL_ADDRESS", "anna.b@mail.corp")),
     ("邮箱anna.b@posthaus.example联系", ("EMAIL_ADDRESS", "anna.b@posthaus.example")),
     ("ask anna.b@printer.local.Then wait", ("EMAIL_ADDRESS", "anna.b@printer.local")),
+    # joined_end
+    ("see john@evil.com_vs for", ("EMAIL_ADDRESS", "john@evil.com")),
+    ("see john@evil.com2020 for", ("EMAIL_ADDRESS", "john@evil.com")),
+    ("see _john@evil.com_ for", ("EMAIL_ADDRESS", "john@evil.com")),
+    ("see john@evil.co.uk_ for", ("EMAIL_ADDRESS", "john@evil.co.uk")),
+    # url: bars of tables, quotes of code
+    ("|name|john@evil.com|jack@evil.com|", ("EMAIL_ADDRESS", "jack@evil.com")),
+    ("x='john@evil.com'", ("EMAIL_ADDRESS", "john@evil.com")),
+    ("code `a`john@evil.com`", ("EMAIL_ADDRESS", "john@evil.com")),
     # url
     ("https://x.example/?a=1&m=anna.b@example.com&n=2", ("EMAIL_ADDRESS", "anna.b@example.com")),
     # other_card
@@ -179,6 +188,7 @@ def test_each_example_is_of_a_listed_fault() -> None:
         "lost_by_neighbours",
         "sentence_end",
         "own_network",
+        "joined_end",
         "url",
         "other_card",
         "unknown_phone",

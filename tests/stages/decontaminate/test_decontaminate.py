@@ -358,3 +358,13 @@ def test_a_mistake_in_the_config_is_one_line(benchmark: Path, config: dict[str, 
     with pytest.raises(InputError) as caught:
         STAGE.libraries_for(Config(benchmarks=(str(benchmark),), **config))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [12345, {"a": "b"}, ["x"], "short"])
+def test_a_benchmark_without_words_to_look_for_is_told_in_one_line(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(json.dumps({"input": value}) + "\n", encoding="utf-8")
+    assert STAGE.prepare is not None
+    (tmp_path / "index").mkdir()
+    with pytest.raises(InputError, match=r"no item of the benchmarks has enough words|has no items|has no text"):
+        STAGE.prepare.build(Config(benchmarks=(str(path),)), tmp_path / "index")
