@@ -88,7 +88,13 @@ def measure(folder: Path, shape: str, count: int) -> tuple[int, Cost]:
     write_corpus(folder / "in", shape, count)
     recipe = folder / "recipe.yaml"
     stages = {
-        "docs": {"use": "read.jsonl", "paths": [str(folder / "in")], "source": "made", "shard_bytes": "32MB"},
+        "docs": {
+            "use": "read.jsonl",
+            "paths": [str(folder / "in")],
+            "source": "made",
+            "shard_bytes": "32MB",
+            "max_record_bytes": "2GB",
+        },
         "near": {"use": "dedup.minhash", **OPTIONS.get(shape, {})},
     }
     recipe.write_text(yaml.safe_dump({"run": str(folder / "run"), "stages": stages}))
