@@ -115,7 +115,7 @@ def read_turn(given: Any, style: Style, roles: Mapping[str, str], *, speaker: st
         if word != style.words.get(role, role):
             shape["role"] = word
     message["role"] = "assistant" if role == CALL else role
-    _read_content(message, shape, rest.pop(style.content, _ABSENT), style)
+    _read_content(message, shape, rest.pop(style.content, _ABSENT))
     if role == CALL:
         _read_call_turn(message, shape)
     _read_fields(message, shape, rest, style)
@@ -145,7 +145,7 @@ def text_of(value: Any) -> str:
     return value
 
 
-def _read_content(message: Message, shape: Shape, value: Any, style: Style) -> None:
+def _read_content(message: Message, shape: Shape, value: Any) -> None:
     if isinstance(value, list):
         _read_parts(message, shape, value)
     elif value is None:
