@@ -49,7 +49,6 @@ from datapipe.algo.inputs import (
     packed_suffixes,
 )
 from datapipe.algo.json_records import line_records, value_records
-from datapipe.algo.json_values import opens_array
 from datapipe.algo.table_records import arrow_records, parquet_records
 from datapipe.schema import COLUMNS
 from datapipe.stage import File, Size, Source, SourceConfig, Split, measure, schema
@@ -121,7 +120,7 @@ def _entries(file: File, place: int, limit: int) -> Iterator[Entry]:
     if name.endswith(_ARROW):
         return arrow_records(file, place, limit)
     name = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), name)
-    if name.endswith(".json") or opens_array(file):
+    if name.endswith(".json"):
         return value_records(file, place, limit)
     return line_records(file, place, limit)
 

@@ -87,7 +87,7 @@ def read_talks(record: Record, form: str, roles: Roles, limit: int) -> Iterator[
     for talk in _MANY[found](rest, roles, limit) if found in _MANY else _READERS[found](rest, roles):
         if not talk.messages:
             raise Unfit(NO_TURNS)
-        yield talk._replace(tools=tools, origin={"form": found, **told, **talk.origin})
+        yield talk._replace(tools=tools, origin={"form": found, "count": len(talk.messages), **told, **talk.origin})
 
 
 def form_of(record: Record) -> str | None:
@@ -198,9 +198,12 @@ def _side(value: Any, role: str, roles: Roles) -> tuple[Turns, Record]:
     if isinstance(value, str):
         message, shape = _of_role(role, value)
         return ([message], [shape]), {"as": "text", "count": 1}
-    if not isinstance(value, dict | list):
+    given = value if isinstance(value, list) else [value]
+    if not given:
+        raise Unfit(NO_TURNS)
+    if _role_key(given) is None:  # a number, or a list of answers to choose from
         raise Unfit(NOT_TEXT)
-    turns, keys = _turns(value if isinstance(value, list) else [value], roles)
+    turns, keys = _turns(given, roles)
     kind = "turns" if isinstance(value, list) else "turn"
     return turns, {"as": kind, "count": len(turns[0]), "keys": keys}
 

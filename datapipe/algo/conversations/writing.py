@@ -27,7 +27,7 @@ def write_talk(talk: Talk, form: str) -> dict[str, Any]:
     own = talk.origin.get("form")
     if form == AS_READ:
         form = own or "messages"
-    if form == own and form in _AS_READ and _still_fits(talk):
+    if form == own and form in _AS_READ and len(talk.messages) == talk.origin.get("count"):
         made = _AS_READ[form](talk, shapes, _shapes(talk.rejected or [], worse))
         if made is not None:
             fields = {name: value for name, value in talk.fields.items() if form != "seed_task" or name != "instance"}
@@ -48,21 +48,6 @@ def _shapes(messages: list[Message], told: Any) -> list[Shape]:
 
 def _only_rest(shape: Shape) -> Shape:
     return {"rest": shape["rest"]} if "rest" in shape else {}
-
-
-def _still_fits(talk: Talk) -> bool:
-    """Whether no turn has come or gone since the talk was read, as far as its form counts them."""
-    origin, count = talk.origin, len(talk.messages)
-    told = origin.get("turns")
-    if isinstance(told, list) and len(told) != count:
-        return False
-    if "rounds" in origin:
-        return bool(count == sum(origin["rounds"]))
-    if "text" in origin:
-        return bool(count == origin["text"]["count"])
-    sides = [origin[key]["count"] for key in ("side", "answered", "chosen") if key in origin]
-    counted = sum(sides) + int("system" in origin) + 2 * origin.get("history", 0)
-    return bool(count >= counted if "list" in origin or "ask" not in origin else count == counted)
 
 
 def _tools(talk: Talk) -> dict[str, Any]:
