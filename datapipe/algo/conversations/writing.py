@@ -181,7 +181,7 @@ def _plain(talk: Talk, shapes: list[Shape], style: Style) -> dict[str, Any]:
         record["rejected"] = _written(talk.rejected, [{}] * len(talk.rejected), style)
     if talk.tools is not None:
         record["tools"] = talk.tools if style is SHAREGPT else _parsed(talk.tools)
-    return {**record, **talk.fields}
+    return _with_fields(record, talk, [])
 
 
 def _pair(talk: Talk, shapes: list[Shape]) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def _pair(talk: Talk, shapes: list[Shape]) -> dict[str, Any]:
         record["rejected"] = _written(talk.rejected, [{}] * len(talk.rejected), MESSAGES)
     if talk.tools is not None:
         record["tools"] = _parsed(talk.tools)
-    return {**record, **talk.fields}
+    return _with_fields(record, talk, [])
 
 
 def _alpaca(talk: Talk, shapes: list[Shape]) -> dict[str, Any]:
@@ -204,15 +204,22 @@ def _alpaca(talk: Talk, shapes: list[Shape]) -> dict[str, Any]:
     said = messages[first:]
     turns = [message["role"] for message in said]
     if not said or turns != ["user", "assistant"] * (len(said) // 2) or any(one["content"] is None for one in messages):
-        return {**_plain(talk, shapes, MESSAGES), NOT_HELD: ["messages"]}
+        held = _plain(talk, shapes, MESSAGES)
+        return {**held, NOT_HELD: ["messages", *held.get(NOT_HELD, [])]}
     texts = [message["content"] for message in said]
     record: dict[str, Any] = {"instruction": texts[-2], "input": "", "output": texts[-1]}
     if first:
         record["system"] = messages[0]["content"]
     if len(texts) > 2:
         record["history"] = [list(pair) for pair in zip(texts[:-2:2], texts[1:-2:2], strict=True)]
-    lost = list(dict.fromkeys(_lost(talk, shapes)))
-    return {**record, **talk.fields, **({NOT_HELD: lost} if lost else {})}
+    return _with_fields(record, talk, list(dict.fromkeys(_lost(talk, shapes))))
+
+
+def _with_fields(record: dict[str, Any], talk: Talk, lost: list[str]) -> dict[str, Any]:
+    """The record with the talk's other fields; one whose name the form itself uses is lost, and named with `lost`."""
+    lost = [*lost, *(name for name in talk.fields if name in record)]
+    others = {name: value for name, value in talk.fields.items() if name not in record}
+    return {**record, **others, **({NOT_HELD: lost} if lost else {})}
 
 
 def _lost(talk: Talk, shapes: list[Shape]) -> Iterator[str]:
