@@ -15,7 +15,8 @@ what `datapipe.algo.conversations.writing` names: contents of several parts are 
 spaces, tables lose their nulls. In LLaMA-Factory's `dataset_info.json`, `sharegpt` is {formatting: sharegpt, columns:
 {messages: conversations, tools: tools}}, and `messages` the same with tags {role_tag: role, content_tag: content,
 user_tag: user, assistant_tag: assistant, system_tag: system, observation_tag: tool}.
-Costs some 40 microseconds for a conversation of 2 turns; memory: one batch as Python objects.
+Costs some 20 microseconds for a conversation of 3 turns and 1.6 KB, 75 MB/s, without compression
+(tests/benchmarks/conversations.py); memory: one batch as Python objects.
 """
 
 from __future__ import annotations

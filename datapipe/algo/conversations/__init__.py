@@ -1,7 +1,7 @@
 """Conversations in the forms that others write them in, and as messages; both ways.
 
 `read_talks` makes talks of a record, `write_talk` makes the record again: of a talk as it was read, or in another form.
-Costs some 25 microseconds for a turn, either way.
+Costs some 20 microseconds for a turn that is read, 7 for one that is written.
 """
 
 from datapipe.algo.conversations.reading import (

@@ -10,7 +10,7 @@ give their system prompt away, and marks of chat templates in texts.
 Plain text that `read.conversations` made one answer of is out of turn: `max_out_of_turn: null` keeps it.
 How many of which real conversations each check finds: `pytest -m full -s tests/real/test_conversations.py`. Of 6,720
 documents of 16 real sets for training the defaults drop 3: 2 by results without a call, 1 that ends with a question.
-Costs: some 20 MB/s a core, a third of it for languages, which `languages: false` spares.
+Costs: 24 MB/s a core, 31 without languages, which `languages: false` spares (tests/benchmarks/conversations.py).
 Source: the checks are those that curators of instruction data name: LIMA (Zhou et al. 2023, section 2), Tülu 3
 (Lambert et al. 2024, section 4), Alpaca-cleaned.
 """

@@ -95,10 +95,12 @@ def told(texts: Any) -> dict[str, Int64s]:
 
 
 def prompts_in_answers(turns: Turns) -> Mask:
-    """Answers that hold a passage of their document's system prompt, word for word."""
+    """Answers that hold a passage of their document's system prompt, word for word; of several prompts the first."""
     leaked = np.zeros(len(turns.role), np.bool_)
-    told_first = np.flatnonzero((turns.role == SYSTEM) & (_length(turns.content) >= PROBE))
-    for at in told_first.tolist():
+    prompts = np.flatnonzero(turns.role == SYSTEM)
+    _, first = np.unique(turns.document[prompts], return_index=True)  # one each, or many would take their square
+    long = _length(turns.content) >= PROBE
+    for at in prompts[first][long[prompts[first]]].tolist():
         prompt = turns.content[at].as_py()
         starts = range(0, len(prompt) - PROBE + 1, PROBE)[:MOST_PROBES]
         probes = [prompt[start : start + PROBE] for start in starts]
