@@ -9,16 +9,13 @@ for they become JSON.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
-from io import IOBase
 from itertools import pairwise
-from typing import Any, TypeAlias, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from datapipe.algo.fields import (
     EMBEDDING,
@@ -32,102 +29,41 @@ from datapipe.algo.fields import (
     is_vectors,
     substitute_id,
 )
-from datapipe.algo.frames import open_file
 from datapipe.algo.inputs import DAMAGED_INPUT, constant, digest16
+from datapipe.algo.tables import Check, Piece, Rows, arrow_pieces, parquet_pieces, plain, values_of, without
 from datapipe.errors import InputError
 from datapipe.schema import COLUMNS
-from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, File
+from datapipe.stage import MAX_BATCH_BYTES, File
 
-__all__ = ["arrow_documents", "parquet_documents", "unless_damage"]
-
-_FILE_MAGIC = b"ARROW1"
-_OLD_FEATHER = b"FEA1"
-_PROBED = 16  # rows that tell how much a column grows that stores each value once
-_PAGES = 1 << 20  # bytes of a column of a local Parquet file read in one go; its row groups are not held
+__all__ = ["arrow_documents", "parquet_documents"]
 
 
 def parquet_documents(file: File, config: TableConfig, cursor: int) -> Iterator[pa.RecordBatch]:
     """Documents from row `cursor` on; raises InputError if the file cannot be opened or has no text column."""
-    with open_file(file) as opened:
-        try:
-            # Of a file far away, a row group is fetched at once: many small requests would cost more than its memory.
-            pages: dict[str, Any] = {} if "://" in file.path else {"buffer_size": _PAGES, "pre_buffer": False}
-            table = pq.ParquetFile(pa.PythonFile(cast(IOBase, opened), mode="r"), **pages)
-        except (pa.ArrowException, OSError) as error:
-            unless_damage(error, file)
-            yield damaged_row(0, file, config)
-            return
-        _check_columns(table.schema_arrow, file, config)
-        yield from _groups(table, file, config, cursor)
+    yield from _documents(parquet_pieces(file, _checked(file, config), cursor), file, config)
 
 
 def arrow_documents(file: File, config: TableConfig, cursor: int) -> Iterator[pa.RecordBatch]:
     """The same of an Arrow IPC file or stream, or Feather (version 2), one of its record batches at a time."""
-    with open_file(file) as opened:
-        head = opened.read(len(_FILE_MAGIC))
-        if head.startswith(_OLD_FEATHER):
-            raise InputError(f"{file.path}: Feather version 1 is not read", remedy="write it again with version 2")
-        opened.seek(0)
-        source = pa.PythonFile(cast(IOBase, opened), mode="r")
-        try:
-            reader: Any = pa.ipc.open_file(source) if head == _FILE_MAGIC else pa.ipc.open_stream(source)
-        except (pa.ArrowException, OSError) as error:
-            unless_damage(error, file)
-            yield damaged_row(0, file, config)
-            return
-        _check_columns(reader.schema, file, config)
-        yield from _documents(_arrow_batches(reader), file, config, row=0, cursor=cursor)
+    yield from _documents(arrow_pieces(file, _checked(file, config), cursor), file, config)
 
 
-def _arrow_batches(reader: Any) -> Iterator[pa.RecordBatch]:
-    if isinstance(reader, pa.ipc.RecordBatchFileReader):
-        yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
-    else:
-        yield from reader
+def _documents(pieces: Iterator[Piece], file: File, config: TableConfig) -> Iterator[pa.RecordBatch]:
+    for first, batch, damaged in pieces:
+        if batch is None:
+            yield damaged_row(first, file, config)
+        else:
+            yield from table_documents(batch, file, config, damaged=damaged, first=first)
 
 
-def _documents(
-    batches: Iterator[pa.RecordBatch], file: File, config: TableConfig, *, row: int, cursor: int
-) -> Iterator[pa.RecordBatch]:
-    """Documents from row `cursor` on of batches that begin at `row`; a row for the place where they are damaged.
+def _checked(file: File, config: TableConfig) -> Check:
+    """Whether the columns are there that the config names, and which are read."""
 
-    Only what Arrow says while it decodes and checks is damage of the file.
-    """
-    while True:
-        try:
-            batch = next(batches, None)
-            if batch is None:
-                return
-            skip = min(max(cursor - row, 0), batch.num_rows)
-            sound = [_sound(batch.slice(start, MAX_BATCH_ROWS), config) for start in _starts(batch, skip)]
-        except (pa.ArrowException, OSError) as error:
-            unless_damage(error, file)
-            if row >= cursor:
-                yield damaged_row(row, file, config)
-            return
-        row += skip
-        for piece, damaged in sound:
-            yield from table_documents(piece, file, config, damaged=damaged, first=row)
-            row += piece.num_rows
+    def check(given: pa.Schema) -> frozenset[str] | None:
+        _check_columns(given, file, config)
+        return None if config.metadata else frozenset(field_of(config).values())
 
-
-def _starts(batch: pa.RecordBatch, skip: int) -> range:
-    return range(skip, batch.num_rows, MAX_BATCH_ROWS)
-
-
-def unless_damage(error: BaseException, file: File) -> None:
-    """Raise what is no damage of a file's bytes: a bad disk, too little memory, a form that Arrow does not read."""
-    if isinstance(error, OSError) and error.errno is not None:  # of bad bytes Arrow says OSError, too, with no number
-        raise error
-    if isinstance(error, MemoryError):
-        raise InputError(
-            f"{file.path}: there is too little memory to read it", remedy="run with fewer workers"
-        ) from error
-    if isinstance(error, pa.ArrowNotImplementedError):
-        why = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{file.path} is in a form that Arrow does not read ({why})", remedy="write it anew"
-        ) from error
+    return check
 
 
 def _check_columns(given: pa.Schema, file: File, config: TableConfig) -> None:
@@ -145,41 +81,6 @@ def _check_columns(given: pa.Schema, file: File, config: TableConfig) -> None:
             raise InputError(f"{file.path}: column {name!r} holds {kind}, not lists of numbers", remedy="name another")
 
 
-def _groups(table: pq.ParquetFile, file: File, config: TableConfig, cursor: int) -> Iterator[pa.RecordBatch]:
-    wanted = None if config.metadata else sorted(set(field_of(config).values()) & set(table.schema_arrow.names))
-    start = 0
-    for group in range(table.num_row_groups):
-        end = start + table.metadata.row_group(group).num_rows
-        if end > cursor:
-            yield from _documents(_group_batches(table, group, wanted), file, config, row=start, cursor=cursor)
-        start = end
-
-
-def _group_batches(table: pq.ParquetFile, group: int, wanted: list[str] | None) -> Iterator[pa.RecordBatch]:
-    """A row group in batches of some 8 MiB, as far as its metadata and its first rows tell their size."""
-    about = table.metadata.row_group(group)
-    weight = about.total_byte_size / max(about.num_rows, 1)
-    if any("RLE_DICTIONARY" in about.column(i).encodings for i in range(about.num_columns)):
-        first = next(table.iter_batches(_PROBED, [group], wanted, use_threads=False), None)
-        weight = max(weight, first.nbytes / first.num_rows) if first is not None and first.num_rows else weight
-    rows = min(MAX_BATCH_ROWS, max(1, int(MAX_BATCH_BYTES / max(weight, 1))))
-    held: list[pa.RecordBatch] = []  # the first rows may be larger than all others
-    for batch in table.iter_batches(rows, [group], wanted, use_threads=False):
-        if held and batch.nbytes > MAX_BATCH_BYTES - sum(each.nbytes for each in held):
-            yield _joined(held)
-            held = []
-        held.append(batch)
-        if sum(map(len, held)) + rows > MAX_BATCH_ROWS:
-            yield _joined(held)
-            held = []
-    if held:
-        yield _joined(held)
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return batches[0] if len(batches) == 1 else pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
-
-
 def damaged_row(row: int, file: File, config: TableConfig) -> pa.RecordBatch:
     """A row for the place from which on a table could not be read."""
     identity = substitute_id(file.name, row) if "id" in config.columns else digest16(b"")
@@ -189,12 +90,8 @@ def damaged_row(row: int, file: File, config: TableConfig) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([known.get(one.name)], one.type) for one in layout], schema=layout)
 
 
-def _sound(batch: pa.RecordBatch, config: TableConfig) -> tuple[pa.RecordBatch, _Rows | None]:
-    return _without_bad_strings(batch if config.metadata else _known(batch, field_of(config)))
-
-
 def table_documents(
-    batch: pa.RecordBatch, file: File, config: TableConfig, *, damaged: _Rows | None, first: int
+    batch: pa.RecordBatch, file: File, config: TableConfig, *, damaged: Rows | None, first: int
 ) -> Iterator[pa.RecordBatch]:
     """Documents of a table's rows, the first of which is row `first` of the file; batches of at most 8 MiB of text.
 
@@ -203,8 +100,8 @@ def table_documents(
     if not batch.num_rows:
         return
     fields = field_of(config)
-    text: Any = pc.cast(_plain(batch[fields["text"]]), pa.large_string())
-    text = text if damaged is None else _without(text, damaged)
+    text: Any = pc.cast(plain(batch[fields["text"]]), pa.large_string())
+    text = text if damaged is None else without(text, damaged)
     sizes = np.asarray(pc.fill_null(pc.binary_length(text), 0), np.int64)
     rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
     made: dict[str, Callable[[], Any]] = {
@@ -249,8 +146,6 @@ def _bounded(batch: pa.RecordBatch, sizes: np.ndarray[Any, Any]) -> Iterator[pa.
 # ---------------------------------------------------------------------------------------------- values
 
 
-_Rows: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
-_NOT_IN_PYTHON = (OverflowError, ValueError, KeyError)  # times beyond the year 9999, zones with unknown names
 # Types that Arrow writes as strings by itself, as Python would.
 _CAST = (
     pa.types.is_string,
@@ -264,87 +159,6 @@ _CAST = (
     pa.types.is_null,
     lambda kind: pa.types.is_timestamp(kind) and kind.tz is None,
 )
-
-
-def _known(batch: pa.RecordBatch, fields: dict[str, str]) -> pa.RecordBatch:
-    return batch.select([name for name in batch.schema.names if name in fields.values()])
-
-
-def _without_bad_strings(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, _Rows | None]:
-    """The batch with null for what holds a string that is no UTF-8, and which rows do; None if none does."""
-    damaged: _Rows | None = None
-    for number, column in enumerate(batch.columns):
-        with contextlib.suppress(pa.ArrowNotImplementedError):  # of a type that Arrow cannot take apart
-            if all(_is_valid(strings) for strings in _strings_in(column)):
-                continue
-        bad = np.fromiter((_is_bad(value) for value in column), np.bool_, batch.num_rows)
-        damaged = bad if damaged is None else damaged | bad
-        batch = batch.set_column(number, batch.schema.field(number).name, _without(column, bad))
-    return batch, damaged
-
-
-def _without(array: Any, rows: _Rows) -> Any:
-    return array.take(pa.array(np.arange(len(rows)), mask=rows))
-
-
-def _strings_in(array: Any) -> Iterator[Any]:
-    """The arrays of strings in a column of any type; of a slice only what is in it."""
-    array = _plain(array.storage if isinstance(array, pa.ExtensionArray) else array)
-    kind = array.type
-    if pa.types.is_struct(kind):
-        for field in array.flatten():
-            yield from _strings_in(field)
-    elif pa.types.is_map(kind):
-        yield from _strings_in(array.keys)
-        yield from _strings_in(array.items)
-    elif pa.types.is_nested(kind) and hasattr(array, "flatten"):
-        yield from _strings_in(array.flatten())
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        yield array
-
-
-def _is_valid(strings: Any) -> bool:
-    """Whether all is UTF-8; raises ArrowInvalid for other damage."""
-    try:
-        strings.validate(full=True)
-    except pa.ArrowInvalid as error:
-        if "UTF8" in str(error):
-            return False
-        raise
-    return True
-
-
-def _is_bad(value: Any) -> bool:
-    try:
-        value.as_py()
-    except UnicodeDecodeError:
-        return True
-    except _NOT_IN_PYTHON:  # which is another matter
-        return False
-    return False
-
-
-def _plain(array: Any) -> Any:
-    return pc.cast(array, array.type.value_type) if pa.types.is_dictionary(array.type) else array
-
-
-def _values(array: Any) -> list[Any]:
-    """A column as Python has it; of times that it does not have, strings, in UTC where the zone is not known."""
-    try:
-        values: list[Any] = array.to_pylist()
-    except _NOT_IN_PYTHON:
-        array = _plain(array)
-        if not pa.types.is_timestamp(array.type):
-            return [_value(value) for value in array]
-        values = pc.cast(pc.cast(array, pa.timestamp(array.type.unit)), pa.string()).to_pylist()
-    return values
-
-
-def _value(value: Any) -> Any:
-    try:
-        return value.as_py()
-    except _NOT_IN_PYTHON:
-        return "value out of range"
 
 
 def _column(batch: pa.RecordBatch, field: str, kind: pa.DataType) -> Any:
@@ -368,10 +182,10 @@ def _vectors(lists: Any) -> Any:
 
 
 def _strings(array: Any, kind: pa.DataType) -> Any:
-    array = _plain(array)
+    array = plain(array)
     if any(is_such(array.type) for is_such in _CAST):
         return pc.cast(array, kind)
-    return pa.array([as_string(value) for value in _values(array)], kind)
+    return pa.array([as_string(value) for value in values_of(array)], kind)
 
 
 def _digests(text: Any) -> list[bytes]:
@@ -381,10 +195,10 @@ def _digests(text: Any) -> list[bytes]:
     return [digest16(view[start:end]) for start, end in pairwise(ends)]
 
 
-def _metadata(batch: pa.RecordBatch, known: frozenset[str], damaged: _Rows | None) -> Any:
+def _metadata(batch: pa.RecordBatch, known: frozenset[str], damaged: Rows | None) -> Any:
     rest = [name for name in batch.schema.names if name not in known]
     if not rest:
         return constant(None, COLUMNS["metadata"], batch.num_rows)
-    rows = zip(*(_values(batch[name]) for name in rest), strict=True)
+    rows = zip(*(values_of(batch[name]) for name in rest), strict=True)
     made = pa.array([as_json(dict(zip(rest, row, strict=True))) for row in rows], COLUMNS["metadata"])
-    return made if damaged is None else _without(made, damaged)
+    return made if damaged is None else without(made, damaged)

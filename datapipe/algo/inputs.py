@@ -229,7 +229,7 @@ def batches(
     pending: list[tuple[Any, ...]] = []
     size, most = 0, FIRST_ROWS if cursor else MAX_BATCH_ROWS
     for row in rows:
-        weight = sum(len(value) for value in row if isinstance(value, (bytes, str)))
+        weight = sum(map(_weight, row))
         if pending and (len(pending) >= most or size + weight > MAX_BATCH_BYTES):
             yield _batch(pending, schema, constants)
             pending, size, most = [], 0, min(2 * most, MAX_BATCH_ROWS)
@@ -237,6 +237,15 @@ def batches(
         size += weight
     if pending:
         yield _batch(pending, schema, constants)
+
+
+def _weight(value: Any) -> int:
+    """Length of a string, or of all strings in a list of structs."""
+    if isinstance(value, (bytes, str)):
+        return len(value)
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return sum(_weight(each) for one in value for each in one.values())
+    return 0
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema, constants: Mapping[str, str | None]) -> pa.RecordBatch:

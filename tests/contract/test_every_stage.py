@@ -36,6 +36,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "read.parquet": {"source": "tables"},
     "read.arrow": {"source": "tables"},
     "read.hub": {"source": "sets"},
+    "read.conversations": {"source": "chats"},
     "filter.language": {"keep": ["en", "zh"]},
     "filter.metadata": {"keep": "metadata.number >= 3"},
 }
@@ -77,6 +78,8 @@ def inputs(name: str, folder: Path) -> Path:
             path.write_bytes(row[key].encode() if key == "text" else row[key])
         return folder
     records = [{key: row[key] for key in ("url", "text", "date")} for row in rows]
+    if name == "read.conversations":
+        return conversations(folder)
     table = pa.Table.from_pylist(records)
     path = folder / f"table.{name.removeprefix('read.')}"
     if name == "read.jsonl":
@@ -95,6 +98,27 @@ def inputs(name: str, folder: Path) -> Path:
         pq.write_table(table, path / "train-00000.parquet", row_group_size=5)
     else:
         pq.write_table(table, path, row_group_size=5)
+    return path
+
+
+def conversations(folder: Path) -> Path:
+    """Conversations in several forms, good and bad ones."""
+    texts: list[Any] = sample_batches(("text",))["typical"]["text"].to_pylist()
+    records = [
+        *(
+            {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "Yes."}]}
+            for text in texts
+        ),
+        {"instruction": texts[0], "output": texts[1]},
+        {"prompt": texts[0], "chosen": texts[1], "rejected": texts[2]},
+        {"prompt": {"role": "prompter", "text": "?", "replies": [{"role": "assistant", "text": t} for t in texts[:3]]}},
+        {"instruction": "Sort.", "instances": [{"output": "a b"}, {"output": "c d"}]},
+        {"text": texts[3]},
+        {"messages": [{"role": "nobody", "content": ""}]},
+        {"nothing": 1},
+    ]
+    path = folder / "talks.jsonl"
+    path.write_text("\n".join(map(json.dumps, records)) + "\n{\n", encoding="utf-8")
     return path
 
 

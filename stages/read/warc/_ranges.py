@@ -16,8 +16,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datapipe.algo.columnar import unless_damage
 from datapipe.algo.frames import open_file
+from datapipe.algo.tables import unless_damage
 from datapipe.errors import InputError
 from datapipe.stage import File
 from stages.read.warc._lists import located

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datapipe.algo import columnar
+from datapipe.algo import tables
 from datapipe.algo.inputs import digest16
 from datapipe.errors import InputError
 from stages.read.parquet import STAGE, Config
@@ -160,7 +160,7 @@ def test_a_row_group_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     texts = [f"{number:04}" * 1024 for number in range(6000)]
     path = write(tmp_path / "x.parquet", {"text": texts}, compression=None, use_dictionary=False)
     opened = Counted(path)
-    monkeypatch.setattr(columnar, "open_file", lambda _: opened)
+    monkeypatch.setattr(tables, "open_file", lambda _: opened)
     (split,) = STAGE.splits(Config(paths=(str(path),), source="s"))
     batches = STAGE.read(split, PLAIN, 0)
     assert next(batches).num_rows == 1024

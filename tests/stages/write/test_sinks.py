@@ -16,6 +16,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datapipe.algo import packed_lines
 from datapipe.schema import COLUMNS
 from datapipe.stage import Sink
 from stages.write import jsonl, parquet
@@ -134,7 +135,7 @@ def test_the_bytes_do_not_depend_on_batches(rows: list[dict[str, Any]], cuts: li
 
 
 def test_large_output_does_not_depend_on_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jsonl, "BLOCK", 1000)
+    monkeypatch.setattr(packed_lines, "BLOCK", 1000)
     rows = [ROWS[0] | {"id": str(number), "text": str(number) * 50} for number in range(300)]
     for compression in ("gz", "zst"):
         config = jsonl.Config.model_validate({"compression": compression})

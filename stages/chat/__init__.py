@@ -1,0 +1,1 @@
+"""Stages on conversations: what is wrong with them, and what is made of them."""
