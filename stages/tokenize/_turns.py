@@ -189,7 +189,7 @@ def _turn(scene: _Scene, at: int, mine: list[Marked], weight: float) -> tuple[Tu
         raise Fault(NOT_FOUND)
     before = _write(scene.speech, scene.given[:at], scene.tools, prompt=True)
     start = _start(scene, before, mine[0])
-    end, closed = _end(scene, mine[-1])
+    end, closed = _end(scene, at, mine[-1])
     return Turn(start, end, weight, closed), _as_asked(scene, at, before, scene.text[start:end])
 
 
@@ -207,7 +207,7 @@ def _start(scene: _Scene, before: str, first: Marked) -> int:
     return start
 
 
-def _end(scene: _Scene, last: Marked) -> tuple[int, bool]:
+def _end(scene: _Scene, at: int, last: Marked) -> tuple[int, bool]:
     """Where a turn ends whose last text is known, and whether the template has written its end."""
     following = min((one.start for one in scene.placed if one.start >= last.end), default=len(scene.text))
     literal = scene.text[last.end : following]
@@ -218,7 +218,10 @@ def _end(scene: _Scene, last: Marked) -> tuple[int, bool]:
             return last.end + end, True
     if following < len(scene.text) or scene.tokenizer.token("eos_token") is None:
         raise Fault(NO_END)
-    return last.end + len(literal.rstrip()), False
+    said: str = scene.given[at]["content"]
+    blanks = said[len(said.rstrip()) :]
+    own = len(blanks) if literal == blanks else len(literal.rstrip())
+    return last.end + own, False
 
 
 def _as_asked(scene: _Scene, at: int, before: str, turn: str) -> bool:
