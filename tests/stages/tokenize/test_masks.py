@@ -1,4 +1,4 @@
-"""What carries loss in a conversation, for templates of every kind: answers as they read at inference, with their end."""
+"""What carries loss in a conversation, for templates of every kind: answers as at inference, with their end."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import tokenizers
 
-from stages.tokenize._train import merge
+from stages.split.turns import Config as SplitConfig
+from stages.split.turns import turns_of
 from stages.tokenize import LOST_REASONING, STAGE, Config, build, decide_reasons, process
+from stages.tokenize._train import merge
 from tests.stages.tokenize.styles import CHATML, STYLES, Style, write
 from tests.stages.tokenize.talks import batch_of, call, message, real
 
@@ -215,6 +216,16 @@ def test_qwen3_keeps_the_reasoning_of_the_last_turn() -> None:
     row, reason, said = qwen(given, turns="last")
     assert (reason, row["lost_reasoning"], row["rewritten_turns"]) == (None, 0, 0)
     assert said == ["<think>\nAh.\n</think>\n\ntwo<|im_end|>"]
+
+
+def test_qwen3_keeps_all_reasoning_of_a_conversation_that_is_split_by_turns() -> None:
+    given = [ASKED, message("assistant", "one", reasoning="Hm."), ASKED, message("assistant", "two", reasoning="Ah.")]
+    found = [qwen(child) for child in turns_of(given, SplitConfig())]
+    assert [said for _, _, said in found] == [
+        ["<think>\nHm.\n</think>\n\none<|im_end|>"],
+        ["<think>\nAh.\n</think>\n\ntwo<|im_end|>"],
+    ]
+    assert [(reason, row["lost_reasoning"], row["rewritten_turns"]) for row, reason, _ in found] == [(None, 0, 0)] * 2
 
 
 def test_qwen3_reads_reasoning_out_of_an_answer() -> None:

@@ -38,7 +38,7 @@ def whole(folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("spaced", [True, False])
-def test_a_text_has_the_tokens_that_the_tokenizer_gives_it_and_its_end(spaced: bool, tmp_path: Path) -> None:
+def test_a_text_has_the_tokens_that_the_tokenizer_gives_it_and_its_end(*, spaced: bool, tmp_path: Path) -> None:
     style = STYLES["mistral, a space before answers" if spaced else "chatml"]
     folder = write(style, tmp_path)
     rows, reasons = made(folder, batch_of_texts([*TEXTS, "", None]))
@@ -64,7 +64,7 @@ def test_a_text_has_the_tokens_that_the_tokenizer_gives_it_and_its_end(spaced: b
     ],
 )
 def test_first_and_last_token_are_as_declared(
-    options: dict[str, str], config: dict[str, Any], first: bool, last: bool, tmp_path: Path
+    options: dict[str, str], config: dict[str, Any], tmp_path: Path, *, first: bool, last: bool
 ) -> None:
     folder = write(CHATML, tmp_path, **config)
     (row,), _ = made(folder, batch_of_texts(["tide"]), **options)
@@ -235,8 +235,10 @@ def test_the_trained_tokenizer_speaks_with_tools_and_reasoning(tmp_path: Path) -
     assert decide_reasons(found, config).to_pylist() == [None]
     decode = whole(tmp_path / "mine").decode
     assert [decode(row["tokens"][span["start"] : span["end"]], skip_special_tokens=False) for span in row["loss"]] == [
-        '<think>\nHm.\n</think>\n\n<tool_call>\n{"name": "look_up", "arguments": {"place": "harbour"}}\n</tool_call>'
-        "<|im_end|>",
+        (
+            "<think>\nHm.\n</think>\n\n<tool_call>\n"
+            '{"name": "look_up", "arguments": {"place": "harbour"}}\n</tool_call><|im_end|>'
+        ),
         "At noon.<|im_end|>",
     ]
     assert (row["dropped_characters"], row["rewritten_turns"]) == (0, 0)
