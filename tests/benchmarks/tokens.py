@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def main() -> None:
         def stage(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
             return [process(batch, config, folder) for batch in batches]
 
-        def bare(texts: list[list[str]], *, fast: bool) -> None:
+        def bare(texts: list[Any], *, fast: bool) -> None:
             encode = whole.encode_batch_fast if fast else whole.encode_batch
             for some in texts:
                 encode(some, add_special_tokens=False)
@@ -77,20 +78,20 @@ def main() -> None:
             size = sum(len(text.encode()) for text in texts)
             batches = cut(batch_of_texts(list(texts)))
             parts = [batch["text"].to_pylist() for batch in batches]
-            ways = {
-                "encode_batch": lambda parts=parts: bare(parts, fast=False),
-                "encode_batch_fast": lambda parts=parts: bare(parts, fast=True),
+            ways: dict[str, Callable[[], Any]] = {
+                "encode_batch": partial(bare, parts, fast=False),
+                "encode_batch_fast": partial(bare, parts, fast=True),
             }
-            compare(name, lambda batches=batches: stage(batches), ways, size)
+            compare(name, partial(stage, batches), ways, size)
         batches = cut(batch_of(list(real(data))[::EVERY]))
         rows = [row for batch in stage(batches) for row in batch["tokens"].to_pylist() if row]
         rendered = [whole.decode(row, skip_special_tokens=False) for row in rows]
         size = sum(len(text.encode()) for text in rendered)
         ways = {
-            "encode_batch": lambda: bare([rendered], fast=False),
-            "encode_batch_fast": lambda: bare([rendered], fast=True),
+            "encode_batch": partial(bare, [rendered], fast=False),
+            "encode_batch_fast": partial(bare, [rendered], fast=True),
         }
-        compare(f"{len(rows)} conversations", lambda: stage(batches), ways, size)
+        compare(f"{len(rows)} conversations", partial(stage, batches), ways, size)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ def call(name: str, arguments: str) -> dict[str, str]:
     return {"id": "call00001", "name": name, "arguments": arguments}
 
 
-def batch_of(talks: list[tuple[list[dict[str, Any]] | None, str | None]], text: str | None = None) -> pa.RecordBatch:
+def batch_of(
+    talks: Sequence[tuple[list[dict[str, Any]] | None, str | None]], text: str | None = None
+) -> pa.RecordBatch:
     """Conversations with their tools."""
     return pa.RecordBatch.from_arrays(
         [
@@ -37,7 +39,7 @@ def batch_of(talks: list[tuple[list[dict[str, Any]] | None, str | None]], text: 
 
 
 def batch_of_texts(texts: list[str | None]) -> pa.RecordBatch:
-    nothing = [pa.nulls(len(texts), COLUMNS[name]) for name in ("messages", "tools")]
+    nothing: list[Any] = [pa.array([None] * len(texts), COLUMNS[name]) for name in ("messages", "tools")]
     return pa.RecordBatch.from_arrays([pa.array(texts, COLUMNS["text"]), *nothing], names=["text", "messages", "tools"])
 
 
