@@ -2,7 +2,7 @@
 
 A sequence is a row of items: control tokens, and texts between them. Texts are cut by themselves where the assistant
 begins to speak, for that is where a prompt ends at inference.
-Costs what `tokenizers` takes for the batch, and 5% for arrays.
+Costs what `tokenizers` takes for the batch, and a little for arrays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stages.tokenize._turns import Rendered, Turn
 __all__ = ["CONTROL", "IN_TEXT", "MASK", "TWICE", "Items", "Tokens", "encode", "items_of", "items_of_text"]
 
 CONTROL = -1  # place of an item that is a control token
-SLICE = 1 << 20  # characters that are cut at once: what the package makes of them takes 30 times as much memory
+SLICE = 1 << 20  # characters that are cut at once: what the package makes of them takes many times as much memory
 IN_TEXT = "control_token_in_text"
 TWICE = "doubled_special_token"
 MASK = "mask_is_not_the_turn"

@@ -3,7 +3,7 @@
 They come with tokenizers and so from strangers: Jinja's immutable sandbox runs them, which reaches no attribute of
 Python's own and changes nothing that it is given. There is no `strftime_now`, because an output may not depend on the
 day; templates that ask for it first fall back on a date of their own.
-Costs 20 to 100 microseconds a rendering of a few turns.
+Costs some 30 microseconds a rendering of a few turns with Qwen3's template.
 Source: the filters and options are those of transformers' `apply_chat_template`.
 """
 

@@ -3,7 +3,7 @@
 Text of documents never becomes a control token: it is cut by the tokenizer without its added tokens, and these are put
 where the template, not the text, writes them. What stands where a sequence begins, after a control token, or in the
 middle of text differs for tokenizers that put a space in front of text; there is one of each.
-Costs reading the files once a process (1 s for 150,000 tokens).
+Costs reading the files once a process, four times over (2.6 s for Qwen3's 150,000 tokens).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Words are counted, shard by shard, so that nothing depends on where shards are cut, in what order they come or how many
 workers there are. Text is parted as GPT-4 parts it: words with the space before them, digits by three, punctuation.
 A chat template in the form of ChatML comes with it, which keeps reasoning and calls of tools.
-Costs counting 3 MB/s a core, and memory for the distinct words (100 bytes each); `sample` takes fewer documents.
+Costs a pass over the corpus, and memory for the distinct words; `sample` takes fewer documents.
 Source: Sennrich et al. 2016 (BPE), Radford et al. 2019 (bytes), and the pattern of cl100k.
 """
 
