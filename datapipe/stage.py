@@ -264,6 +264,7 @@ class Group(Deciding):
     `apply(batch, verdicts, config)` → the columns in `adds`: `batch` holds `row` and the columns in `applies`,
     `verdicts` those of the batch's rows, sorted by `row` (with `row` alone where a shard has none).
     `likeness`: of one with a `measure`, by which `datapipe similar` finds documents like a text.
+    `compares`: columns of which equal, or like, values make documents copies of each other.
     """
 
     kind: ClassVar[str] = "Group"
@@ -273,6 +274,11 @@ class Group(Deciding):
     measure: Callable[[pa.RecordBatch, Any, Path | None], pa.RecordBatch] | None = None
     applies: Reads = ()
     likeness: Likeness | None = None
+    compares: Reads = ()
+
+    def compares_for(self, config: StageConfig) -> tuple[str, ...]:
+        """Columns that it compares under this config."""
+        return self.compares(config) if callable(self.compares) else self.compares
 
     def applies_for(self, config: StageConfig) -> tuple[str, ...]:
         """Columns that `apply` sees under this config."""

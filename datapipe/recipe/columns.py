@@ -55,6 +55,8 @@ class Follower:
             self._check_column(draft, column, before, parents)
         if isinstance(stage, Source):
             self._check_keep(draft, stage)
+        if isinstance(stage, Group):
+            self._check_compares(draft, stage.compares_for(config), before)
         if isinstance(config, SinkConfig):
             self._check_by(draft, config, before)
         if isinstance(stage, Sink):
@@ -96,6 +98,11 @@ class Follower:
                 path = ("stages", draft.name, "keep", at)
                 remedy = did_you_mean(column, stage.transient) or "leave `keep` out"
                 self.document.problem(path, f"`{column}` is no transient column of `{draft.use}`", remedy)
+
+    def _check_compares(self, draft: Draft, compares: tuple[str, ...], before: Columns) -> None:
+        for column in before.shared.intersection(compares):
+            message = f"documents cut from one share its `{column}`, so that all but one would leave as copies"
+            self.document.problem(("stages", draft.name), message, f"put `{draft.use}` above the stage that cuts them")
 
     def _check_by(self, draft: Draft, config: SinkConfig, before: Columns) -> None:
         kind = before.types.get(config.by or "", pa.string())
@@ -183,7 +190,8 @@ def _joined(parents: Sequence[Columns]) -> Columns:
     types = {name: next(iter(kinds)) for name, kinds in _kinds(parents).items()}
     partial = {name for name in types for parent in parents if name not in parent.types or name in parent.partial}
     transient = frozenset().union(*(parent.transient for parent in parents))
-    return Columns(types, frozenset(partial), transient)
+    shared = frozenset().union(*(parent.shared for parent in parents))
+    return Columns(types, frozenset(partial), transient, shared=shared)
 
 
 def _after(name: str, stage: Stage, config: StageConfig | None, before: Columns) -> Columns:
@@ -192,6 +200,9 @@ def _after(name: str, stage: Stage, config: StageConfig | None, before: Columns)
     if isinstance(stage, Source):
         kept = config.keep if isinstance(config, SourceConfig) else ()
         return Columns({**PLACE, **added}, transient=frozenset(stage.transient) - frozenset(kept))
+    shared = before.shared
     if isinstance(stage, Expand):  # children have what they do not bring themselves from their parents
         added = {**PLACE, **_PARENT, **added}
-    return Columns({**before.types, **added}, before.partial - added.keys(), before.transient - added.keys())
+        shared = frozenset(before.types)
+    partial, transient = before.partial - added.keys(), before.transient - added.keys()
+    return Columns({**before.types, **added}, partial, transient, shared=shared - added.keys())

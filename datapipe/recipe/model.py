@@ -84,7 +84,8 @@ class Columns:
 
     `partial` are absent on some of the branches that were joined (null there). `transient` are not stored but
     made again by reading the source. `raw` hold text as it came, with a word on why where they were made of such;
-    `coded` hold strings that are no text; `covers` are the stages that cover columns which were passed.
+    `coded` hold strings that are no text; `covers` are the stages that cover columns which were passed. `shared` are
+    those that the children of one document have from it, all alike.
     """
 
     types: dict[str, pa.DataType]
@@ -93,6 +94,7 @@ class Columns:
     raw: dict[str, str] = field(default_factory=dict)
     coded: frozenset[str] = frozenset()
     covers: tuple[str, ...] = ()
+    shared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ STAGE = Group(
     },
     rounds=(Round(emit=emit, resolve=resolve, sort=SORT),),
     apply=apply,
+    compares=_column,
     libraries=("datapipe.text",),
     decide=decide_reasons,
     audit=Planting(version=1, plant=plant, reads=_column, changes=_changes),

@@ -75,6 +75,7 @@ STAGE = Group(
     reasons={DUPLICATE: "a document that stays has the same URL, however it is written"},
     rounds=(Round(emit=emit, resolve=resolve, sort=SORT),),
     apply=apply,
+    compares=("url",),
     applies=("url",),
     libraries=("datapipe.text", "idna"),
     decide=decide_reasons,

@@ -351,3 +351,28 @@ def test_no_text_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, tex
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises((RecipeError, InputError)):
         load_recipe(path, REGISTRY)
+
+
+@pytest.mark.parametrize(
+    ("use", "column"),
+    [("{use: dedup.url}", "url"), ("{use: dedup.exact, column: url}", "url"), ("{use: dedup.exact}", None)],
+)
+def test_children_of_one_document_are_not_compared_by_what_they_all_have_from_it(
+    tmp_path: Path, use: str, column: str | None
+) -> None:
+    text = f"""\
+run: runs/x
+stages:
+  pages: {{use: read.html, paths: [pages], source: web}}
+  text: {{use: extract}}
+  parts: {{use: split.paragraphs}}
+  unique: {use}
+"""
+    path = tmp_path / "r.yaml"
+    path.write_text(text, encoding="utf-8")
+    if column is None:
+        load_recipe(path, Registry(None))
+        return
+    with pytest.raises(RecipeError, match=f"documents cut from one share its `{column}`") as told:
+        load_recipe(path, Registry(None))
+    assert "above the stage that cuts them" in str(told.value)

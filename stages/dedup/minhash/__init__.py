@@ -134,6 +134,10 @@ def _least(config: Config) -> float:
     return config.min_similarity or 0.0
 
 
+def _compares(config: Config) -> tuple[str, ...]:
+    return (config.column,)
+
+
 def _column(config: Config) -> str:
     return config.column
 
@@ -157,6 +161,7 @@ STAGE = Group(
     ),
     measure=measure_shingles,
     apply=apply,
+    compares=_compares,
     libraries=("datapipe.text",),
     decide=decide_reasons,
     audit=_planting.PLANTING,

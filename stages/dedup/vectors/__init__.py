@@ -127,6 +127,7 @@ STAGE = Group(
     ),
     measure=measure_vectors,
     apply=apply,
+    compares=_column,
     applies=_column,
     decide=decide_reasons,
 )
