@@ -7,6 +7,7 @@ What, each a part of the fault `unknown_phone` (datapipe.algo.pii.mended) with i
 - named: 7 to 15 digits behind a word for a telephone (`Mobile: 723 813 266`, `电话：8731 2222`), or before one that
   ends the line (`416 60 039 office`);
 - called: digits in groups, in a sentence that says to call, text or answer there (`call me on 9472 7916`).
+The words were chosen on pii-presidio's sentences, where all 92 numbers are found: no held-out figure.
 Costs some microseconds a cluster of digits with such a word near it; a kernel leaves out the others.
 """
 
