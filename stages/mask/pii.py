@@ -15,9 +15,9 @@ whether a document's language had an engine; null: it has no language, and Chine
 `spans` tells what was found: column, message (of metadata: leaf, by order), entity, UTF-8 bytes of what the stage
 received, score, recogniser. `risk` lists categories, `severity` is the highest, 1 to 3 (0: nothing found).
 Costs, of a core: 26 MB/s of English web pages and 23 of a Chinese wiki with all default entities, 40 and 31 with those
-of presidio (120 and 110 times presidio; tests/benchmarks/pii.py); names with the small models .05 and .08 MB/s; the texts that
-change are stored once more. Of names these find, of persons, places and organisations, .64, .45 and .49 in English
-(pii-presidio) and .94, .90 and .81 in Chinese (KdConv; tests/algo/pii/test_names.py); French was not measured.
+of presidio (120 and 110 times presidio; tests/benchmarks/pii.py); names with the small models .05 and .08 MB/s; the
+texts that change are stored once more. Of names these find, of persons, places and organisations, .64, .45 and .49 in
+English (pii-presidio) and .94, .90 and .81 in Chinese (KdConv; tests/algo/pii/test_names.py); French was not measured.
 Source: presidio (recognisers and scores); pii-codex (categories and severity); GB 11643-1999 (resident ids).
 """
 
