@@ -5,7 +5,7 @@ where a token's weight is neither 0 nor 1, `loss_weights`; sequences are not pad
 -100 where a token carries no loss, and at the first token of each document, which nothing before it can predict.
 Beside them: `index/`, which document each stretch of a sequence is of; `manifest.json`, a ledger of tokens by source;
 the tokenizer. Why: the trainer maps the files and computes nothing; each token leads back to its document.
-Costs: the tokens once over in the exchange, then 100 MB/s; memory: a batch of rows.
+Costs: the tokens once over in the exchange, then 200 MB/s of tokens a core; memory: a batch of rows.
 Source: the columns are those of TRL's packing (`input_ids`, `labels`, `seq_lengths`).
 """
 
@@ -44,6 +44,7 @@ COUNTS = ("documents", "pieces", "tokens", "trained", "cut")
 class Config(SinkConfig):
     """How large files are."""
 
+    by: None = measure(None, "not here: sequences hold documents of many values; mix and pack parts by themselves")
     file_tokens: Size = measure(1 << 28, "tokens of one file, about", gt=0)
     files_of: int = measure(1, "the number of files is a multiple of this, such as the number of ranks", gt=0)
     length: int | None = measure(
