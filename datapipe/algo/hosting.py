@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from datapipe.algo.draws import Chance
+from datapipe.algo.chance import Chance
 from datapipe.schema import COLUMNS
 from datapipe.stage import schema
 from datapipe.text import pieces, replace_pieces

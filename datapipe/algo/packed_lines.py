@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import zstandard
 from zlib_ng import gzip_ng
 
-__all__ = ["BLOCK", "compressed", "in_blocks"]
+__all__ = ["BLOCK", "compressed", "in_blocks", "suffix_of"]
 
 BLOCK = 1 << 20  # bytes handed to the compressor at a time
 # Of zlib-ng: 3.4 times as fast as zlib's level 6 on English web texts, for a file 2% larger.
@@ -31,6 +31,11 @@ def in_blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
             del held[:BLOCK]
     if held:
         yield bytes(held)
+
+
+def suffix_of(compression: str) -> str:
+    """The file type of JSON lines, such as `.jsonl.gz`."""
+    return ".jsonl" if compression == "none" else f".jsonl.{compression}"
 
 
 def compressed(target: BinaryIO, compression: str) -> AbstractContextManager[Any]:

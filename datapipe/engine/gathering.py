@@ -13,13 +13,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.exchange import merged
-from datapipe.corpus.ids import Tally, tally
 from datapipe.corpus.record import Part, Record, Work, disown, write_record
 from datapipe.corpus.store import Store
 from datapipe.engine.calling import called
@@ -28,7 +25,7 @@ from datapipe.engine.leaving import check_leaving
 from datapipe.engine.part import PartWriter
 from datapipe.engine.resolve import file_order, in_key_order, write_sorted
 from datapipe.engine.shards import windows
-from datapipe.engine.sink import file_digest
+from datapipe.engine.sink import file_digest, record_of, rows_of
 from datapipe.engine.step import newest
 from datapipe.engine.task import FileTask, SinkTask
 from datapipe.errors import StageError
@@ -53,7 +50,7 @@ def run_gather(task: SinkTask) -> list[Record]:
     began = time.perf_counter()
     columns = Columns(store, base.source.name, base)
     seen = list(windows(store, base, columns))
-    digest = digest_rows(np.concatenate([np.zeros(0, np.uint32), *(window.rows for window in seen)]))
+    digest = rows_of(seen)
     name = f"{task.call.name}/exchange"
     old = newest(store, task.old)
     if old and (old.values, old.rows_in, old.base) == (task.values, digest, base.record.base):
@@ -62,25 +59,13 @@ def run_gather(task: SinkTask) -> list[Record]:
     made = _Emitted(task, columns)
     with tempfile.TemporaryDirectory(prefix="datapipe-") as scratch:
         part, buckets = write_sorted(store, f"{name}/{base.shard}", _sorted(task, made.of(seen), Path(scratch)))
-    documents = sum((tally(window.hashes) for window in seen), Tally())
-    size = sum(int(window.sizes.sum()) for window in seen)
-    record = Record(
-        shard=base.shard,
-        stage=name,
-        base=base.record.base,
-        values=task.values,
-        decision="",
-        rows_in=digest,
-        rows_kept=digest,
-        incoming=documents,
-        kept=documents,
-        bytes_in=size,
-        bytes_kept=size,
-        layer=(part,) if part else (),
-        buckets=buckets,
-        weight=made.weight,
-        work=Work(processed=documents.documents, reread=columns.reread, seconds=round(time.perf_counter() - began, 3)),
+    work = Work(
+        processed=sum(len(window.rows) for window in seen),
+        reread=columns.reread,
+        seconds=round(time.perf_counter() - began, 3),
     )
+    layer = (part,) if part else ()
+    record = record_of(task, seen, name, work=work, layer=layer, buckets=buckets, weight=made.weight)
     write_record(store, record)
     return [record]
 

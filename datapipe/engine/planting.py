@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from datapipe.algo.chance import chances
 from datapipe.algo.where import Where
 from datapipe.corpus.digest import digest_rows
 from datapipe.corpus.ids import hash_ids, tally
@@ -31,7 +32,7 @@ from datapipe.engine.shards import batches_of, sizes_of
 from datapipe.engine.task import BaseShard, Call
 from datapipe.errors import StageError
 from datapipe.schema import COLUMNS, PLACE, qualified
-from datapipe.text import forget, hash_slices, view_bytes
+from datapipe.text import forget
 
 __all__ = ["CASE", "HIDDEN", "Kinds", "OutcomeTask", "PlantTask", "chosen", "run_outcome", "run_plant"]
 
@@ -74,11 +75,7 @@ class OutcomeTask:
 
 def chosen(ids: Any, rate: float, *, seed: int, stage: str) -> Any:
     """Which documents lend themselves, and a uint64 of chance for each: two hashes of seed, stage and id."""
-    view = view_bytes(ids)
-    lot, chance = (
-        hash_slices(view, xxhash.xxh3_64_intdigest(f"{seed}\0{stage}\0{purpose}".encode()))
-        for purpose in ("choose", "plant")
-    )
+    lot, chance = (chances(ids, seed, stage, purpose) for purpose in ("choose", "plant"))
     return lot < np.uint64(min(int(rate * 2**64), 2**64 - 1)), chance
 
 

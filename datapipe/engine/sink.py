@@ -31,7 +31,17 @@ from datapipe.engine.task import SinkTask
 from datapipe.errors import DatapipeError, InputError, StageError
 from datapipe.stage import SinkConfig, StageConfig
 
-__all__ = ["MOST_VALUES", "by_column", "file_digest", "folder_of", "run_sink", "stands", "too_many_values"]
+__all__ = [
+    "MOST_VALUES",
+    "by_column",
+    "file_digest",
+    "folder_of",
+    "record_of",
+    "rows_of",
+    "run_sink",
+    "stands",
+    "too_many_values",
+]
 
 UNKNOWN = "unknown"
 MOST_VALUES = 500
@@ -77,7 +87,7 @@ def run_sink(task: SinkTask) -> list[Record]:
     columns = Columns(store, base.source.name, base)
     began = time.perf_counter()
     seen = list(windows(store, base, columns))
-    digest = digest_rows(np.concatenate([np.zeros(0, np.uint32), *(window.rows for window in seen)]))
+    digest = rows_of(seen)
     old = task.old
     same = old and old.values == task.values and old.rows_in == digest and old.base == base.record.base
     if old and same and stands(store, old):
@@ -86,11 +96,27 @@ def run_sink(task: SinkTask) -> list[Record]:
     parts = tuple(_files(store, task, columns, seen))
     if sum(part.rows for part in parts) != documents.documents:
         raise StageError(f"the files of shard {base.shard} do not hold its documents", remedy="this is a bug")
+    work = Work(processed=documents.documents, reread=columns.reread, seconds=round(time.perf_counter() - began, 3))
+    record = record_of(task, seen, task.call.name, work=work, layer=parts)
+    write_record(store, record)
+    for name in set(old.files if old else ()) - set(record.files):  # a reader of the folder must not see both
+        store.remove(name)
+    return [record]
+
+
+def rows_of(seen: list[Window]) -> str:
+    """Digest of the rows of a shard's windows."""
+    return digest_rows(np.concatenate([np.zeros(0, np.uint32), *(window.rows for window in seen)]))
+
+
+def record_of(task: SinkTask, seen: list[Window], stage: str, **known: Any) -> Record:
+    """What a sink did with the documents of a shard, all of which stay."""
+    digest, documents = rows_of(seen), _all(seen)
     size = sum(int(window.sizes.sum()) for window in seen)
-    record = Record(
-        shard=base.shard,
-        stage=task.call.name,
-        base=base.record.base,
+    return Record(
+        shard=task.base.shard,
+        stage=stage,
+        base=task.base.record.base,
         values=task.values,
         decision="",
         rows_in=digest,
@@ -99,13 +125,8 @@ def run_sink(task: SinkTask) -> list[Record]:
         kept=documents,
         bytes_in=size,
         bytes_kept=size,
-        layer=parts,
-        work=Work(processed=documents.documents, reread=columns.reread, seconds=round(time.perf_counter() - began, 3)),
+        **known,
     )
-    write_record(store, record)
-    for name in set(old.files if old else ()) - set(record.files):  # a reader of the folder must not see both
-        store.remove(name)
-    return [record]
 
 
 def stands(store: Store, record: Record) -> bool:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from datapipe.algo.mentions import Association, Mentions, associated, summarised
 from datapipe.corpus.layer import Rows, TableFile
 from datapipe.errors import InputError, RunError
+from datapipe.lineage.chosen import only_stage
 from datapipe.recipe import Node
 from datapipe.recipe.wording import did_you_mean
 from datapipe.run.again import SLICE_ROWS
@@ -105,17 +106,8 @@ def bias_of(
 
 def _teller(context: Context, stage: str | None) -> Node:
     """The stage that tells groups: by its columns, whatever it is called."""
-    found = {name: node for name, node in context.recipe.nodes.items() if _tells(node)}
-    if stage is None and len(found) == 1:
-        return next(iter(found.values()))
-    if stage in found:
-        return found[stage]
-    if not found:
-        remedy = "add one to the recipe, such as `groups: {use: mark.bias}` before the filters, and run it"
-        raise InputError(f"{context.recipe.run} has no stage that tells which groups are mentioned", remedy=remedy)
-    if stage is None:
-        raise InputError(f"several stages tell groups: {', '.join(found)}", remedy="name one with --stage")
-    raise InputError(f"the run has no stage {stage!r} that tells groups", remedy=did_you_mean(stage, found))
+    remedy = "add one to the recipe, such as `groups: {use: mark.bias}` before the filters, and run it"
+    return only_stage(context, stage, _tells, ("tells groups", remedy))
 
 
 def _tells(node: Node) -> bool:

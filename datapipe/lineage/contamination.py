@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 from datapipe.algo.item_index import IDENTIFIABLE_BITS, IDENTIFIABLE_TOKENS, INPUT, KINDS, load_index
 from datapipe.corpus.layer import TableFile
 from datapipe.errors import InputError, RunError
+from datapipe.lineage.chosen import only_stage
 from datapipe.recipe import Node
-from datapipe.recipe.wording import did_you_mean
 from datapipe.run.again import SLICE_ROWS
 from datapipe.run.context import Context, Shard
 from datapipe.run.paths import Path
@@ -92,17 +92,8 @@ def contamination(context: Context, stage: str | None = None, *, strength: float
 
 def _finder(context: Context, stage: str | None) -> Node:
     """The stage that looks for items: by what it stores, whatever it is called."""
-    found = {name: node for name, node in context.recipe.nodes.items() if _finds(node)}
-    if stage is None and len(found) == 1:
-        return next(iter(found.values()))
-    if stage in found:
-        return found[stage]
-    if not found:
-        remedy = "add one to the recipe, such as `clean: {use: decontaminate, benchmarks: [items.jsonl]}`, and run it"
-        raise InputError(f"{context.recipe.run} has no stage that looks for items of benchmarks", remedy=remedy)
-    if stage is None:
-        raise InputError(f"several stages look for items: {', '.join(found)}", remedy="name one with --stage")
-    raise InputError(f"the run has no stage {stage!r} that looks for items", remedy=did_you_mean(stage, found))
+    remedy = "add one to the recipe, such as `clean: {use: decontaminate, benchmarks: [items.jsonl]}`, and run it"
+    return only_stage(context, stage, _finds, ("looks for items of benchmarks", remedy))
 
 
 def _finds(node: Node) -> bool:

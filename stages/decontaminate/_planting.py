@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.algo.benchmark_files import Benchmark, Where, benchmarks_of, digest_of_benchmarks, items_of
-from datapipe.algo.draws import Chance
+from datapipe.algo.chance import Chance
 from datapipe.algo.hosting import CHANGES, Case, Host, cases_of, hosts_of, is_chinese, sentences_of
 from datapipe.algo.item_index import INPUT, Item, identifiable, load_index
 from datapipe.stage import Mask, Planting

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datapipe.algo.draws import Chance
+from datapipe.algo.chance import Chance
 from datapipe.algo.hosting import copies_of, text_column
 from datapipe.algo.survivors import ADDS, SORT, SurvivorConfig, apply, keys_of, reads_of, resolve
 from datapipe.stage import Group, Planting, Round, first_of, measure

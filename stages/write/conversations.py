@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from datapipe.algo.conversations import Talk, write_talk
 from datapipe.algo.fields import as_json, parse
-from datapipe.algo.packed_lines import compressed, in_blocks
+from datapipe.algo.packed_lines import compressed, in_blocks, suffix_of
 from datapipe.stage import Sink, SinkConfig, measure
 
 READS = ("messages", "rejected", "tools", "metadata")
@@ -88,7 +88,7 @@ def _line(record: dict[str, Any]) -> bytes:
 
 def suffix(config: Config) -> str:
     """The file type, such as `.jsonl.gz`."""
-    return ".jsonl" if config.compression == "none" else f".jsonl.{config.compression}"
+    return suffix_of(config.compression)
 
 
 STAGE = Sink(

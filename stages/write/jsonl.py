@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal
 import orjson
 import pyarrow as pa
 
-from datapipe.algo.packed_lines import compressed, in_blocks
+from datapipe.algo.packed_lines import compressed, in_blocks, suffix_of
 from datapipe.schema import EXPORTED
 from datapipe.stage import Sink, SinkConfig, measure
 
@@ -62,7 +62,7 @@ def write(stream: Iterator[pa.RecordBatch], target: BinaryIO, config: Config) ->
 
 def suffix(config: Config) -> str:
     """The file type, such as `.jsonl.gz`."""
-    return ".jsonl" if config.compression == "none" else f".jsonl.{config.compression}"
+    return suffix_of(config.compression)
 
 
 STAGE = Sink(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datapipe.algo.draws import Chance
+from datapipe.algo.chance import Chance
 from datapipe.algo.hosting import Case, Host, cases_of, copies_of, hosts_of, is_chinese, sentences_of
 from datapipe.schema import COLUMNS
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from datapipe.algo.draws import Chance
+from datapipe.algo.chance import Chance
 from datapipe.algo.pii.chinese import CHECK_DIGITS, WEIGHTS
 
 __all__ = ["SENTENCES", "VALUES"]

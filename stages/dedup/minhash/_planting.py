@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datapipe.algo.draws import Chance
+from datapipe.algo.chance import Chance
 from datapipe.algo.hosting import copies_of, text_column
 from datapipe.algo.minhash import jaccard_of_pairs, shingle_sets
 from datapipe.stage import Planting

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from datapipe.algo.draws import Chance
+from datapipe.algo.chance import Chance
 from datapipe.algo.pii.chinese import is_resident_id
 from datapipe.algo.pii.invented import SENTENCES, VALUES, iban_of, luhn_digit
 from datapipe.algo.pii.risk import RISKS
