@@ -225,7 +225,7 @@ def test_what_cannot_be_told_is_one_line(folder: Path, arguments: tuple[str, ...
 
 def test_a_run_without_groups_says_how_to_have_them(tmp_path: Path) -> None:
     done(tmp_path, {"rate": CHAIN["rate"]})
-    with pytest.raises(InputError, match="no stage that tells which groups") as caught:
+    with pytest.raises(InputError, match="no stage that tells groups") as caught:
         told(bias, tmp_path, str(tmp_path / "run"))
     assert "mark.bias" in (caught.value.remedy or "")
 
