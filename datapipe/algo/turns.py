@@ -15,13 +15,28 @@ import pyarrow.compute as pc
 
 from datapipe.schema import COLUMNS, MESSAGE
 from datapipe.stage import Mask
+from datapipe.text import hash_slices, view_bytes
 from datapipe.text.jit import Int64s
 
-__all__ = ["ASSISTANT", "ROLES", "SYSTEM", "TOOL", "UNKNOWN", "USER", "Turns", "replaced", "talks_of", "turns_of"]
+__all__ = [
+    "ASSISTANT",
+    "ROLES",
+    "SYSTEM",
+    "TOOL",
+    "UNKNOWN",
+    "USER",
+    "Turns",
+    "question_hashes",
+    "replaced",
+    "talks_of",
+    "turns_of",
+]
 
 ROLES = ("system", "user", "assistant", "tool")
 SYSTEM, USER, ASSISTANT, TOOL = range(4)
 UNKNOWN = -1
+# What does not tell questions apart; numbers do ("What is 2 + 3?"), and signs of mathematics.
+BETWEEN = r"[^\p{L}\p{M}\p{N}\p{Sm}*/%]+"
 
 
 class Turns(NamedTuple):
@@ -71,6 +86,20 @@ class Turns(NamedTuple):
         sizes: Any = pc.utf8_length(pc.utf8_trim_whitespace(self.content))
         spoken: Mask = sizes.fill_null(0).to_numpy() > 0
         return spoken
+
+
+def question_hashes(turns: Turns) -> Any:
+    """XXH64 of the first thing that each user says, by its letters, numbers and signs, whatever their case (uint64).
+
+    Null where no user says anything.
+    """
+    asked = turns.opening(USER)
+    spoken = np.append(turns.said(), np.zeros(1, np.bool_))[asked]
+    texts = turns.content.take(pa.array(asked, mask=~spoken))
+    plain = pc.utf8_lower(pc.utf8_normalize(texts, "NFKC"))
+    bare: Any = pc.utf8_trim_whitespace(pc.replace_substring_regex(plain, BETWEEN, " "))
+    wordless: Any = pc.equal(bare, pa.scalar("", pa.large_string()))
+    return pa.array(hash_slices(view_bytes(pc.if_else(wordless, texts, bare))), mask=~spoken)
 
 
 def turns_of(talks: Any) -> Turns:

@@ -28,11 +28,10 @@ from datapipe.algo.chance import chances, in_share
 from datapipe.algo.fields import parse
 from datapipe.algo.inputs import nearest_name
 from datapipe.algo.templates import ANSWER, QUESTION, Pool, Template, field_text, read_pool
-from datapipe.algo.turns import ASSISTANT, USER, Turns, replaced, talks_of, turns_of
+from datapipe.algo.turns import ASSISTANT, USER, Turns, question_hashes, replaced, talks_of, turns_of
 from datapipe.errors import InputError
 from datapipe.schema import COLUMNS
 from datapipe.stage import Expand, Share, StageConfig, measure, place, schema
-from datapipe.text import normalised_hash
 from datapipe.text.jit import Int64s, Uint64s
 
 NAME = "chat.templates"
@@ -83,8 +82,8 @@ def _pool(config: Config) -> Pool:
 
 
 def libraries(config: Config) -> tuple[str, ...]:
-    """What tells words in hashes, and the templates."""
-    return "datapipe.text", f"templates={_pool(config).digest}"
+    """What tells letters, and the templates."""
+    return "pyarrow", f"templates={_pool(config).digest}"
 
 
 def reads(config: Config) -> tuple[str, ...]:
@@ -239,7 +238,6 @@ def expand(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.R
     children = _choices(documents, groups, config, pool)
     rows = np.array([each.row for each in children], np.int64)
     names = [each.template and each.template.name for each in children]
-    hashes, _ = normalised_hash(documents.turns.content.take(pa.array(documents.asked, mask=documents.asked < 0)))
     arrays: list[Any] = [
         pa.array(rows.astype(np.uint32)),
         _messages(batch["messages"], documents, children, config),
@@ -247,7 +245,7 @@ def expand(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.R
         pa.array([each.template and each.template.task for each in children], pa.string()),
         pa.array([each.template and each.template.inverted for each in children], pa.bool_()),
         pa.array([each.copy for each in children], pa.int32()),
-        pa.array(hashes[rows], mask=documents.asked[rows] < 0),
+        question_hashes(documents.turns).take(pa.array(rows)),
     ]
     return pa.RecordBatch.from_arrays(arrays, names=["parent_row", *ADDS.names])
 
