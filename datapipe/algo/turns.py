@@ -96,7 +96,7 @@ def question_hashes(turns: Turns) -> Any:
     asked = turns.opening(USER)
     spoken = np.append(turns.said(), np.zeros(1, np.bool_))[asked]
     texts = turns.content.take(pa.array(asked, mask=~spoken))
-    plain = pc.utf8_lower(pc.utf8_normalize(texts, "NFKC"))
+    plain = pc.utf8_lower(pc.utf8_normalize(texts, "NFKC"))  # type: ignore[attr-defined] # the stubs lack it
     bare: Any = pc.utf8_trim_whitespace(pc.replace_substring_regex(plain, BETWEEN, " "))
     wordless: Any = pc.equal(bare, pa.scalar("", pa.large_string()))
     return pa.array(hash_slices(view_bytes(pc.if_else(wordless, texts, bare))), mask=~spoken)

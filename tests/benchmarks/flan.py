@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from datapipe.algo.turns import turns_of
 from stages.chat import reasoning, shots, templates, validate
+from stages.chat.shots import _pool as pooling
 from stages.read import conversations
 from tests.real.machine import real_data_folder
 
@@ -44,6 +46,10 @@ def corpus(folder: Path) -> list[pa.RecordBatch]:
     return found
 
 
+def _reasoned(config: reasoning.Config, batch: pa.RecordBatch) -> pa.RecordBatch:
+    return reasoning.process(batch, config, None)
+
+
 def main() -> None:
     """Print one line a stage."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -52,9 +58,10 @@ def main() -> None:
         batches = corpus(folder / "in")
         few, many = (shots.Config(part=None, style=style, zero_shot=0) for style in ("turns", "prompt"))
         began = time.process_time()
-        pool = shots.merge([shots.sketch(batch, few) for batch in batches])
+        made = [pooling.sketch(batch, few) for batch in batches]
+        pool = pooling.merge(made)
         sketched = time.process_time() - began
-        shots.build(pool, few, folder)
+        pooling.build(pool, few, folder)
         one, three = templates.Config(), templates.Config(copies=3, inverted=0.1)
         policies = {name: reasoning.Config.model_validate({"policy": name}) for name in ("train", "mask", "strip")}
         calls: dict[str, Callable[[pa.RecordBatch], Any]] = {
@@ -63,10 +70,7 @@ def main() -> None:
             "chat.templates, 3 copies, some inverted": lambda batch: templates.expand(batch, three, None),
             "chat.shots": lambda batch: shots.process(batch, few, folder),
             "chat.shots, style: prompt": lambda batch: shots.process(batch, many, folder),
-            **{
-                f"chat.reasoning, {name}": lambda batch, config=config: reasoning.process(batch, config, None)
-                for name, config in policies.items()
-            },
+            **{f"chat.reasoning, {name}": partial(_reasoned, config) for name, config in policies.items()},
         }
         count = sum(map(len, batches))
         size = sum(batch["messages"].nbytes for batch in batches)

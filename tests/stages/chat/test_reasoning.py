@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from datapipe.algo.conversations import ROLES, read_talks, write_talk
 from stages.chat.reasoning import EMPTIED, Config, decide_reasons, process
 from tests.stages.chat.talk_batches import Talk, asked, batch_of
 from tests.stages.tokenize.talks import call, message
@@ -64,6 +65,14 @@ def test_reasoning_at_the_start_of_an_answer_is_moved_to_its_place(content: str,
     assert answers(out) == [(*parts, None)]
     asked_: Any = out["messages"][0].as_py()[0]
     assert (asked_["content"], asked_["reasoning"]) == ("<think>x</think>y", None)
+
+
+def test_that_reasoning_is_masked_is_read_from_records_and_written_into_them() -> None:
+    said = {"role": "assistant", "content": "So.", "reasoning_content": "Hm.", "reasoning_train": False}
+    record = {"messages": [{"role": "user", "content": "Why?"}, said]}
+    (talk,) = read_talks(record, "auto", ROLES, 1 << 20)
+    assert answers(treated([talk.messages])) == [("So.", "Hm.", False)]
+    assert write_talk(talk, "messages") == record
 
 
 def test_tags_may_be_others_or_none() -> None:

@@ -164,7 +164,7 @@ DOCUMENTS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(DOCUMENTS, st.integers(0, 5), st.sampled_from(["turns", "prompt"]))
 def test_no_shot_is_of_another_part_or_of_the_documents_own_cluster(
     documents: list[tuple[str | None, str | None, int, str]], seed: int, style: str
@@ -197,7 +197,7 @@ def test_without_the_column_of_clusters_their_documents_would_leak(tmp_path: Pat
 # ---------------------------------------------------------------------------------------------- the same for any cut
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.integers(2, 40), st.lists(st.integers(0, 40), max_size=4), st.randoms(use_true_random=False))
 def test_cuts_and_order_of_the_corpus_change_nothing(count: int, cuts: list[int], random: Any) -> None:
     whole = questions(count, part=["train" if row % 3 else "test" for row in range(count)])
@@ -216,7 +216,7 @@ def test_the_pool_is_bounded_and_a_new_document_changes_few_prompts(tmp_path: Pa
     size = POOL + 300
     pooled = sketch(questions(size), config)
     assert len(pooled) == POOL
-    assert pooled["chance"].to_pylist() == sorted(pooled["chance"].to_pylist())
+    assert bool((np.diff(pooled["chance"].to_numpy()) > 0).all())
     before, after = (shown([questions(count)], tmp_path, shots=2, part=None) for count in (100, 101))
     changed = [row for row in range(100) if before[row]["shots"] != after[row]["shots"]]
     assert all("d100" in after[row]["shots"] for row in changed)
