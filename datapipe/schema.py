@@ -39,6 +39,7 @@ MESSAGE = pa.struct(
         pa.field("name", pa.string()),  # of the speaker, or of the tool that gives a result
         pa.field("train", pa.bool_()),
         pa.field("weight", pa.float32()),
+        pa.field("reasoning_train", pa.bool_()),  # false: of a trained turn the reasoning carries no loss
     ]
 )
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+import numpy as np
 import xxhash
 
+from datapipe.rules import Mask
 from datapipe.text.buffers import Texts, as_one_array, view_bytes
 from datapipe.text.hashing import hash_slices
 from datapipe.text.jit import Uint64s
 
-__all__ = ["Chance", "chances"]
+__all__ = ["Chance", "chances", "in_share"]
 
 T = TypeVar("T")
 
@@ -24,6 +26,12 @@ def chances(ids: Texts, seed: int, *purpose: str | int) -> Uint64s:
     """A uint64 for each id, evenly spread; another for another seed or purpose."""
     mark = xxhash.xxh3_64_intdigest("\0".join(map(str, (seed, *purpose))).encode())
     return hash_slices(view_bytes(as_one_array(ids)), mark)
+
+
+def in_share(numbers: Uint64s, share: float) -> Mask:
+    """Which numbers, of those of `chances`, are in a share of all, from 0 to 1: the same ones in any larger share."""
+    taken: Mask = (numbers < np.float64(share) * 2.0**64) | (share >= 1)
+    return taken
 
 
 class Chance:

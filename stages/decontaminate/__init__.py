@@ -233,7 +233,7 @@ def example(folder: Path) -> Config:
 
 STAGE = Map(
     name=NAME,
-    version=2,
+    version=3,
     config=Config,
     reads=("text", "messages", "url"),
     optional=("text", "messages", "url"),  # a document has either text or messages

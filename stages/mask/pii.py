@@ -298,7 +298,7 @@ def libraries(config: Config) -> tuple[str, ...]:
 
 STAGE = Map(
     name=NAME,
-    version=2,
+    version=3,
     config=Config,
     reads=reads,
     optional=(*MASKABLE, "language"),

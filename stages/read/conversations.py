@@ -166,7 +166,7 @@ def _row(entry: Entry, place: tuple[str, int], about: tuple[int, str | None, byt
 
 STAGE = Source(
     name="read.conversations",
-    version=1,
+    version=2,
     config=Config,
     adds=ADDS,
     reasons=SAYS,

@@ -63,7 +63,7 @@ def expand(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.R
 
 STAGE = Expand(
     name="split.turns",
-    version=1,
+    version=2,
     config=Config,
     reads=("messages",),
     adds=ADDS,

@@ -2,7 +2,8 @@
 
 What: a tokenizer by path, by its name on the hub, or trained on the corpus. A text becomes its tokens and the one that
 ends a document. A conversation is rendered by the tokenizer's chat template; every turn of the assistant carries loss,
-with the token that ends it. Words of documents never become control tokens, whatever they say.
+with the token that ends it, but for reasoning that is masked (`chat.reasoning`). Words of documents never become
+control tokens, whatever they say.
 The mask gate: the tokens that carry loss are decoded and held against the turn as the template renders it, and that
 against what it renders at inference. What does not fit leaves with a reason; what templates drop (Qwen3: reasoning of
 earlier turns) and add (an empty think block) is counted in columns. For templates that rewrite history, `split.turns`

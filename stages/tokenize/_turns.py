@@ -9,7 +9,8 @@ Costs two renderings of the conversation, and two up to each trained turn.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,7 @@ LOST = "text_lost"
 TOOLS = "tools_are_no_json"
 NOTHING = "nothing_trained"
 OTHERS = "trains_other_role"
+CLOSES = re.compile(r"</think>\s*")
 
 
 class Fault(Exception):
@@ -95,7 +97,7 @@ def render(messages: list[dict[str, Any]], tools: str | None, tokenizer: Tokeniz
         if at not in trained:
             continue
         turn, as_asked = _turn(scene, at, mine, trained[at])
-        made.append(turn)
+        made.append(_behind_reasoning(turn, mine, scene.text) if messages[at]["reasoning_train"] is False else turn)
         rewritten += not as_asked
         lost += _lost_reasoning(scene, at, mine)
         added += turn.end - turn.start - sum(one.end - one.start for one in mine)
@@ -191,6 +193,20 @@ def _turn(scene: _Scene, at: int, mine: list[Marked], weight: float) -> tuple[Tu
     start = _start(scene, before, mine[0])
     end, closed = _end(scene, at, mine[-1])
     return Turn(start, end, weight, closed), _as_asked(scene, at, before, scene.text[start:end])
+
+
+def _behind_reasoning(turn: Turn, mine: list[Marked], text: str) -> Turn:
+    """The turn from the first word behind its reasoning on; whole where the template shows none."""
+    thought = max((one.end for one in mine if one.run.kind == REASONING), default=None)
+    if thought is None:
+        return turn
+    said = min((one for one in mine if one.start >= thought), key=lambda one: one.start, default=None)
+    following = turn.end if said is None else said.start
+    closed = CLOSES.search(text, thought, following)
+    if closed is not None:
+        return replace(turn, start=closed.end())
+    # Another mark than </think>: an answer begins with its first word, a call with what the template puts before it.
+    return replace(turn, start=thought if said is None or said.run.kind == CALL else following)
 
 
 def _start(scene: _Scene, before: str, first: Marked) -> int:

@@ -39,6 +39,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "read.conversations": {"source": "chats"},
     "filter.language": {"keep": ["en", "zh"]},
     "filter.metadata": {"keep": "metadata.number >= 3"},
+    "chat.shots": {"part": "language", "train": "en", "apart": ["kind"]},
     "tokenize": {"tokenizer": {"train": {"vocabulary": 400}}, "max_tokens": 100},
 }
 

@@ -37,7 +37,7 @@ __all__ = [
 UNKNOWN_ROLE, NOT_TEXT, BAD_CALL = "unknown_role", "not_text", "bad_call"
 CALL = "call"  # a turn that is nothing but calls of tools, as JSON
 _MESSAGE = dict.fromkeys(
-    ("role", "content", "reasoning", "tool_calls", "tool_call_id", "name", "train", "weight")
+    ("role", "content", "reasoning", "tool_calls", "tool_call_id", "name", "train", "weight", "reasoning_train")
 )  # all null
 
 # Words that others use for the roles: ShareGPT, FastChat, OpenAI, OpenAssistant, LLaMA-Factory, ms-swift, MOSS.
@@ -89,6 +89,7 @@ DIALOGUE = Style(None, "message")
 
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _WEIGHT = ("weight", "loss_weight", "loss")
+_FIELDS = {"tool_call_id": str, "name": str, "train": bool, "reasoning_train": bool}
 _MOST_WEIGHT = 1e38  # what a float32 holds
 _PART_TEXT = ("text", "value", "content", "thinking", "reasoning")
 _TEXTS = frozenset({"text", "input_text", "output_text"})
@@ -207,11 +208,9 @@ def _read_fields(message: Message, shape: Shape, rest: dict[str, Any], style: St
         _take_calls(message, shape, given, style=style)
         if not given:
             shape["no_calls"] = True
-    for name in ("tool_call_id", "name"):
-        if isinstance(rest.get(name), str):
+    for name, kind in _FIELDS.items():
+        if isinstance(rest.get(name), kind):
             message[name] = rest.pop(name)
-    if isinstance(rest.get("train"), bool):
-        message["train"] = rest.pop("train")
     key = next((key for key in _REASONING if isinstance(rest.get(key), str)), None)
     if key is not None:
         message["reasoning"] = text_of(rest.pop(key))
@@ -303,7 +302,7 @@ def _write(message: Message, shape: Shape, style: Style) -> dict[str, Any]:
 
 
 def _write_fields(turn: dict[str, Any], message: Message, shape: Shape) -> None:
-    for name in ("tool_call_id", "name", "train"):
+    for name in _FIELDS:
         if message[name] is not None:
             turn[name] = message[name]
     if message["weight"] is not None:

@@ -24,10 +24,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datapipe.algo.turns import ASSISTANT, ROLES, UNKNOWN, USER, Turns, turns_of
 from datapipe.stage import Map, StageConfig, above, below, decide, first_of, measure, schema
 from stages.chat.validate import _answers as answers
 from stages.chat.validate import _turns as turning
-from stages.chat.validate._turns import ASSISTANT, ROLES, UNKNOWN, Turns, turns_of
 
 NO_MESSAGES, UNKNOWN_ROLE, EMPTY_TURN, OUT_OF_TURN = "no_messages", "unknown_role", "empty_turn", "out_of_turn"
 ORPHAN_RESULT, UNANSWERED, NO_ANSWER, SAME = "orphan_result", "unanswered_call", "no_answer", "chosen_is_rejected"
@@ -103,7 +103,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
 def _structure(turns: Turns) -> dict[str, Any]:
     return {
         "messages_count": np.diff(turns.first),
-        "turns": turns.per_document(np.isin(turns.role, (turning.USER, ASSISTANT))),
+        "turns": turns.per_document(np.isin(turns.role, (USER, ASSISTANT))),
         "unknown_roles": turns.per_document(turns.role == UNKNOWN),
         "empty_turns": turns.per_document(turning.blank(turns)),
         "out_of_turn": turning.out_of_turn(turns),

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 
 from datapipe.algo.families import Families, mark_file, read_phrases
 from datapipe.algo.spoken import spoken
+from datapipe.algo.turns import ASSISTANT, SYSTEM, USER, Turns
 from datapipe.stage import Mask
 from datapipe.text import segment
-from stages.chat.validate._turns import ASSISTANT, SYSTEM, USER, Int64s, Turns
+from datapipe.text.jit import Int64s
 
 PHRASES = "chat_phrases.yaml"
 HEAD = 200  # characters of an answer in which phrases are looked for

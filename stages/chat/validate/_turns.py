@@ -5,71 +5,23 @@ Everything here is numpy over Arrow's arrays of all messages; no message becomes
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datapipe.algo.turns import ASSISTANT, ROLES, SYSTEM, TOOL, UNKNOWN, USER, Turns
 from datapipe.stage import Mask
+from datapipe.text.jit import Int64s
 
-ROLES = ("system", "user", "assistant", "tool")
-SYSTEM, USER, ASSISTANT, TOOL = range(4)
-UNKNOWN = -1
 START = -2  # stands before the first turn
-
-Int64s: TypeAlias = npt.NDArray[np.int64]
-
-
-class Turns(NamedTuple):
-    """All messages of a batch, in order: the document and the role of each, its text, and whether it calls tools.
-
-    `first` (int64) is where each document's messages begin; it has one entry more than there are documents.
-    """
-
-    document: Int64s
-    role: npt.NDArray[np.int8]
-    content: Any
-    calls: Mask
-    first: Int64s
-    flat: Any
-
-    def per_document(self, of: Any) -> Int64s:
-        """How much of something each document has: a count of a mask, or a sum of numbers."""
-        summed: Int64s = np.bincount(self.document, of, len(self.first) - 1).astype(np.int64)
-        return summed
-
-    def last(self, role: int) -> Int64s:
-        """Where the last message of a role stands in each document; -1 where there is none."""
-        at: Int64s = np.full(len(self.first) - 1, -1)
-        mine = np.flatnonzero(self.role == role)
-        np.maximum.at(at, self.document[mine], mine)
-        return at
-
-
-def turns_of(talks: Any) -> Turns:
-    """The messages of a column of conversations."""
-    counts: Any = pc.fill_null(pc.list_value_length(talks), 0)
-    lengths = counts.to_numpy().astype(np.int64)
-    flat = talks.flatten()
-    codes: Any = pc.index_in(flat.field("role"), value_set=pa.array(ROLES, pa.string()))
-    calls: Any = pc.fill_null(pc.list_value_length(flat.field("tool_calls")), 0)
-    return Turns(
-        document=np.repeat(np.arange(len(talks)), lengths),
-        role=codes.fill_null(UNKNOWN).to_numpy().astype(np.int8),
-        content=flat.field("content").cast(pa.large_string()),
-        calls=calls.to_numpy() > 0,
-        first=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        flat=flat,
-    )
 
 
 def blank(turns: Turns) -> Mask:
     """Which messages say nothing; results of tools may, and turns that call tools."""
-    said: Any = pc.utf8_length(pc.utf8_trim_whitespace(turns.content))
-    nothing: Mask = said.fill_null(0).to_numpy() == 0
-    silent: Mask = nothing & (turns.role != TOOL) & ~turns.calls
+    silent: Mask = ~turns.said() & (turns.role != TOOL) & ~turns.calls
     return silent
 
 
