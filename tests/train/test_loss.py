@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
 
 from datapipe.errors import InputError
 from datapipe.train import loss
@@ -178,6 +179,25 @@ def test_how_many_tokens_are_taken_at_a_time_does_not_show(tokens: int, chunk: i
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loss, "CHUNK", chunk)
         assert torch.allclose(token_losses(logits, labels), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)], ids=str)
+def test_losses_and_gradients_are_those_of_torch(dtype: torch.dtype, off: float) -> None:
+    logits = (4 * torch.randn(2, 30, 50, generator=torch.Generator().manual_seed(1))).to(dtype)
+    labels = torch.randint(0, 50, (2, 30), generator=torch.Generator().manual_seed(2))
+    labels[0, 4:9] = NONE
+    factors = torch.rand(2, 30, generator=torch.Generator().manual_seed(3))
+    mine, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    told = token_losses(mine, labels)
+    (told * factors).sum().backward()
+    wanted = cross_entropy(theirs[:, :-1].float().transpose(1, 2), labels[:, 1:], reduction="none", ignore_index=NONE)
+    (wanted * factors[:, 1:]).sum().backward()
+    assert mine.grad is not None
+    assert theirs.grad is not None
+    assert torch.allclose(told[:, 1:], wanted, atol=1e-5)
+    assert told[:, 0].tolist() == [0.0, 0.0]
+    assert float((mine.grad - theirs.grad).abs().max()) <= off
+    assert mine.grad.dtype == dtype
 
 
 def test_losses_are_summed_by_source_and_padding_is_of_none() -> None:
