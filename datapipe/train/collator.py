@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from datapipe.errors import CorruptData
-from datapipe.train.packed import NO_LOSS
+from datapipe.train.marks import NO_LOSS
 
 __all__ = ["NOT_FOR_THE_MODEL", "Collator", "model_inputs", "padded"]
 
@@ -65,7 +65,7 @@ class Collator:
         made = rows.tensors()
         if self.attention == "varlen":
             made = {name: value.reshape(1, -1) for name, value in made.items()} | _cumulative(rows.lengths, rows.size)
-        indices = torch.tensor([item["index"] for item in items])
+        indices = torch.from_numpy(np.array([item["index"] for item in items], np.int64))
         documents = sum(len(item["seq_lengths"]) for item in items)
         return made | {"indices": indices, "documents": documents}
 
@@ -80,8 +80,8 @@ class _Rows:
         self, items: list[dict[str, Any]], width: int, source_numbers: Callable[[int], Ints] | None = None
     ) -> None:
         self.shape, self.size = (len(items), width), len(items) * width
-        self.tokens: Ints = np.full(self.shape, PAD)
-        self.labels: Ints = np.full(self.shape, NO_LOSS)
+        self.tokens: Ints = np.empty(self.shape, np.int64)
+        self.labels: Ints = np.empty(self.shape, np.int64)
         self.weights: npt.NDArray[np.float32] = np.ones(self.shape, np.float32)
         lengths, sources = list[Ints](), list[Ints]()
         for row, item in enumerate(items):
@@ -106,8 +106,8 @@ class _Rows:
                 f"sequence {item['index']} has {size} tokens, more than the {width} of a row",
                 remedy="set the training plan's length to that of the packed folder",
             )
-        self.tokens[row, :size] = item["input_ids"]
-        self.labels[row, :size] = item["labels"]
+        self.tokens[row, :size], self.tokens[row, size:] = item["input_ids"], PAD
+        self.labels[row, :size], self.labels[row, size:] = item["labels"], NO_LOSS
         if item["loss_weights"] is not None:
             self.weights[row, :size] = item["loss_weights"]
         return size

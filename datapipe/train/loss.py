@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 
 from datapipe.errors import InputError
-from datapipe.train.packed import NO_LOSS
+from datapipe.train.marks import NO_LOSS
 
 __all__ = ["by_source", "step_weight", "token_losses", "weighted_loss"]
 

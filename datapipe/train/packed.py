@@ -22,11 +22,10 @@ import pyarrow.parquet as pq
 import xxhash
 
 from datapipe.errors import CorruptData, InputError
+from datapipe.train.marks import FILLER, NO_LOSS
 
-__all__ = ["FILLER", "NO_LOSS", "PackedDataset", "Piece"]
+__all__ = ["FILLER", "NO_LOSS", "PackedDataset", "Piece", "manifest_of"]
 
-NO_LOSS = -100
-FILLER = -1  # the number of a sequence without tokens, which fills a batch up
 ENDS = 1 << 16  # bytes at either end of a file that its digest is of
 INDEXED = 512  # files whose sources are kept in memory
 LISTS: dict[str, pa.DataType] = {
@@ -168,7 +167,7 @@ class PackedDataset:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.manifest: dict[str, Any] = _manifest(self.folder)
+        self.manifest: dict[str, Any] = manifest_of(self.folder)
         self.names = [each["name"] for each in self.manifest["files"] if each["sequences"]]
         counts: list[int] = [each["sequences"] for each in self.manifest["files"] if each["sequences"]]
         self._counts = counts
@@ -292,7 +291,8 @@ class PackedDataset:
         return found
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What `write.packed` tells of its folder. Raises InputError without one, CorruptData if it is damaged."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise InputError(
