@@ -253,7 +253,7 @@ def test_what_would_mix_documents_silently_is_refused_in_one_line(model: Any, pa
     assert raised.value.remedy
 
 
-ADAPTERS = {"none": None, "lora": LoraConfig(**PEFT, r=4), "ia3": IA3Config(**PEFT)}
+ADAPTERS: dict[str, Any] = {"none": None, "lora": LoraConfig(**PEFT, r=4), "ia3": IA3Config(**PEFT)}
 
 
 @pytest.mark.parametrize("path", PATHS)

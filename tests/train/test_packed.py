@@ -127,6 +127,15 @@ def test_the_digest_tells_folders_apart_that_differ_in_order_alone(tmp_path: Pat
     assert PackedDataset(one).digest != PackedDataset(two).digest
 
 
+def test_the_digest_is_of_the_end_of_a_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datapipe.train.packed.ENDS", 2000)  # of some 20,000 bytes
+    last = [[Document("y", "web", [1, 2])], [Document("z", "web", [3, 4])]]
+    one = write_packed(tmp_path / "one", [*SEQUENCES, *last], length=12)
+    two = write_packed(tmp_path / "two", [*SEQUENCES, *reversed(last)], length=12)
+    assert manifest(one) == manifest(two)
+    assert PackedDataset(one).digest != PackedDataset(two).digest
+
+
 # ---------------------------------------------------------------------------------------------- damage
 
 
