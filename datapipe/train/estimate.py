@@ -1,230 +1,147 @@
-"""How many bytes a device holds while it trains, told before anything runs.
+"""How much memory a plan takes: `datapipe train PLAN --estimate`.
 
-What: weights, gradients, the optimizer's state, activations, logits; each by its type, and what ZeRO or FSDP,
-offloading, LoRA, 4-bit weights and checkpointing of activations leave of it. The peak is the largest of three moments:
-the loss (all activations and logits), the end of the backward pass (all gradients, a layer's activations), and the
-optimizer's step. Why: a plan that does not fit should say so here, not after an hour on a cluster.
-What is left out: the CUDA context and kernels (some hundred MB), NCCL's buffers; fragmentation is a margin of 10%,
-which is an allowance and no measurement.
-Costs nothing: arithmetic; neither torch nor the weights are needed.
-Source: Rajbhandari et al. 2020 (ZeRO) for what is divided; Dettmers et al. 2022 (8-bit optimizers: blocks of 256 with a
-float32 maximum; tensors under 4,096 elements stay float32) and 2023 (QLoRA: NF4 in blocks of 64, whose maxima are held
-in 8 bits, with a float32 one for each 256 of them).
+What: reads of a plan, its packed data and its model what `datapipe.train.memory` has to know. The world is that of the
+environment (`WORLD_SIZE`, as torchrun sets it), since a plan does not say on how many devices it runs.
+Costs nothing: a few small files are read; weights are not. Neither torch nor transformers is needed, unless the model
+is one of the hub.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+from pathlib import Path
 from typing import Any, Literal
 
 from datapipe.errors import InputError
-from datapipe.train.activations import FP32, Adapters, Attention, Pass, Precision, kept, of_layer, of_loss
-from datapipe.train.shape import Shape, shape_of
+from datapipe.train.activations import Adapters, Precision
+from datapipe.train.memory import Estimate, Optimizer, Settings, needed
+from datapipe.train.packed import PackedDataset
+from datapipe.train.plan import TINY, Plan
+from datapipe.train.shape import LINEAR_TARGETS
 
-__all__ = ["MARGIN", "Estimate", "Optimizer", "Settings", "estimate", "optimizer_bytes"]
+__all__ = ["config_of", "estimate", "settings_of"]
 
-MARGIN = 0.10  # share of the peak set aside for fragmentation; an allowance
-CHUNK = 2048  # tokens whose logits `datapipe.train.loss` has in float32 at a time
-SMALL = 4096  # elements; smaller tensors keep 32-bit states
-EIGHT_BIT = 1 + FP32 / 256  # bytes of an element
-NF4 = 0.5 + 1 / 64 + FP32 / (64 * 256)  # bytes of a weight
-GIB = 1 << 30
+# By the names that transformers gives them.
+_OPTIMIZERS: dict[str, Optimizer] = {
+    "adamw_torch": "adamw",
+    "adamw_torch_fused": "adamw_fused",
+    "adamw_bnb_8bit": "adamw_8bit",
+    "adamw_8bit": "adamw_8bit",
+    "paged_adamw_8bit": "adamw_8bit",
+    "sgd": "sgd",
+}
 
-Optimizer = Literal["adamw", "adamw_fused", "adamw_8bit", "sgd"]
 
+def estimate(config: dict[str, Any], plan: Plan, world: int | None = None) -> Estimate:
+    """Bytes on one device, of the part of the plan that takes the most. `config`: {} for that of the plan's model.
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What of a plan decides about memory.
-
-    `sequences`: of a micro-batch. `precision`: `fp32`; `bf16`, weights, gradients and states; `mixed`, float32 weights
-    under autocast. `master`: weights of `bf16` have a float32 copy in the optimizer (DeepSpeed, FSDP2). `accumulates`:
-    gradients live from one micro-batch to the next. `optimizer`: AdamW of torch, fused or not, or of bitsandbytes.
-    `world`: devices; `zero`: 0 each has all, 1 the optimizer is divided, 2 and gradients, 3 and weights (FSDP2).
-    `offload`: what lies in the host's memory. `quantised`: frozen weights of layers in NF4.
+    `world`: devices; None: as the environment says. Raises InputError where the plan holds what no estimate is known of.
     """
-
-    sequences: int = 1
-    length: int = 2048
-    precision: Precision = "mixed"
-    attention: Attention = "varlen"
-    checkpointing: bool = False
-    optimizer: Optimizer = "adamw"
-    master: bool = False
-    accumulates: bool = False
-    world: int = 1
-    zero: Literal[0, 1, 2, 3] = 0
-    offload: Literal["nothing", "optimizer", "everything"] = "nothing"
-    adapters: Adapters | None = None
-    quantised: bool = False
-
-    @property
-    def weight(self) -> int:
-        """Bytes of a weight."""
-        return 2 if self.precision == "bf16" else FP32
+    world = int(os.environ.get("WORLD_SIZE", "1")) if world is None else world
+    whole = config_of(plan) | config
+    found = [needed(whole, settings_of(plan, number, world)) for number in range(len(plan.parts))]
+    return max(found, key=lambda each: each.peak)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """Bytes on one device by what they are for, and `host`, in the memory beside it. `peak` leaves the margin out."""
+def config_of(plan: Plan) -> dict[str, Any]:
+    """The config of a plan's model: of a saved one its file, of a random one with what the packed data settle."""
+    if plan.model.name is None:
+        config = dict(plan.model.config or TINY)
+        if "vocab_size" not in config:
+            config["vocab_size"] = _vocabulary(Path(plan.parts[0].data[0]) / "tokenizer" / "tokenizer.json")
+        return config
+    saved = Path(plan.model.name) / "config.json"
+    if saved.is_file():
+        read: dict[str, Any] = json.loads(saved.read_bytes())
+        return read
+    from transformers import AutoConfig  # noqa: PLC0415 - of the hub's models alone
 
-    parameters: int  # a count, as the next
-    trained: int
-    weights: int
-    gradients: int
-    optimizer: int
-    gathered: int  # weights fetched for the layers at work, buckets that gradients travel in
-    activations: int
-    logits: int  # with all that the loss needs
-    layer: int  # what a layer needs again while the backward pass is at it
-    stepping: int  # what the optimizer's step needs beside its state
-    host: int
-    accumulates: bool
-
-    @property
-    def peak(self) -> int:
-        """The most bytes held at once."""
-        always = self.weights + self.optimizer + self.gathered
-        forward = always + self.activations + self.logits + (self.gradients if self.accumulates else 0)
-        return max(forward, always + self.gradients + max(self.layer, self.stepping))
-
-    @property
-    def wanted(self) -> int:
-        """The peak and the margin."""
-        return round(self.peak * (1 + MARGIN))
-
-    def lines(self) -> list[str]:
-        """A table to print."""
-        rows = [
-            ("weights", self.weights),
-            ("gradients", self.gradients),
-            ("optimizer state", self.optimizer),
-            ("gathered weights, buckets", self.gathered),
-            ("activations", self.activations),
-            ("logits and loss", self.logits),
-            ("a layer, going backward", self.layer),
-            ("the optimizer's step", self.stepping),
-            ("peak (not their sum)", self.peak),
-            (f"peak and {MARGIN:.0%} margin", self.wanted),
-        ]
-        rows += [("in the host's memory", self.host)] if self.host else []
-        head = f"{self.parameters:,} parameters, {self.trained:,} of them trained; on each device:"
-        return [head, *(f"  {name:<26}{size / GIB:>10.2f} GiB" for name, size in rows)]
+    told: dict[str, Any] = AutoConfig.from_pretrained(plan.model.name).to_dict()
+    return told
 
 
-def optimizer_bytes(elements: int, small: int, settings: Settings) -> int:
-    """Bytes of an optimizer's state. `small`: of the elements, those in tensors that 8-bit states leave alone."""
-    master = FP32 * elements if settings.master and settings.precision == "bf16" else 0
-    if settings.optimizer == "sgd":
-        return master
-    state = FP32 if master else settings.weight
-    if settings.optimizer == "adamw_8bit":
-        return master + round(2 * EIGHT_BIT * (elements - small)) + 2 * FP32 * small
-    return master + 2 * state * elements
+def _vocabulary(path: Path) -> int:
+    """Tokens of a tokenizer: the numbers up to the highest."""
+    if not path.is_file():
+        raise InputError(f"{path} is no file", remedy="set model.config.vocab_size, or write the packed data first")
+    told = json.loads(path.read_bytes())
+    numbers = [*told["model"]["vocab"].values(), *(each["id"] for each in told.get("added_tokens", ()))]
+    return max(numbers) + 1
 
 
-def estimate(config: Any, plan: Any) -> Estimate:
-    """Bytes that training takes. `config`: a transformers config, or its `config.json` as a dict; `plan`: or Settings.
+def settings_of(plan: Plan, part: int, world: int) -> Settings:
+    """What a part of a plan, on so many devices, asks of memory."""
+    chosen = plan.parts[part]
+    length = max(PackedDataset(folder).length for folder in chosen.data)
+    if chosen.optimizer not in _OPTIMIZERS:
+        raise InputError(
+            f"the memory of the optimizer `{chosen.optimizer}` is not known",
+            remedy=f"an estimate can be made with {', '.join(_OPTIMIZERS)}",
+        )
+    zero, offload = _divided(plan)
+    return Settings(
+        sequences=plan.micro_batch,
+        length=length,
+        precision="bf16" if zero and plan.precision != "float32" else _precision(plan),
+        attention=plan.attention or "varlen",
+        checkpointing=plan.checkpoint_activations,
+        optimizer=_OPTIMIZERS[chosen.optimizer],
+        master=zero > 0,
+        accumulates=plan.accumulation(chosen, length, world) > 1,
+        world=world,
+        zero=zero,
+        offload=offload,
+        adapters=_adapters(plan),
+        quantised=_quantised(plan),
+    )
 
-    Raises InputError for a model whose shape is not known, and for settings that exclude each other.
-    """
-    shape = shape_of(config)
-    settings = plan if isinstance(plan, Settings) else settings_of(plan)
-    _check(settings)
-    done = _pass(settings)
-    adapters = settings.adapters
-    added = adapters.parameters(shape) * shape.layers if adapters else 0
-    trained = added if adapters else shape.parameters
-    each = FP32 if adapters else settings.weight  # peft makes adapters float32
-    weights, gradients = _weights(shape, settings) + FP32 * added, each * trained
-    small = 0 if adapters else shape.layers * shape.layer_norms + shape.hidden
-    states = _adapter_states(settings) if adapters else settings
-    optimizer = optimizer_bytes(trained, small, states)
-    parts = settings.world if settings.zero else 1
-    divided = {
-        "weights": -(-weights // parts) if settings.zero == 3 else weights,
-        "gradients": -(-gradients // parts) if settings.zero >= 2 else gradients,
-        "optimizer": -(-optimizer // parts),
+
+def _precision(plan: Plan) -> Precision:
+    if plan.model.weights != "float32":
+        return "bf16"
+    return "fp32" if plan.precision == "float32" else "mixed"
+
+
+def _quantised(plan: Plan) -> bool:
+    if plan.model.quantise == "8bit":
+        raise InputError("the memory of weights in 8 bits is not known", remedy="set model.quantise: 4bit, or none")
+    return plan.model.quantise is not None
+
+
+def _adapters(plan: Plan) -> Adapters | None:
+    if plan.peft is None:
+        return None
+    told = dict(plan.peft)
+    kind = str(told.get("peft_type", "LORA")).upper()
+    if kind != "LORA":
+        raise InputError(f"the memory of {kind} is not known", remedy="an estimate can be made of LORA, or of none")
+    targets = told.get("target_modules", "all-linear")
+    names = LINEAR_TARGETS if targets == "all-linear" else tuple(targets)
+    if unknown := sorted(set(names) - set(LINEAR_TARGETS)):
+        raise InputError(
+            f"peft.target_modules: the sizes of {', '.join(unknown)} are not known",
+            remedy=f"an estimate can be made of all-linear and of {', '.join(LINEAR_TARGETS)}",
+        )
+    return Adapters(int(told.get("r", 8)), names, float(told.get("lora_dropout", 0.0)))
+
+
+def _divided(plan: Plan) -> tuple[Literal[0, 1, 2, 3], Literal["nothing", "optimizer", "everything"]]:
+    """The part of ZeRO that a plan's DeepSpeed file or FSDP settings amount to, and what they offload."""
+    if plan.fsdp is not None:
+        kept = plan.fsdp.get("reshard_after_forward", True) in {False, "false"}
+        return 2 if kept else 3, "everything" if plan.fsdp.get("offload_params") else "nothing"
+    if plan.deepspeed is None:
+        return 0, "nothing"
+    path = Path(plan.deepspeed)
+    if not path.is_file():
+        raise InputError(f"{path} is no file", remedy="set deepspeed to one of configs/train/deepspeed/")
+    zero = json.loads(path.read_bytes()).get("zero_optimization", {})
+    stage = zero.get("stage", 0)
+    if stage not in {0, 1, 2, 3}:
+        raise InputError(f"{path} has no such ZeRO stage as {stage!r}", remedy="set it to 0, 1, 2 or 3")
+    offloads = {
+        name: (zero.get(f"offload_{name}") or {}).get("device", "none") != "none" for name in ("optimizer", "param")
     }
-    here, host = _offloaded(divided, settings)
-    checkpointed = kept(shape, done, checkpointing=settings.checkpointing)
-    head = of_loss(shape, done) - FP32 * done.tokens * shape.vocabulary
-    return Estimate(
-        parameters=shape.parameters + added,
-        trained=trained,
-        **here,
-        gathered=_gathered(shape, settings, gradients),
-        activations=checkpointed - of_loss(shape, done) + head,
-        logits=_loss(shape, done),
-        layer=of_layer(shape, done) + _working(shape, done, settings),
-        stepping=_stepping(trained, states),
-        host=host,
-        accumulates=settings.accumulates,
-    )
-
-
-def _check(settings: Settings) -> None:
-    if settings.quantised and settings.adapters is None:
-        raise InputError("weights in 4 bits are not trained", remedy="train adapters (LoRA) beside them")
-    if settings.offload == "everything" and settings.zero < 3:
-        raise InputError("weights are offloaded by ZeRO-3 alone", remedy="set ZeRO to 3, or offload the optimizer")
-    if min(settings.sequences, settings.length, settings.world) < 1:
-        raise InputError("sequences, length and world are at least 1", remedy="set them")
-
-
-def _pass(settings: Settings) -> Pass:
-    return Pass(
-        sequences=settings.sequences,
-        length=settings.length,
-        precision=settings.precision,
-        attention=settings.attention,
-        adapters=settings.adapters,
-    )
-
-
-def _adapter_states(settings: Settings) -> Settings:
-    """The optimizer sees float32 adapters only."""
-    return Settings(precision="fp32", optimizer=settings.optimizer)
-
-
-def _weights(shape: Shape, settings: Settings) -> int:
-    if not settings.quantised:
-        return settings.weight * shape.parameters
-    matrices = shape.layers * sum(linear.inputs * linear.outputs for linear in shape.attention)
-    matrices += shape.layers * (shape.experts or 1) * sum(each.inputs * each.outputs for each in shape.feed_forward)
-    return round(NF4 * matrices) + settings.weight * (shape.parameters - matrices)
-
-
-def _gathered(shape: Shape, settings: Settings, gradients: int) -> int:
-    """ZeRO-3 fetches a layer at a time and the next one ahead, or the embedding; else gradients travel in buckets."""
-    if settings.world == 1:
-        return 0
-    if settings.zero == 3:
-        return 2 * max(2 * shape.layer, shape.embedding)
-    return gradients if settings.zero == 0 else 0
-
-
-def _offloaded(divided: dict[str, int], settings: Settings) -> tuple[dict[str, int], int]:
-    """What stays on the device, and the bytes that do not."""
-    names = {"nothing": (), "optimizer": ("optimizer",), "everything": ("optimizer", "weights")}[settings.offload]
-    here = {name: 0 if name in names else size for name, size in divided.items()}
-    return here, sum(divided[name] for name in names)
-
-
-def _loss(shape: Shape, done: Pass) -> int:
-    """Logits, gradients of the chunks done, and three float32 buffers for the chunk at work."""
-    chunk = min(CHUNK, done.tokens)
-    return shape.vocabulary * (done.element * (2 * done.tokens - chunk) + 3 * FP32 * chunk)
-
-
-def _stepping(trained: int, settings: Settings) -> int:
-    """AdamW of torch takes the roots of all second moments at once, unless it is fused."""
-    whole = settings.optimizer == "adamw" and settings.offload == "nothing" and settings.zero == 0
-    return settings.weight * trained if whole else 0
-
-
-def _working(shape: Shape, done: Pass, settings: Settings) -> int:
-    """Gradients of activations of the widest step, and a layer's weights where they are held in 4 bits."""
-    wide = max(shape.width * (shape.active or 1), shape.queries, shape.hidden)
-    unpacked = done.element * max(linear.parameters for linear in shape.feed_forward) if settings.quantised else 0
-    return 3 * done.element * done.tokens * wide + unpacked
+    what: Literal["nothing", "optimizer", "everything"] = "optimizer" if offloads["optimizer"] else "nothing"
+    return stage, "everything" if offloads["param"] else what
