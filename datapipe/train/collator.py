@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from datapipe.errors import CorruptData
-from datapipe.train.packed import NO_LOSS
+from datapipe.train.marks import NO_LOSS
 
 __all__ = ["NOT_FOR_THE_MODEL", "Collator", "model_inputs", "padded"]
 

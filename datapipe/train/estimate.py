@@ -34,7 +34,7 @@ _OPTIMIZERS: dict[str, Optimizer] = {
 
 
 def estimate(config: dict[str, Any], plan: Plan, world: int | None = None) -> Estimate:
-    """Bytes on one device, of the part of the plan that takes the most. `config`: {} for that of the plan's model.
+    """Bytes on one device, of the part that takes the most. `config`: {} for that of its model.
 
     `world`: devices; None: as the environment says. Raises InputError where the plan holds what no estimate is known of.
     """
@@ -67,7 +67,7 @@ def _vocabulary(path: Path) -> int:
         raise InputError(f"{path} is no file", remedy="set model.config.vocab_size, or write the packed data first")
     told = json.loads(path.read_bytes())
     numbers = [*told["model"]["vocab"].values(), *(each["id"] for each in told.get("added_tokens", ()))]
-    return max(numbers) + 1
+    return int(max(numbers)) + 1
 
 
 def settings_of(plan: Plan, part: int, world: int) -> Settings:

@@ -81,8 +81,10 @@ def flops(
     added = 2 * tokens * adapters
     forward = matrices + attention + added
     backward = matrices * (1 if frozen else 2) + 2 * attention + 2 * added
-    head = 2 * tokens * shape.embedding  # is outside the layers, and computed once
-    return Flops(forward, backward, forward - head if checkpointing else 0)
+    once = 2 * tokens * shape.embedding  # outside the layers
+    if shape.norms == 2:  # torch stops at what is saved last, which is what enters the down projection
+        once += 2 * tokens * shape.layers * shape.width * shape.hidden * (shape.active or 1)
+    return Flops(forward, backward, forward - once if checkpointing else 0)
 
 
 def peak(device: str) -> float | None:

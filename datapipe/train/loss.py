@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from datapipe.errors import InputError
-from datapipe.train.packed import NO_LOSS
+from datapipe.train.marks import NO_LOSS
 
 __all__ = ["by_source", "step_weight", "token_losses", "weighted_loss"]
 

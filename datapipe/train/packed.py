@@ -20,11 +20,10 @@ import pyarrow.parquet as pq
 import xxhash
 
 from datapipe.errors import CorruptData, InputError
+from datapipe.train.marks import FILLER, NO_LOSS
 
 __all__ = ["FILLER", "NO_LOSS", "PackedDataset", "Piece"]
 
-NO_LOSS = -100
-FILLER = -1  # the number of a sequence without tokens, which fills a batch up
 ENDS = 1 << 16  # bytes at either end of a file that its digest is of
 INDEXED = 512  # files whose sources are kept in memory
 LISTS: dict[str, pa.DataType] = {

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import xxhash
 
 from datapipe.errors import InputError
-from datapipe.train.packed import FILLER
+from datapipe.train.marks import FILLER
 
 __all__ = ["OrderedSampler", "permuted"]
 

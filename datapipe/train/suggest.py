@@ -117,8 +117,11 @@ def _of_part(plan: Plan, part: Part, *, kind: Kind, data: _Data, size: int) -> I
     yield "batch_tokens", batch, f"{usual:,} tokens are usual for {of}{lowered}; whole sequences of {data.length:,}"
     yield "learning_rate", *_rate(plan, kind, rate, batch / full_batch)
     yield "warmup", *_warmup(kind, epochs)
-    yield "floor", 0.1 if kind != "sft" else 0.0, "the share of the highest rate that the last steps have" + (
-        "; none after fine-tuning" if kind == "sft" else ", so that training can go on"
+    yield (
+        "floor",
+        0.1 if kind != "sft" else 0.0,
+        "the share of the highest rate that the last steps have"
+        + ("; none after fine-tuning" if kind == "sft" else ", so that training can go on"),
     )
 
 
