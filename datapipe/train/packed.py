@@ -204,7 +204,8 @@ class PackedDataset:
         file, own = self._place(number)
         lists = file.lists(own)
         tokens, labels, lengths = lists[:3]
-        if len(labels) != len(tokens) or int(lengths.sum()) != len(tokens):
+        even = len(labels) == len(tokens) == int(lengths.sum()) and all(len(each) == len(tokens) for each in lists[3:])
+        if not even or (lengths < 0).any():
             raise CorruptData(f"{file.path}: the lists of sequence {own} are not of one length", remedy=_AGAIN)
         return _item(number, lists)
 
