@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python tests/gpu/measure.py [--tiny] [--precision bf16|mixed] [--seconds 480]
 
-Needs the repository, torch and transformers; no network, no installation, no data. On an H100 or H200 everything is
+Needs the repository, torch and transformers; no network, no installation, no data. On an H100 or H200 all of it is
 meant to fit in nine minutes: what `--seconds` cuts off is named. `--tiny` runs all of it at toy size on any CPU, in less
 than a minute; its figures say that the script works, and nothing of speed.
 Models are random, of Qwen3's form; weights, gradients and states as `--precision` says, AdamW fused, no compilation.
@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from equivalence import equivalences  # beside this file
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from datapipe.train.attention import VARLEN, choose, register
@@ -34,6 +33,7 @@ from datapipe.train.flops import Flops, flops, mfu, peak
 from datapipe.train.loss import weighted_loss
 from datapipe.train.memory import GIB, Settings, needed
 from datapipe.train.shape import shape_of
+from tests.gpu.equivalence import equivalences
 
 MEDIAN, SIGMA = 350, 1.0  # tokens of a document, and of their logarithm
 ROOM = 0.9  # share of the device's memory that a step may be estimated to take
@@ -238,7 +238,9 @@ class Report:
 
     def grid(self, scale: Scale, attention: Any) -> None:
         """A row for each model and length."""
-        print("| model | parameters | length | sequences | checkpointing | useful tokens/s | MFU | GiB | estimate | off |")
+        print(
+            "| model | parameters | length | sequences | checkpointing | useful tokens/s | MFU | GiB | estimate | off |"
+        )
         print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
         for name in scale.models:
             for length in scale.lengths:

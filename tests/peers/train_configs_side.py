@@ -1,6 +1,6 @@
 """Reads ready configs with the tools they are for, in an environment of its own; prints what they say as JSON.
 
-    <peer>/bin/python tests/peers/train_configs_side.py deepspeed|trl|llama_factory FILE …
+<peer>/bin/python tests/peers/train_configs_side.py deepspeed|trl|llama_factory FILE …
 """
 
 from __future__ import annotations
@@ -21,9 +21,20 @@ def of_deepspeed(path: str) -> Any:
     read = HfDeepSpeedConfig(told)
     known = {name: value for name, value in told["zero_optimization"].items() if value != "auto"}
     zero = DeepSpeedZeroConfig(**known)
-    devices = [each and str(getattr(each.device, "value", each.device)) for each in (zero.offload_optimizer, zero.offload_param)]
-    unknown = sorted(set(told["zero_optimization"]) - set(DeepSpeedZeroConfig.model_fields) - _aliases(DeepSpeedZeroConfig))
-    return {"zero2": read.is_zero2(), "zero3": read.is_zero3(), "offload": read.is_offload(), "devices": devices, "unknown": unknown}
+    devices = [
+        each and str(getattr(each.device, "value", each.device))
+        for each in (zero.offload_optimizer, zero.offload_param)
+    ]
+    unknown = sorted(
+        set(told["zero_optimization"]) - set(DeepSpeedZeroConfig.model_fields) - _aliases(DeepSpeedZeroConfig)
+    )
+    return {
+        "zero2": read.is_zero2(),
+        "zero3": read.is_zero3(),
+        "offload": read.is_offload(),
+        "devices": devices,
+        "unknown": unknown,
+    }
 
 
 def _aliases(model: Any) -> set[str]:
@@ -50,10 +61,17 @@ def of_llama_factory(path: str) -> Any:
 
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a few lines
         told = yaml.safe_load(file)
-    parser = HfArgumentParser([ModelArguments, DataArguments, TrainingArguments, FinetuningArguments, GeneratingArguments])
+    parser = HfArgumentParser(
+        [ModelArguments, DataArguments, TrainingArguments, FinetuningArguments, GeneratingArguments]
+    )
     _, data, _, tuned, _ = parser.parse_dict(told | {"bf16": False, "use_cpu": True})
     (declared,) = get_dataset_list(data.dataset, data.dataset_dir)
-    return {"neat_packing": data.neat_packing, "lora": tuned.lora_target, "formatting": declared.formatting, "role": declared.role_tag}
+    return {
+        "neat_packing": data.neat_packing,
+        "lora": tuned.lora_target,
+        "formatting": declared.formatting,
+        "role": declared.role_tag,
+    }
 
 
 READERS: dict[str, Callable[[str], Any]] = {"deepspeed": of_deepspeed, "trl": of_trl, "llama_factory": of_llama_factory}
