@@ -36,7 +36,7 @@ _OPTIMIZERS: dict[str, Optimizer] = {
 def estimate(config: dict[str, Any], plan: Plan, world: int | None = None) -> Estimate:
     """Bytes on one device, of the part that takes the most. `config`: {} for that of its model.
 
-    """Bytes on one device, of the part that takes the most. `config`: {} for that of the model in the plan.
+    `world`: devices; None: as the environment says. Raises InputError for what has no estimate.
     """
     world = int(os.environ.get("WORLD_SIZE", "1")) if world is None else world
     whole = config_of(plan) | config

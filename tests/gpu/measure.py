@@ -3,8 +3,8 @@
     PYTHONPATH=. python tests/gpu/measure.py [--tiny] [--precision bf16|mixed] [--seconds 480]
 
 Needs the repository, torch and transformers; no network, no installation, no data. On an H100 or H200 all of it is
-meant to fit in nine minutes: what `--seconds` cuts off is named. `--tiny` runs all of it at toy size on any CPU, in less
-than a minute; its figures say that the script works, and nothing of speed.
+meant to fit in nine minutes: what `--seconds` cuts off is named. `--tiny` runs all of it at toy size on any CPU, in
+less than a minute; its figures say that the script works, and nothing of speed.
 Models are random, of Qwen3's form; weights, gradients and states as `--precision` says, AdamW fused, no compilation.
 Lengths of documents are drawn from a log-normal distribution (median 350 tokens, sigma 1), in the manner of
 conversations. Times are of steps alone: batches lie on the device before.
