@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
-from datapipe.train.attention import VARLEN, lacks_varlen, register
+from datapipe.train.attention import lacks_varlen, register
 from datapipe.train.collator import Collator, model_inputs
 
 __all__ = ["equivalences"]
@@ -23,20 +23,21 @@ Attention = Literal["varlen", "sdpa", "eager"]
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 LENGTHS = ((37, 90, 1), (64, 64), (128,))  # tokens of the documents of each sequence
 WIDTH = 128
+PLAIN: tuple[Attention, ...] = ("sdpa", "eager")
 VOCABULARY = 512
 
 
 def equivalences(device: str, tell: Callable[[str], object]) -> bool:
     """Try every kernel in every type it takes; whether any failed."""
     kernels: list[tuple[Attention, torch.dtype]] = [
-        (name, kind) for name in ("sdpa", "eager") for kind in (torch.float32, torch.bfloat16)
+        (name, kind) for name in PLAIN for kind in (torch.float32, torch.bfloat16)
     ]
     lacking = lacks_varlen(device)
     if lacking:
         tell(f"varlen: not tried, {lacking}")
     else:
         register()
-        kernels.append((VARLEN, torch.bfloat16))
+        kernels.append(("varlen", torch.bfloat16))
     return any([not _holds(attention, kind, device, tell) for attention, kind in kernels])  # noqa: C419 - try them all
 
 

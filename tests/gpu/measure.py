@@ -76,7 +76,7 @@ TINY = Scale(
 
 def config_of(scale: Scale, name: str, length: int) -> Qwen3Config:
     """A model's config; heads are of 128, or of 32 where it is tiny."""
-    sizes = scale.models[name]
+    sizes: dict[str, Any] = dict(scale.models[name])
     heads = sizes["num_attention_heads"]
     return Qwen3Config(
         **sizes,
@@ -184,7 +184,7 @@ def measured(config: Qwen3Config, settings: Settings, steps: tuple[int, int], re
             logits = model(**model_inputs(batch)).logits
         loss = weighted_loss(logits, batch["labels"], batch["loss_weights"], None)
         del logits
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
         if device == "cuda":
@@ -274,7 +274,7 @@ class Report:
         """Packed against padded, in the same room."""
         length = min(PAIRS_TOKENS, max(scale.lengths))
         config, sequences = config_of(scale, scale.compared, length), scale.step // length
-        runs: dict[str, tuple[str, Callable[[], Iterator[Any]]]] = {
+        runs: dict[str, tuple[Any, Callable[[], Iterator[Any]]]] = {
             f"packed, {attention}": (attention, lambda: packed_batches(scale, length, attention, sequences)),
             "padded, sdpa": ("sdpa", lambda: padded_batches(scale, length, scale.step)),
         }
@@ -285,7 +285,7 @@ class Report:
                 return
             settings = Settings(
                 sequences=sequences, length=length, precision=self.precision, attention=kernel, checkpointing=True
-            )  # type: ignore[arg-type]
+            )
             speeds[name] = self._run(config, settings, scale.steps, list(batches())).speed
             print(f"{name}: {speeds[name]:,.0f} useful tokens/s", flush=True)
         fast, slow = speeds.values()

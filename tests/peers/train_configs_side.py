@@ -61,7 +61,7 @@ def of_llama_factory(path: str) -> Any:
 
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a few lines
         told = yaml.safe_load(file)
-    parser = HfArgumentParser(
+    parser: Any = HfArgumentParser(
         [ModelArguments, DataArguments, TrainingArguments, FinetuningArguments, GeneratingArguments]
     )
     _, data, _, tuned, _ = parser.parse_dict(told | {"bf16": False, "use_cpu": True})

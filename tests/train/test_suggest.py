@@ -13,6 +13,7 @@ from datapipe.train.suggest import pretraining_rate, suggest
 from tests.train.packed_folder import Document, write_packed
 
 LENGTH = 64
+MODELS: tuple[dict[str, Any], ...] = ({}, {"model": {"name": "base"}})
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_trained_weights_go_on_at_a_tenth_of_the_rate_by_the_root_of_the_batch(f
 
 
 def test_random_weights_take_the_whole_rate(folders: dict[str, Path]) -> None:
-    fresh, going_on = (told(folders, ["pages"], **model) for model in ({}, {"model": {"name": "base"}}))
+    fresh, going_on = (told(folders, ["pages"], **model) for model in MODELS)
     name = "parts.pages.learning_rate"
     assert fresh[name] == pytest.approx(10 * going_on[name], rel=0.05)
     assert fresh["parts.pages.warmup"] == 0.01
