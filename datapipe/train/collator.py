@@ -61,71 +61,73 @@ class Collator:
     def __call__(self, items: list[dict[str, Any]]) -> Batch:
         """The batch of some items."""
         width = self.length if self.fixed_size else max(1, *(len(item["input_ids"]) for item in items))
-        rows = _Rows(len(items), width)
-        for row, item in enumerate(items):
-            sources = None if self.source_numbers is None else self.source_numbers(item["index"])
-            rows.put(row, item, sources)
+        rows = _Rows(items, width, self.source_numbers)
         made = rows.tensors()
-        if self.source_numbers is None:
-            del made["sources"]
         if self.attention == "varlen":
-            made = {name: value.reshape(1, -1) for name, value in made.items()} | _cumulative(rows)
-        indices = torch.tensor([item["index"] for item in items])
+            made = {name: value.reshape(1, -1) for name, value in made.items()} | _cumulative(rows.lengths, rows.size)
+        indices = torch.from_numpy(np.array([item["index"] for item in items], np.int64))
         documents = sum(len(item["seq_lengths"]) for item in items)
         return made | {"indices": indices, "documents": documents}
 
 
 class _Rows:
-    """Rows of one width, filled one by one; the rest of each is padding, a document of its own."""
+    """Sequences in rows of one width; the rest of each is padding, a document of its own.
 
-    def __init__(self, count: int, width: int) -> None:
-        self.width = width
-        self.tokens: Ints = np.full((count, width), PAD)
-        self.labels: Ints = np.full((count, width), NO_LOSS)
-        self.positions: Ints = np.empty((count, width), np.int64)
-        self.sources: Ints = np.full((count, width), NO_SOURCE)
-        self.weights: npt.NDArray[np.float32] = np.zeros((count, width), np.float32)
-        self.lengths: list[Ints] = []
+    One pass a row copies lists into place; what depends on documents is made of the whole batch at once.
+    """
 
-    def put(self, row: int, item: dict[str, Any], sources: Ints | None) -> None:
-        """Fill a row with a sequence."""
-        size, lengths = len(item["input_ids"]), item["seq_lengths"]
-        if size > self.width:
+    def __init__(
+        self, items: list[dict[str, Any]], width: int, source_numbers: Callable[[int], Ints] | None = None
+    ) -> None:
+        self.shape, self.size = (len(items), width), len(items) * width
+        self.tokens: Ints = np.empty(self.shape, np.int64)
+        self.labels: Ints = np.empty(self.shape, np.int64)
+        self.weights: npt.NDArray[np.float32] = np.ones(self.shape, np.float32)
+        lengths, sources = list[Ints](), list[Ints]()
+        for row, item in enumerate(items):
+            size = self._copy(row, item)
+            lengths += [item["seq_lengths"], np.array([width - size])]
+            if source_numbers is not None:
+                sources += [source_numbers(item["index"]), np.array([NO_SOURCE])]
+        whole = np.concatenate(lengths)
+        there = whole > 0
+        self.lengths: Ints = whole[there]
+        starts = np.cumsum(self.lengths) - self.lengths
+        self.labels.ravel()[starts] = NO_LOSS
+        self.weights *= self.labels != NO_LOSS
+        self.positions: Ints = (np.arange(self.size) - np.repeat(starts, self.lengths)).reshape(self.shape)
+        self.sources = np.repeat(np.concatenate(sources)[there], self.lengths).reshape(self.shape) if sources else None
+
+    def _copy(self, row: int, item: dict[str, Any]) -> int:
+        """Put the lists of a sequence into a row; how many tokens it has."""
+        size, width = len(item["input_ids"]), self.shape[1]
+        if size > width:
             raise CorruptData(
-                f"sequence {item['index']} has {size} tokens, more than the {self.width} of a row",
+                f"sequence {item['index']} has {size} tokens, more than the {width} of a row",
                 remedy="set the training plan's length to that of the packed folder",
             )
-        self.tokens[row, :size] = item["input_ids"]
-        labels = self.labels[row, :size]
-        labels[:] = item["labels"]
-        starts = np.cumsum(lengths) - lengths
-        labels[starts[lengths > 0]] = NO_LOSS
-        carries = labels != NO_LOSS
-        self.weights[row, :size] = carries if item["loss_weights"] is None else item["loss_weights"] * carries
-        if sources is not None:
-            self.sources[row, :size] = np.repeat(sources, lengths)
-        if size < self.width:
-            lengths, starts = np.append(lengths, self.width - size), np.append(starts, size)
-        self.positions[row] = np.arange(self.width) - np.repeat(starts, lengths)
-        self.lengths.append(lengths)
+        self.tokens[row, :size], self.tokens[row, size:] = item["input_ids"], PAD
+        self.labels[row, :size], self.labels[row, size:] = item["labels"], NO_LOSS
+        if item["loss_weights"] is not None:
+            self.weights[row, :size] = item["loss_weights"]
+        return size
 
     def tensors(self) -> Batch:
         """[B, T] each."""
-        return {
-            "input_ids": torch.from_numpy(self.tokens),
-            "labels": torch.from_numpy(self.labels),
-            "position_ids": torch.from_numpy(self.positions),
-            "loss_weights": torch.from_numpy(self.weights),
-            "sources": torch.from_numpy(self.sources),
+        made = {
+            "input_ids": self.tokens,
+            "labels": self.labels,
+            "position_ids": self.positions,
+            "loss_weights": self.weights,
         }
+        if self.sources is not None:
+            made["sources"] = self.sources
+        return {name: torch.from_numpy(values) for name, values in made.items()}
 
 
-def _cumulative(rows: _Rows) -> Batch:
-    """Cumulative lengths of all documents of a batch, padding included, in few different sizes."""
-    lengths = np.concatenate(rows.lengths)
-    total = rows.tokens.size
-    size = _power(max(len(lengths) + 1, total // FEWEST_TOKENS))
-    bounds = np.full(size, total, np.int32)
+def _cumulative(lengths: Ints, tokens: int) -> Batch:
+    """Cumulative lengths of the documents of a batch, padding included, in few different sizes."""
+    bounds = np.full(_power(max(len(lengths) + 1, tokens // FEWEST_TOKENS)), tokens, np.int32)
     bounds[0] = 0
     bounds[1 : len(lengths) + 1] = np.cumsum(lengths)
     cumulative, longest = torch.from_numpy(bounds), _power(int(lengths.max()))
@@ -148,13 +150,10 @@ def padded(items: list[dict[str, Any]]) -> Batch:
     [D, L]: input_ids, labels, position_ids, attention_mask (int64), loss_weights (float32).
     """
     parts = [part for item in items for part in _documents(item)]
-    rows = _Rows(len(parts), max(len(part["input_ids"]) for part in parts))
-    for row, part in enumerate(parts):
-        rows.put(row, part, None)
-    made = rows.tensors()
-    del made["sources"]
+    width = max(len(part["input_ids"]) for part in parts)
+    made = _Rows(parts, width).tensors()
     lengths = torch.tensor([len(part["input_ids"]) for part in parts])
-    mask = torch.arange(rows.width)[None, :] < lengths[:, None]
+    mask = torch.arange(width)[None, :] < lengths[:, None]
     return made | {"attention_mask": mask.long()}
 
 

@@ -2,18 +2,16 @@
 
 What: cross-entropy of each target token, times its weight; the sum over all micro-batches and ranks of a step is
 divided by the sum of all their weights. Why: a mean of means gives a token of a short answer more to say.
-Costs: float32 logits of CHUNK tokens at a time, made again in the backward pass, instead of those of a whole batch.
+Costs: beside the logits, their gradient in their own type, and in float32 the logits of CHUNK tokens at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from torch.nn.functional import cross_entropy
-from torch.utils.checkpoint import checkpoint
 
 from datapipe.errors import InputError
 from datapipe.train.marks import NO_LOSS
@@ -30,16 +28,34 @@ def token_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """
     targets = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=NO_LOSS)
     flat, wanted = logits.flatten(0, 1), targets.flatten()
-    parts = [
-        checkpoint(_losses, some, of, use_reentrant=False)
-        for some, of in zip(torch.split(flat, CHUNK), torch.split(wanted, CHUNK), strict=True)
-    ]
-    losses: torch.Tensor = torch.cat(parts).view_as(labels)
+    losses = cast("torch.Tensor", _CrossEntropy.apply(flat, wanted)).view_as(labels)  # type: ignore[no-untyped-call]
     return torch.nn.functional.pad(losses[:, :-1], (1, 0))
 
 
-def _losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return cross_entropy(logits.float(), targets, ignore_index=NO_LOSS, reduction="none")
+class _CrossEntropy(torch.autograd.Function):
+    """Cross-entropy of each row in float32, which keeps of the forward pass one number a row beside the logits."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """[N, vocabulary], [N] → [N]; 0 where the target is NO_LOSS."""
+        sums = [torch.logsumexp(some.float(), 1) for some in torch.split(logits, CHUNK)]
+        total = torch.cat(sums)
+        ctx.save_for_backward(logits, targets, total)
+        score = logits.gather(1, targets.clamp(min=0)[:, None])[:, 0].float()
+        return (total - score).masked_fill(targets == NO_LOSS, 0)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Chance - 1 for the target, chance for any other token, times the gradient of the row's loss."""
+        logits, targets, total = ctx.saved_tensors
+        made = torch.empty_like(logits)
+        by_row = grads[0].masked_fill(targets == NO_LOSS, 0)
+        columns = (logits, targets, total, by_row, made)
+        for some, target, summed, grad, out in zip(*(torch.split(each, CHUNK) for each in columns), strict=True):
+            chances = torch.exp(some.float() - summed[:, None])
+            chances.scatter_add_(1, target.clamp(min=0)[:, None], chances.new_full((len(target), 1), -1.0))
+            out.copy_(chances * grad[:, None])
+        return made, None
 
 
 def weighted_loss(
