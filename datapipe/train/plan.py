@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import ValidationError, model_validator
 
 from datapipe.config import StageConfig, measure, place
@@ -89,11 +91,12 @@ class Part(StageConfig):
             raise ValueError("`name` is lower case letters, digits and underscores, and begins with a letter")
         if self.schedule == "linear" and self.floor:
             raise ValueError("a linear schedule ends at 0; set `floor: 0`, or take cosine")
+        for pattern in self.freeze:
+            try:
+                pc.match_substring_regex(pa.array([""]), pattern)
+            except pa.ArrowInvalid as error:
+                raise ValueError(f"`freeze`: {pattern!r} is no pattern of RE2") from error
         return self
-
-    def steps(self, sequences: int, length: int) -> int:
-        """Steps of the optimizer over so many sequences of `length` tokens; the last one may be smaller."""
-        return math.ceil(self.positions(sequences) / self.batch_sequences(length))
 
     def positions(self, sequences: int) -> int:
         """Sequences trained on, over all epochs."""
@@ -141,7 +144,7 @@ class Plan(StageConfig):
         return self
 
     def accumulation(self, part: Part, length: int, world: int) -> int:
-        """Micro-batches of a rank in one step; they may hold some empty sequences, so that all ranks keep step."""
+        """Micro-batches of a rank in one step of a part, were its data large; the last may hold fewer sequences."""
         return math.ceil(part.batch_sequences(length) / (self.micro_batch * world))
 
 
