@@ -36,6 +36,7 @@ COMMANDS: tuple[str, ...] = (
     "bias",
     "contamination",
     "prune",
+    "train",
     "stages",
     "schema",
     "fit",

@@ -1,8 +1,9 @@
-"""`datapipe schema`: the JSON Schema of recipes, for editors."""
+"""`datapipe schema`: the JSON Schema of recipes and of plans, for editors."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,8 +14,9 @@ __all__ = ["schema"]
 
 @click.command("schema")
 @STAGES_OPTION
-def schema(stages_dir: Path | None) -> None:
-    """Print the JSON Schema of recipes.
+@click.option("--plan", is_flag=True, help="Of plans for `datapipe train` instead.")
+def schema(stages_dir: Path | None, *, plan: bool) -> None:
+    """Print the JSON Schema of recipes, or of plans of training.
 
     Editors complete stages and options by it.
 
@@ -26,7 +28,17 @@ def schema(stages_dir: Path | None) -> None:
     """
     import json
 
+    click.echo(json.dumps(_plan() if plan else _recipe(stages_dir), indent=2, ensure_ascii=False))
+
+
+def _recipe(stages_dir: Path | None) -> dict[str, Any]:
     from datapipe.recipe import recipe_schema
     from datapipe.registry import Registry
 
-    click.echo(json.dumps(recipe_schema(Registry(stages_dir)), indent=2, ensure_ascii=False))
+    return recipe_schema(Registry(stages_dir))
+
+
+def _plan() -> dict[str, Any]:
+    from datapipe.train.plan import Plan
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Plan.model_json_schema()}
