@@ -36,6 +36,9 @@ DUPLICATE, NEAR_DUPLICATE = "duplicate", "near_duplicate"
 class Config(PromptConfig, SurvivorConfig):
     """What is compared, how alike it must be, and which of a cluster stays."""
 
+    min_similarity: Share | None = measure(
+        0.8, "exact Jaccard similarity of shingles from which on candidates are linked; null: whatever it is", gt=0
+    )
     fuzzy: bool = measure(True, "find near copies too; false: only those that are the same in normal form")
     min_similarity_to_survivor: Share | None = decide(
         None, "those less alike to the one that stays stay too, though a chain of links leads there", gt=0
@@ -47,7 +50,7 @@ def _reads(config: Config) -> tuple[str, ...]:
 
 
 def _compared(batch: pa.RecordBatch, config: Config) -> pa.LargeStringArray:
-    return prompts(batch.select(["messages", "rejected"]), config.on)
+    return prompts(batch.select(["messages", "rejected"]), config)
 
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:

@@ -71,7 +71,7 @@ class Config(PromptConfig, IndexedConfig):
 
 
 def _compared(batch: pa.RecordBatch, config: Config) -> pa.LargeStringArray:
-    return prompts(batch.select(["text", "messages"]), config.on)
+    return prompts(batch.select(["text", "messages"]), config)
 
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:

@@ -69,6 +69,13 @@ def test_prompts_are_the_same_in_normal_form_but_for_their_numbers(one: str, oth
         assert found == [None, reason], fuzzy
 
 
+def test_what_a_template_puts_around_all_prompts_does_not_make_them_alike() -> None:
+    frame = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+    given = [talk(f"{frame}\n\n### Instruction:\nwhat is {what}?\n\n### Response:\n", "It.") for what in ("rye", "tin")]
+    assert reasons_of(Config(min_similarity=0.7), talks(given)) == [None, None]
+    assert reasons_of(Config(min_similarity=0.7, frames=()), talks(given)) == [None, "near_duplicate"]
+
+
 def test_numbers_may_be_left_out_of_account() -> None:
     given = talks([talk("What is 2 + 3 ?", "5"), talk("What is 7 + 8 ?", "15")])
     assert reasons_of(Config(numbers=False), given) == [None, "duplicate"]
@@ -171,6 +178,6 @@ def test_clusters_are_those_of_all_pairs(seed: int, shards: int, cut: int) -> No
     whole = talks([talk(text, "yes") for text in texts])
     size = -(-len(texts) // shards)
     parts = [whole.slice(start, size) for start in range(0, len(texts), size)]
-    found = rows_of(Config(bands=40, rows=1), *parts, cut=cut)
+    found = rows_of(Config(bands=40, rows=1, min_similarity=0.7), *parts, cut=cut)
     expected = clusters_of_all_pairs(texts, 0.7)
     assert [row["cluster"] or row["id"] for row in found] == [f"d{root:03d}" for root in expected]
