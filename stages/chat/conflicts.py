@@ -6,8 +6,8 @@ there are to that prompt, without case, space around and final punctuation, and 
 An answer of more than max_words words is no label: two ways to say the same at length are no conflict.
 Why: labels that contradict each other teach noise; from 2 on somebody should look. Nothing leaves unless
 `max_answers` is set, and then all sides of a conflict leave, for nobody knows which is right.
-Costs: 100,000 conversations in 26 s, 12 s of them CPU time (tests/benchmarks/prompts.py); 50 bytes a conversation in
-the exchange; memory: one batch.
+Costs: a hash of all that is said before the answer, in normal form; 28 bytes a conversation in the exchange; memory:
+one batch (tests/benchmarks/prompts.py).
 Source: "same prompt, other label" as cleaning of classification data in Northcutt et al. 2021.
 """
 

@@ -12,7 +12,7 @@ in its part, a new one that is near to some of a part goes there, and one that i
 chain that leads from one to the other, leaves as `bridges_splits`. Without `against` a new document may become the
 first of its cluster, and all of it move.
 A pair .7 alike is found with probability .9995, of .5 with .84; see `dedup.minhash` on what crowds cost.
-Costs: 100,000 conversations in 33 s, 26 s of them CPU time (tests/benchmarks/prompts.py); memory as `dedup.minhash`.
+Costs: as `chat.dedup`, which finds near copies in the same way (tests/benchmarks/prompts.py).
 Source: splits by cluster as in Lee et al. 2022, section 6.
 """
 
