@@ -8,7 +8,7 @@ Why: labels that contradict each other teach noise; from 2 on somebody should lo
 `max_answers` is set, and then all sides of a conflict leave, for nobody knows which is right.
 Costs: a hash of all that is said before the answer, in normal form; 28 bytes a conversation in the exchange; memory:
 one batch (tests/benchmarks/prompts.py).
-Source: "same prompt, other label" as cleaning of classification data in Northcutt et al. 2021.
+Source: one of the checks that curators of instruction data name; see `chat.validate`.
 """
 
 from __future__ import annotations

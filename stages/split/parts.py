@@ -13,7 +13,7 @@ chain that leads from one to the other, leaves as `bridges_splits`. Without `aga
 first of its cluster, and all of it move.
 A pair .7 alike is found with probability .9995, of .5 with .84; see `dedup.minhash` on what crowds cost.
 Costs: as `chat.dedup`, which finds near copies in the same way (tests/benchmarks/prompts.py).
-Source: splits by cluster as in Lee et al. 2022, section 6.
+Source: Lee et al. 2022, who found near copies of training documents in the test sets of four corpora.
 """
 
 from __future__ import annotations
