@@ -77,7 +77,8 @@ def _whole(batch: pa.RecordBatch, on: str) -> pa.LargeStringArray:
     if on == "conversation":
         said = joined(found, np.ones(len(found.document), np.bool_), len(batch))
         return _with_rejected(said, batch)
-    asked = np.asarray(pc.fill_null(pc.equal(found.role, pa.scalar(USER)), False)) | (found.message < 0)
+    by_user: Any = pc.equal(found.role, pa.scalar(USER))
+    asked = np.asarray(pc.fill_null(by_user, False)) | (found.message < 0)
     if on == "first_prompt":
         at = np.flatnonzero(asked)
         asked[at[1:][found.document[at[1:]] == found.document[at[:-1]]]] = False
@@ -86,7 +87,7 @@ def _whole(batch: pa.RecordBatch, on: str) -> pa.LargeStringArray:
 
 def joined(found: Pieces, which: Mask, rows: int) -> pa.LargeStringArray:
     """Those pieces of each document as one text; null where there are none."""
-    at = np.flatnonzero(which)
+    at: Any = np.flatnonzero(which)
     bounds: Int64s = np.searchsorted(found.document[at], np.arange(rows + 1))
     lists = pa.LargeListArray.from_arrays(pa.array(bounds, pa.int64()), found.texts.take(pa.array(at)))
     texts: Any = pc.binary_join(lists, pa.scalar(BETWEEN, pa.large_string()))
@@ -98,8 +99,8 @@ def _with_rejected(said: pa.LargeStringArray, batch: pa.RecordBatch) -> pa.Large
     if "rejected" not in batch.schema.names or batch["rejected"].null_count == len(batch):
         return said
     others = pieces(pa.record_batch({"messages": batch["rejected"]}))
-    rejected = joined(others, np.ones(len(others.document), np.bool_), len(batch))
-    whole: Any = pc.binary_join_element_wise(said, pc.fill_null(rejected, ""), pa.scalar(BETWEEN, pa.large_string()))
+    rejected: Any = joined(others, np.ones(len(others.document), np.bool_), len(batch))
+    whole: Any = pc.binary_join_element_wise(said, rejected.fill_null(""), pa.scalar(BETWEEN, pa.large_string()))
     return whole  # type: ignore[no-any-return]
 
 
@@ -122,5 +123,5 @@ def rows_of(texts: pa.LargeStringArray, config: PromptConfig, scopes: pa.RecordB
     made = [equal_rows(scoped(normalised_hash(texts), scopes), some)]
     if fuzzy:
         made.append(band_rows(shingles(texts, config.shingle, most_words=config.max_words), config, scopes))
-    keys = pa.concat_batches(made)  # type: ignore[attr-defined]
+    keys: pa.RecordBatch = pa.concat_batches(made)  # type: ignore[attr-defined]
     return keys.take(pa.array(np.argsort(keys["row"].to_numpy(), kind="stable")))

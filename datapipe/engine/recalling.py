@@ -35,7 +35,7 @@ class Recalled:
             batch = batch.append_column(name, self._column(qualified(name, self._stage), kind, rows))
         return batch
 
-    def _column(self, column: str, kind: pa.DataType, rows: Rows) -> Any:
+    def _column(self, column: str, kind: Any, rows: Rows) -> Any:
         values: Any = pa.nulls(len(rows), kind)
         for file in self._files:  # a later part may hold a row anew
             at = file.find(rows)

@@ -59,7 +59,8 @@ def _last(found: Pieces, talks: Any) -> Any:
     ends = np.cumsum(counts.to_numpy(zero_copy_only=False).astype(np.int64)) - 1  # among all messages
     calls: Any = pc.fill_null(pc.list_value_length(talks.flatten().field("tool_calls")), 0)
     called = np.append(calls.to_numpy(zero_copy_only=False) > 0, False)[np.maximum(ends, -1)]
-    is_answer = np.asarray(pc.fill_null(pc.equal(found.role, pa.scalar(ASSISTANT)), False))
+    spoken: Any = pc.equal(found.role, pa.scalar(ASSISTANT))
+    is_answer = np.array(pc.fill_null(spoken, False))
     is_answer &= found.message == counts.to_numpy(zero_copy_only=False)[found.document] - 1
     last = np.full(len(talks), -1)
     last[found.document[is_answer]] = np.flatnonzero(is_answer)
@@ -69,7 +70,7 @@ def _last(found: Pieces, talks: Any) -> Any:
 
 def answers_of(texts: pa.LargeStringArray) -> pa.LargeStringArray:
     """What counts as one answer: composed, without case, final punctuation and the space around."""
-    plain: Any = pc.utf8_lower(pc.utf8_normalize(texts, "NFC"))
+    plain: Any = pc.utf8_lower(pc.utf8_normalize(texts, "NFC"))  # type: ignore[attr-defined]
     spaced: Any = pc.replace_substring_regex(plain, r"\s+", " ")
     return pc.utf8_trim(spaced, FINAL)  # type: ignore[no-any-return]
 
@@ -77,9 +78,9 @@ def answers_of(texts: pa.LargeStringArray) -> pa.LargeStringArray:
 def _before(found: Pieces, last: Any, rows: int) -> tuple[pa.LargeStringArray, Mask]:
     """All that stands before the last answer, each message after its role, and whether anything does."""
     prior = np.arange(len(found.document)) < last[found.document]
-    texts: Any = pc.binary_join_element_wise(
-        pc.fill_null(found.role, "").cast(pa.large_string()), found.texts, pa.scalar("\n", pa.large_string())
-    )
+    roles: Any = found.role.cast(pa.large_string())
+    named: list[Any] = [roles.fill_null(""), found.texts, pa.scalar("\n", pa.large_string())]
+    texts: Any = pc.binary_join_element_wise(*named)
     said = joined(Pieces(texts, found.document, found.message, found.role), prior, rows)
     return said, np.asarray(said.is_valid())
 
@@ -92,7 +93,8 @@ def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.Rec
     texts: Any = found.texts.take(pa.array(np.maximum(last, 0), mask=last < 0))
     answers = answers_of(texts)
     words = segment(answers).words_per_document()
-    short = has_prompt & np.asarray(pc.fill_null(pc.not_equal(answers, ""), False)) & (words <= config.max_words)
+    says: Any = pc.not_equal(answers, pa.scalar("", answers.type))
+    short = has_prompt & np.asarray(pc.fill_null(says, False)) & (words <= config.max_words)
     scopes = batch.select([*config.within]).append_column("tools of a prompt", batch["tools"])
     high, low = scoped(normalised_hash(said), scopes.append_column("numbers of a prompt", numbers_of(said)))
     some = np.flatnonzero(short)
@@ -111,7 +113,7 @@ def count(stream: Iterator[pa.RecordBatch], _config: Config, _scratch: Scratch) 
         new = begins | firsts(answer)
         new[0] = last != (key[0], low[0], answer[0])
         last = (key[-1], low[-1], answer[-1])
-        starts = np.flatnonzero(begins)
+        starts: Any = np.flatnonzero(begins)
         counts = np.add.reduceat(new.astype(np.int32), starts), np.diff(np.append(starts, len(key))).astype(np.int32)
         yield _rows(batch.take(pa.array(starts)), COUNT, counts)
         zeros = np.zeros(len(key), np.int32)
@@ -126,7 +128,8 @@ def _rows(batch: pa.RecordBatch, head: int, counts: tuple[Any, Any]) -> pa.Recor
 
 def total(stream: Iterator[pa.RecordBatch], _config: Config, _scratch: Scratch) -> Iterator[pa.RecordBatch]:
     """The counts of a prompt together, for each of its conversations; they come before these."""
-    last, carried = (), (0, 0)
+    last: tuple[Any, ...] = ()
+    carried: tuple[Any, ...] = (0, 0)
     for batch in stream:
         if batch.num_rows == 0:
             continue
@@ -137,7 +140,7 @@ def total(stream: Iterator[pa.RecordBatch], _config: Config, _scratch: Scratch) 
         for each, before in zip(sums, carried, strict=True):
             each[0] += before if last == (key[0], low[0]) else 0
         last, carried = (key[-1], low[-1]), (sums[0][-1], sums[1][-1])
-        members = np.flatnonzero(batch["head"].to_numpy() == MEMBER)
+        members: Any = np.flatnonzero(batch["head"].to_numpy() == MEMBER)
         of = (np.cumsum(begins) - 1)[members]
         places = batch.select(["shard", "row"]).take(pa.array(members))
         yield pa.RecordBatch.from_arrays([*places.columns, *(pa.array(each[of]) for each in sums)], schema=VERDICTS)

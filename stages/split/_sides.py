@@ -64,8 +64,8 @@ def drawn(ids: Any, config: Any) -> Int64s:
 
 def names_of(parts: Int64s, config: Any) -> pa.StringArray:
     """Names of parts by number; null for -1."""
-    names: pa.StringArray = pa.array(list(config.parts), pa.string()).take(pa.array(parts, mask=parts < 0))
-    return names
+    at: Any = pa.array(parts, mask=parts < 0)
+    return pa.array(list(config.parts), pa.string()).take(at)
 
 
 def _bits(names: Any, config: Any) -> Uint64s:
@@ -166,16 +166,16 @@ def _of_documents(batch: pa.RecordBatch, last: _Known | None) -> tuple[_Known, I
     """The documents that rows tell of, after the last one of the rows before; and which of them each row tells of."""
     nodes, kind, part = nodes_of(batch), batch["kind"].to_numpy(), batch["part"].to_numpy()
     new = firsts(nodes)
-    starts, at = np.flatnonzero(new), np.cumsum(new) - 1
+    starts: Any = np.flatnonzero(new)
+    at = np.cumsum(new) - 1
     fixed = np.where(kind[starts] == ITSELF, part[starts], NOBODY)
     sides = np.bitwise_or.reduceat(np.where(kind == SIDE, part, NOBODY), starts)
     found = _Known(nodes[starts], fixed, sides, batch["cluster"].take(pa.array(starts)))
     if last is None:
         return found, at
     if last.nodes[0] != found.nodes[0]:
-        together = (pa.concat_arrays([one, other]) if isinstance(one, pa.Array) else np.concatenate([one, other])
-                    for one, other in zip(last, found, strict=True))  # fmt: skip
-        return _Known(*together), at + 1
+        numbers = (np.concatenate([one, other]) for one, other in zip(last[:3], found[:3], strict=True))
+        return _Known(*numbers, pa.concat_arrays([last.clusters, found.clusters])), at + 1
     found.sides[0] |= last.sides[0]
     found.fixed[0] = last.fixed[0]  # it would have been told of itself, and of its sides' clusters, before
     told_before = pa.concat_arrays([last.clusters, found.clusters.slice(1)])
@@ -203,22 +203,24 @@ def _roots(near: Pairs, bridges: Uint64s, scratch: Scratch) -> Iterator[pa.Recor
 def answer(measured: pa.RecordBatch, asked: pa.RecordBatch, _config: Any) -> pa.RecordBatch:
     """Each document to its cluster, by id, and before all of them the sides of those that have any."""
     row = asked["row"].to_numpy()
-    first = np.flatnonzero(firsts(row))
+    first: Any = np.flatnonzero(firsts(row))
     rooted = np.asarray(asked["root"].is_valid())
     root = nodes_of(asked)[first]
     root[np.searchsorted(row[first], row[rooted])] = (
         asked["root"].to_numpy(zero_copy_only=False)[rooted].astype(np.uint64)
     )
-    of_it = np.flatnonzero(~rooted)  # one row for each document
+    of_it: Any = np.flatnonzero(~rooted)  # one row for each document
     fixed, sides = (asked[name].take(pa.array(of_it)).to_numpy() for name in ("fixed", "sides"))
     clusters: Any = asked["cluster"].take(pa.array(of_it))
-    ids = measured["id"].take(pa.array(np.searchsorted(measured["row"].to_numpy(), row[first])))
+    places: Any = np.searchsorted(measured["row"].to_numpy(), row[first])
+    ids = measured["id"].take(pa.array(places))
     sides = np.where(fixed > 0, fixed, sides)
     columns = [pa.array(row[first]), pa.array(mixed(root)), pa.array(fixed), pa.array(sides), clusters]
     every = pa.RecordBatch.from_arrays(columns, names=["row", "key", "fixed", "sides", "cluster"])
     members = _as(MEMBER, every, ids)
     heads = every.filter(pa.array(sides > 0))
-    return pa.concat_batches([_as(SIDES, heads, heads["cluster"]), members])  # type: ignore[attr-defined]
+    both: pa.RecordBatch = pa.concat_batches([_as(SIDES, heads, heads["cluster"]), members])  # type: ignore[attr-defined]
+    return both
 
 
 def _as(head: int, rows: pa.RecordBatch, names: Any) -> pa.RecordBatch:
@@ -234,7 +236,8 @@ def resolve(stream: Iterator[pa.RecordBatch], config: Any, _scratch: Scratch) ->
             continue
         keys, head = batch["key"].to_numpy(), batch["head"].to_numpy()
         new = firsts(keys)
-        starts, at = np.flatnonzero(new), np.cumsum(new) - 1
+        starts: Any = np.flatnonzero(new)
+        at = np.cumsum(new) - 1
         known = np.where(head == SIDES, batch["sides"].to_numpy(), NOBODY)
         sides = np.bitwise_or.reduceat(known, starts)
         names: Any = batch["name"].take(pa.array(starts))
@@ -242,7 +245,7 @@ def resolve(stream: Iterator[pa.RecordBatch], config: Any, _scratch: Scratch) ->
             sides[0] |= last[2]
             names = pa.concat_arrays([last[1], names.slice(1)])
         last = (int(keys[-1]), names.slice(len(names) - 1), sides[-1])
-        members = np.flatnonzero(head == MEMBER)
+        members: Any = np.flatnonzero(head == MEMBER)
         yield _verdicts(batch.take(pa.array(members)), names.take(pa.array(at[members])), sides[at[members]], config)
 
 

@@ -79,7 +79,7 @@ def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.Rec
     found = rows_of(_compared(batch, config), config, batch.select([]), fuzzy=True)
     high, low = hash128(batch["id"])
     own = hash_of_rows(np.stack([high, low, np.full(len(batch), EVERYBODY)], axis=1))
-    both = pa.concat_batches([found, equal_rows(own, np.arange(len(batch)))])  # type: ignore[attr-defined]
+    both: pa.RecordBatch = pa.concat_batches([found, equal_rows(own, np.arange(len(batch)))])  # type: ignore[attr-defined]
     return both.take(pa.array(np.argsort(both["row"].to_numpy(), kind="stable")))
 
 

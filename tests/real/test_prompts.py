@@ -72,7 +72,9 @@ def test_a_split_of_all_files_parts_no_prompts_that_are_the_same(real_data: Path
     sides: dict[Any, set[str]] = {}
     total = dict.fromkeys(config.parts, 0)
     for batch, columns in zip(shards, judged(parts.STAGE, config, shards, cut=CUT), strict=True):
-        for messages, part in zip(batch["messages"].to_pylist(), columns["split"].to_pylist(), strict=True):
+        talks: list[Any] = batch["messages"].to_pylist()
+        named: list[Any] = columns["split"].to_pylist()
+        for messages, part in zip(talks, named, strict=True):
             asked = tuple(each["content"] for each in messages if each["role"] == "user")
             sides.setdefault(asked or messages[0]["content"], set()).add(part)
             total[part] += 1

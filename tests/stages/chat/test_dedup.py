@@ -108,7 +108,7 @@ def test_what_is_compared_is_told(on: Any, reasons: list[str | None]) -> None:
 )
 def test_the_declared_rule_says_who_stays(rule: str, stays: str) -> None:
     given = [talk(PROMPT, "a"), talk(PROMPT, "b"), talk(NEAR, "a much longer answer than those of the others")]
-    more = {"fetched": ["2024-01-01", "2024-03-01", "2024-02-01"], "score": [0.1, 0.9, 0.5]}
+    more: dict[str, list[Any]] = {"fetched": ["2024-01-01", "2024-03-01", "2024-02-01"], "score": [0.1, 0.9, 0.5]}
     found = rows_of(Config(survivor=rule), talks(given, more))
     assert [row["id"] for row in found if row["reason"] is None] == [stays]
     assert {row["cluster"] for row in found} == {stays}

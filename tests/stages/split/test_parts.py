@@ -54,10 +54,11 @@ def parted_again(config: Config, old: pa.RecordBatch, new: pa.RecordBatch, cut: 
 
 def _by_id(shards: Sequence[pa.RecordBatch], found: Sequence[pa.RecordBatch], config: Config) -> dict[str, Any]:
     assert STAGE.decide is not None
-    told = {}
+    told: dict[str, Any] = {}
     for documents, columns in zip(shards, found, strict=True):
         reasons = STAGE.decide(columns, config).to_pylist()
-        for key, reason, row in zip(documents["id"].to_pylist(), reasons, columns.to_pylist(), strict=True):
+        ids: Any = documents["id"].to_pylist()
+        for key, reason, row in zip(ids, reasons, columns.to_pylist(), strict=True):
             told[key] = {"reason": reason, **row}
     return told
 
