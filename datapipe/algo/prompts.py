@@ -124,4 +124,5 @@ def rows_of(texts: pa.LargeStringArray, config: PromptConfig, scopes: pa.RecordB
     if fuzzy:
         made.append(band_rows(shingles(texts, config.shingle, most_words=config.max_words), config, scopes))
     keys: pa.RecordBatch = pa.concat_batches(made)  # type: ignore[attr-defined]
-    return keys.take(pa.array(np.argsort(keys["row"].to_numpy(), kind="stable")))
+    order: Any = np.argsort(keys["row"].to_numpy(), kind="stable")
+    return keys.take(pa.array(order))

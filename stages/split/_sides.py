@@ -174,8 +174,8 @@ def _of_documents(batch: pa.RecordBatch, last: _Known | None) -> tuple[_Known, I
     if last is None:
         return found, at
     if last.nodes[0] != found.nodes[0]:
-        numbers = (np.concatenate([one, other]) for one, other in zip(last[:3], found[:3], strict=True))
-        return _Known(*numbers, pa.concat_arrays([last.clusters, found.clusters])), at + 1
+        nodes, fixed, sides = (np.concatenate([one, other]) for one, other in zip(last[:3], found[:3], strict=True))
+        return _Known(nodes, fixed, sides, pa.concat_arrays([last.clusters, found.clusters])), at + 1
     found.sides[0] |= last.sides[0]
     found.fixed[0] = last.fixed[0]  # it would have been told of itself, and of its sides' clusters, before
     told_before = pa.concat_arrays([last.clusters, found.clusters.slice(1)])

@@ -80,7 +80,8 @@ def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.Rec
     high, low = hash128(batch["id"])
     own = hash_of_rows(np.stack([high, low, np.full(len(batch), EVERYBODY)], axis=1))
     both: pa.RecordBatch = pa.concat_batches([found, equal_rows(own, np.arange(len(batch)))])  # type: ignore[attr-defined]
-    return both.take(pa.array(np.argsort(both["row"].to_numpy(), kind="stable")))
+    order: Any = np.argsort(both["row"].to_numpy(), kind="stable")
+    return both.take(pa.array(order))
 
 
 def measure_shingles(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
