@@ -265,6 +265,8 @@ class Group(Deciding):
     `verdicts` those of the batch's rows, sorted by `row` (with `row` alone where a shard has none).
     `likeness`: of one with a `measure`, by which `datapipe similar` finds documents like a text.
     `compares`: columns of which equal, or like, values make documents copies of each other.
+    `recalls`: of the columns that it adds, those that an `answer` sees beside what is measured: of documents of earlier
+    runs with what these runs gave them, null for those of this run.
     """
 
     kind: ClassVar[str] = "Group"
@@ -275,6 +277,7 @@ class Group(Deciding):
     applies: Reads = ()
     likeness: Likeness | None = None
     compares: Reads = ()
+    recalls: tuple[str, ...] = ()
 
     def compares_for(self, config: StageConfig) -> tuple[str, ...]:
         """Columns that it compares under this config."""
