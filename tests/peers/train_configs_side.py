@@ -1,6 +1,6 @@
 """Reads ready configs with the tools they are for, in an environment of its own; prints what they say as JSON.
 
-<peer>/bin/python tests/peers/train_configs_side.py deepspeed|trl|llama_factory FILE …
+<peer>/bin/python tests/peers/train_configs_side.py deepspeed|trl FILE …
 """
 
 from __future__ import annotations
@@ -52,29 +52,7 @@ def of_trl(path: str) -> Any:
     return {"rest": rest, **{name: getattr(read, name) for name in names}}
 
 
-def of_llama_factory(path: str) -> Any:
-    """What its parsers of arguments make of the file; they refuse fields that none of them has."""
-    import yaml  # noqa: PLC0415 - of another environment
-    from llamafactory.data.parser import get_dataset_list  # noqa: PLC0415
-    from llamafactory.hparams import DataArguments, FinetuningArguments, GeneratingArguments, ModelArguments  # noqa: PLC0415
-    from transformers import HfArgumentParser, TrainingArguments  # noqa: PLC0415
-
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a few lines
-        told = yaml.safe_load(file)
-    parser: Any = HfArgumentParser(
-        [ModelArguments, DataArguments, TrainingArguments, FinetuningArguments, GeneratingArguments]
-    )
-    _, data, _, tuned, _ = parser.parse_dict(told | {"bf16": False, "use_cpu": True})
-    (declared,) = get_dataset_list(data.dataset, data.dataset_dir)
-    return {
-        "neat_packing": data.neat_packing,
-        "lora": tuned.lora_target,
-        "formatting": declared.formatting,
-        "role": declared.role_tag,
-    }
-
-
-READERS: dict[str, Callable[[str], Any]] = {"deepspeed": of_deepspeed, "trl": of_trl, "llama_factory": of_llama_factory}
+READERS: dict[str, Callable[[str], Any]] = {"deepspeed": of_deepspeed, "trl": of_trl}
 
 if __name__ == "__main__":
     print("\n" + json.dumps([READERS[sys.argv[1]](path) for path in sys.argv[2:]]))
