@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from datapipe.algo.models import package
 from datapipe.algo.resource import loaded_once
 from datapipe.errors import InputError
+from stages.tokenize._kept import Kept
 from stages.tokenize._template import EXTRA, NAME, Template, TemplateFault
 
 __all__ = ["AFTER", "BEGIN", "MIDDLE", "Speech", "Tokenizer", "load"]
@@ -37,13 +38,14 @@ class Speech:
     """How a template lets the assistant speak.
 
     `header`: what it writes before a turn is generated. `end`: the control token that ends a turn, None where it writes
-    none. `texts`: arguments of tools must be given as the JSON text that they are.
+    none. `texts`: arguments of tools must be given as the JSON text that they are. `kept`: shapes of conversations.
     """
 
     template: Template
     header: str
     end: str | None
     texts: bool
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,12 @@ class Tokenizer:
 
     `control`: ids of added tokens by text. `specials`: names such as eos_token, and the texts of the tokens.
     `closing`: ids of those that are special. `unknown`: what stands for text that the tokenizer has no token for.
-    `begins`: whether the tokenizer itself puts bos_token in front of a text.
+    `begins`: whether the tokenizer itself puts bos_token in front of a text. `bytes`: what each token stands for, in
+    tokenizers on bytes; else empty.
     """
 
     whole: Any
+    bytes: list[bytes]
     cutters: tuple[Any, Any, Any]
     control: dict[str, int]
     closing: frozenset[int]
@@ -105,6 +109,7 @@ def load(folder: Path) -> Tokenizer:
     template = _template(folder, config, specials)
     return Tokenizer(
         whole=whole,
+        bytes=_bytes(told, whole, control),
         cutters=(cutters[0], cutters[1], cutters[2]),
         control=control,
         closing=frozenset(control[text] for text, token in added.items() if token.get("special")),
@@ -133,6 +138,21 @@ def _begins(whole: Any, config: dict[str, Any], bos: int | None) -> bool:
     if "add_bos_token" in config:
         return bool(config["add_bos_token"]) and bos is not None
     return bos is not None and bos in whole.encode("", add_special_tokens=True).ids
+
+
+def _bytes(told: dict[str, Any], whole: Any, control: dict[str, int]) -> list[bytes]:
+    """The bytes of each token by its id, where a letter of a token is a byte (Radford et al. 2019)."""
+    if (told.get("decoder") or {}).get("type") != "ByteLevel":
+        return []
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]  # bytes that are letters by themselves
+    others = [each for each in range(256) if each not in set(shown)]
+    letters = {each: each for each in shown} | {256 + at: each for at, each in enumerate(others)}
+    words = whole.get_vocab(with_added_tokens=True)
+    found = [b"\xff"] * (max(words.values(), default=-1) + 1)  # no text holds this byte
+    for word, at in words.items():
+        known = word not in control and all(ord(letter) in letters for letter in word)
+        found[at] = bytes(letters[ord(letter)] for letter in word) if known else word.encode()
+    return found
 
 
 # ---------------------------------------------------------------------------------------------- text without controls
