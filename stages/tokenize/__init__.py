@@ -67,6 +67,7 @@ FAULTS = {
     scenes.NO_END: "nothing ends a trained turn",
     encoding.IN_TEXT: "a control token in what somebody has said",
     encoding.TWICE: "the token that begins a sequence stands there twice",
+    encoding.UNCUT: "the tokenizer gives up on a text",
     encoding.MASK: "the tokens that carry loss do not read as the turn",
 }
 

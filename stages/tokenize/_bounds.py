@@ -17,16 +17,18 @@ __all__ = [
     "WRITTEN",
     "Spent",
     "concatenated",
+    "flat",
     "formatted",
     "indented",
     "of_items",
     "power",
     "product",
+    "shown",
     "summed",
 ]
 
 MADE = 1 << 24  # characters, or numbers of a list, that one operator makes of given ones
-WRITTEN = 1 << 29  # characters of a rendering
+WRITTEN = 1 << 28  # characters of a rendering
 BITS = 4096  # of a whole number
 SMALL = 4  # digits of a width
 WIDE = re.compile(r"\d{5,}|\*|\{[^{}]*\{")  # a format that fills with more than 9,999 blanks, or with so many as told
@@ -67,12 +69,31 @@ def formatted(left: Any, right: Any) -> Any:
 
 def summed(left: Any, right: Any) -> Any:
     if isinstance(left, str | list | tuple):
-        enough(len(left) + _size(right), WRITTEN)
+        enough(len(left) + _size(right), WRITTEN if isinstance(left, str) else MADE)
     return left + right
 
 
+def flat(value: Any) -> Any:
+    """The value itself, unless what lists and objects in it hold is too much to be written."""
+    left, waiting = MADE >> 3, [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list | tuple):
+            waiting += each
+        left -= 1
+        enough(len(waiting), left)
+    return value
+
+
+def shown(value: Any) -> Any:
+    """A value as text."""
+    return value if type(value) is str else str(flat(value))
+
+
 def concatenated(*parts: Any) -> str:
-    texts = [str(part) for part in parts]
+    texts = [shown(part) for part in parts]
     enough(sum(map(len, texts)), WRITTEN)
     return "".join(texts)
 
@@ -96,10 +117,12 @@ BOUND: dict[str, Callable[..., str]] = {"replace": replaced, "join": joined}
 def of_items(getter: Any, parts: Any, between: Any = "", attribute: Any = None) -> str:
     if attribute is not None:
         parts = map(getter(attribute), parts)
-    return joined(str(between), map(str, parts))
+    return joined(str(between), map(shown, parts))
 
 
-def indented(original: Any, text: str, width: Any = 4, *how: Any, **named: Any) -> str:
-    enough(len(str(width)), SMALL)
+def indented(original: Any, text: Any, width: Any = 4, *how: Any, **named: Any) -> str:
+    """The filter `indent`, which `original` does."""
+    text = str(text)
+    enough((text.count("\n") + 1) * (width if isinstance(width, int) else len(str(width))))
     made: str = original(text, width, *how, **named)
     return made

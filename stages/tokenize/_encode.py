@@ -20,13 +20,16 @@ import numpy.typing as npt
 from stages.tokenize._tokenizer import AFTER, BEGIN, MIDDLE, Tokenizer
 from stages.tokenize._turns import Rendered, Turn
 
-__all__ = ["CONTROL", "IN_TEXT", "MASK", "TWICE", "Items", "Tokens", "encode", "items_of", "items_of_text"]
+__all__ = ["CONTROL", "IN_TEXT", "MASK", "TWICE", "UNCUT", "Items", "Tokens", "encode", "items_of", "items_of_text"]
 
 CONTROL = -1  # place of an item that is a control token
+FAILED = -1  # of a token: none could be made
 SLICE = 1 << 20  # characters that are cut at once: what the package makes of them takes many times as much memory
 IN_TEXT = "control_token_in_text"
 TWICE = "doubled_special_token"
 MASK = "mask_is_not_the_turn"
+UNCUT = "tokenizer_fails"
+PANIC = "PanicException"  # what the package raises where its own code gives up: no subclass of Exception
 
 Ids = npt.NDArray[np.int32]
 
@@ -152,14 +155,24 @@ def _cut(texts: list[str], cutter: Any) -> tuple[Any, Ids]:
 
 
 def _cut_some(texts: list[str], cutter: Any) -> Iterator[list[int]]:
-    """Tokens of each text; some texts at a time."""
+    """Tokens of each text; some texts at a time. [FAILED] of a text that the package gives up on."""
     size, first = 0, 0
     for at, text in enumerate(texts):
         size += len(text)
         if size >= SLICE or at == len(texts) - 1:
-            for each in cutter.encode_batch_fast(texts[first : at + 1], add_special_tokens=False):
-                yield each.ids
+            yield from _cut_at_once(texts[first : at + 1], cutter)
             size, first = 0, at + 1
+
+
+def _cut_at_once(texts: list[str], cutter: Any) -> list[list[int]]:
+    try:
+        return [each.ids for each in cutter.encode_batch_fast(texts, add_special_tokens=False)]
+    except BaseException as error:
+        if type(error).__name__ != PANIC and not isinstance(error, Exception):
+            raise
+    if len(texts) == 1:
+        return [[FAILED]]
+    return [ids for text in texts for ids in _cut_at_once([text], cutter)]
 
 
 class _Whole(NamedTuple):
@@ -183,6 +196,8 @@ def _tokens(row: Items, whole: _Whole, bounds: Any) -> Tokens:
     """One sequence; `bounds`: where its items begin, and where the last ends."""
     low, high = int(bounds[0]), int(bounds[-1])
     inside, twice = whole.faults
+    if (whole.ids[low:high] == FAILED).any():
+        return Tokens(whole.ids[low:high], None, 0, UNCUT)
     fault = IN_TEXT if inside[low:high].any() else TWICE if twice[low + 1 : high].any() else None
     spans = None
     if row.spans is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.filters import make_attrgetter
-from jinja2.runtime import LoopContext
+from jinja2.runtime import LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
@@ -31,6 +31,7 @@ from stages.tokenize._bounds import (
     of_items,
     power,
     product,
+    shown,
     summed,
 )
 
@@ -44,7 +45,8 @@ PLAIN |= {"upper", "lower", "find", "title", "capitalize", "count"}
 LOOPS = frozenset({"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem"})
 FIELDS = frozenset(dir(dict))
 INNER = ("_loop_vars", "_block_vars")  # what Jinja hands to each call of its own
-LEFT_OUT = ("center", "format", "filesizeformat", "pprint", "xmlattr", "urlize")  # filters: no chat template needs them
+# Filters that no chat template needs.
+LEFT_OUT = ("center", "format", "filesizeformat", "pprint", "xmlattr", "urlize", "wordwrap", "batch")
 
 
 class _Generation(Extension):
@@ -58,6 +60,11 @@ class _Generation(Extension):
         return nodes.Scope(body).set_lineno(line)
 
 
+def _final(value: Any) -> Any:
+    """What is written of a value."""
+    return value if isinstance(value, str | Undefined) else shown(value)
+
+
 class Environment(ImmutableSandboxedEnvironment):
     """The sandbox, with bounds; `written` renders."""
 
@@ -66,16 +73,19 @@ class Environment(ImmutableSandboxedEnvironment):
     concatenated = staticmethod(concatenated)
 
     def __init__(self) -> None:
-        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols], finalize=_final)
         self.left = 0
         self.binop_table |= {"*": product, "**": power, "%": formatted}
         self.filters |= {
             "replace": BOUND["replace"],
             "join": partial(of_items, partial(make_attrgetter, self)),
+            "string": shown,
             "indent": partial(indented, self.filters["indent"]),
         }
         for name in LEFT_OUT:
             del self.filters[name]
+        for name in ("lipsum", "cycler", "joiner"):
+            del self.globals[name]
 
     # ------------------------------------------------------------------ bounds
 
@@ -110,13 +120,13 @@ class Environment(ImmutableSandboxedEnvironment):
     # ------------------------------------------------------------------ what is known to be safe
 
     def call(self, context: Any, called: Any, *given: Any, **named: Any) -> Any:
-        """Call an object: methods of texts, and `step` and `steps`, at once."""
+        """Call an object: methods of texts, and what this module puts in, at once."""
         kind = type(called)
         if kind is BuiltinMethodType and type(called.__self__) is str:
             for name in INNER:
                 named.pop(name, None)
             return called(*given, **named)
-        if kind is MethodType and called.__self__ is self:
+        if called is summed or (kind is MethodType and called.__self__ is self):
             return called(*given)
         return super().call(context, called, *given, **named)
 

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from datapipe.algo.models import package
-from stages.tokenize._bounds import SMALL
+from stages.tokenize._bounds import SMALL, flat
 from stages.tokenize._looks import Looks, looks_of
 
 __all__ = ["EXTRA", "NAME", "Template", "TemplateFault"]
@@ -46,7 +46,7 @@ def _tojson(value: Any, **style: Any) -> str:
     known = {name: style[name] for name in ("indent", "separators", "sort_keys") if name in style}
     if isinstance(known.get("indent"), int | str) and len(str(known["indent"])) > SMALL:
         raise ValueError
-    return json.dumps(value, ensure_ascii=bool(style.get("ensure_ascii")), **known)
+    return json.dumps(flat(value), ensure_ascii=bool(style.get("ensure_ascii")), **known)
 
 
 def _environment() -> Any:

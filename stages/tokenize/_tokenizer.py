@@ -27,6 +27,8 @@ __all__ = ["AFTER", "BEGIN", "MIDDLE", "Speech", "Tokenizer", "load"]
 BEGIN, AFTER, MIDDLE = range(3)  # of a text: at the start, after a control token, in the middle of text
 SPECIALS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token")
 LOOKS = re.compile(r"<[|｜][^|｜<>\s]{1,40}[|｜]>|<(?:start|end)_of_turn>")
+MOST_BYTES = 256 << 20  # of a file; the largest vocabularies, of 262,144 tokens, take 35 MB
+MOST_IDS = 1 << 24
 LITERALS = 4096  # texts of the template whose tokens are remembered
 SAID = "qxvzjw"  # a message that no template writes by itself
 ASKED = [{"role": "user", "content": SAID + "1"}]
@@ -90,11 +92,12 @@ def load(folder: Path) -> Tokenizer:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # a task has one core; threads of its own take others'
     tokenizers = package("tokenizers", extra=EXTRA, stage=NAME)
     try:
-        told = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        told = json.loads(_text(folder / "tokenizer.json"))
         whole, *cutters = (tokenizers.Tokenizer.from_str(json.dumps(each)) for each in (told, *_placed(told)))
         added = {token["content"]: token for token in told.get("added_tokens") or ()}
         config = _json(folder / "tokenizer_config.json")
         specials = _specials(config) | _specials(_json(folder / "special_tokens_map.json"))
+        _held(whole)
     except Exception as error:  # noqa: BLE001 - the package raises Exception itself
         raise InputError(
             f"{NAME}: the tokenizer's files cannot be read ({type(error).__name__})", remedy="fetch them anew"
@@ -122,8 +125,21 @@ def load(folder: Path) -> Tokenizer:
     )
 
 
+def _held(whole: Any) -> None:
+    """Raises ValueError for ids that no vocabulary has, for which there would have to be tables."""
+    if max(whole.get_vocab(with_added_tokens=True).values(), default=0) >= MOST_IDS:
+        raise ValueError
+
+
+def _text(path: Path) -> str:
+    """The text of a file. Raises ValueError for one that is too large to be of a tokenizer."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError
+    return path.read_text(encoding="utf-8")
+
+
 def _json(path: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    told: dict[str, Any] = json.loads(_text(path)) if path.is_file() else {}
     return told
 
 
@@ -235,6 +251,10 @@ def _template(folder: Path, config: dict[str, Any], specials: dict[str, str]) ->
     except jinja.TemplateSyntaxError as error:
         raise InputError(
             f"{NAME}: the chat template is no Jinja template (line {error.lineno})", remedy="mend it"
+        ) from None
+    except TemplateFault:
+        raise InputError(
+            f"{NAME}: the chat template is too large or too deep to be read", remedy="take another"
         ) from None
 
 
