@@ -51,6 +51,7 @@ TOO_LARGE = "too_large"
 EMPTY = "empty"
 LOST_REASONING = "reasoning_lost"
 REWRITTEN = "history_rewritten"
+REMEDY = "split.turns before this stage makes a conversation of each turn"
 FAULTS = {
     EMPTY: "neither a text nor a message",
     TOO_LARGE: "more bytes than max_bytes",
@@ -106,10 +107,14 @@ class Config(StageConfig):
     )
     max_bytes: Size = measure(16 << 20, "bytes; larger documents leave as too_large", gt=0)
     lost_reasoning: Literal["drop", "keep"] = decide(
-        "drop", "trained turns whose reasoning the template leaves out: the conversation leaves, or stays without"
+        "drop",
+        "trained turns whose reasoning the template leaves out: the conversation leaves, or stays without; none are "
+        "left out behind split.turns",
     )
     rewritten: Literal["keep", "drop"] = decide(
-        "keep", "conversations with trained turns that the template writes otherwise at inference"
+        "keep",
+        "conversations with trained turns that the template writes otherwise at inference; with split.turns, "
+        "reasoning_only: false, above there are none",
     )
 
     @model_validator(mode="after")
@@ -308,8 +313,8 @@ STAGE = Map(
     reasons={
         **FAULTS,
         TOO_LONG: "more tokens than max_tokens",
-        LOST_REASONING: "the chat template leaves out the reasoning of a trained turn",
-        REWRITTEN: "the chat template writes a trained turn otherwise at inference",
+        LOST_REASONING: f"the chat template leaves out the reasoning of a trained turn; {REMEDY}",
+        REWRITTEN: f"the chat template writes a trained turn otherwise at inference; {REMEDY}",
     },
     libraries=libraries,
     prepare=Prepare(build=build, sketch=sketch, merge=training.merge, reads=sketch_reads),

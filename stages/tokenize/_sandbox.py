@@ -37,7 +37,7 @@ from stages.tokenize._bounds import (
 
 __all__ = ["Environment"]
 
-STEPS = 1_000_000  # of a rendering
+STEPS = 300_000  # of a rendering
 STEPS_A_MESSAGE = 1_000
 DENIED = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs", "translate"})
 PLAIN = frozenset({"strip", "lstrip", "rstrip", "startswith", "endswith", "split", "rsplit", "splitlines"})
