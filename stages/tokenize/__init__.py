@@ -3,13 +3,16 @@
 What: a tokenizer by path, by its name on the hub, or trained on the corpus. A text becomes its tokens and the one that
 ends a document. A conversation is rendered by the tokenizer's chat template; every turn of the assistant carries loss,
 with the token that ends it. Words of documents never become control tokens, whatever they say.
-The mask gate: the tokens that carry loss are decoded and held against the turn as the template renders it, and that
-against what it renders at inference. What does not fit leaves with a reason; what templates drop (Qwen3: reasoning of
-earlier turns) and add (an empty think block) is counted in columns. For templates that rewrite history, `split.turns`
-makes a conversation of each turn. Template dates are the template's own: no output depends on the day.
+The mask gate, on every row: the rendering is that of the row's shape with the row's texts in their places; the tokens
+that carry loss are, byte by byte, the turn in it. What the template renders at inference is known by shape, and from
+the texts themselves in one row of 32 and wherever a text holds what the template looks for (see `_turns`). What does
+not fit leaves with a reason; what templates drop (Qwen3: reasoning of earlier turns) and add (an empty think block) is
+told by message and totalled. For templates that rewrite history, `split.turns` before this stage makes a conversation
+of each turn. Template dates are the template's own: no output depends on the day. What hostile templates and
+tokenizers may do is bounded here (see `_sandbox`), so that no child process is needed.
 Why: masks that are off by a token, or zero, train silently on the wrong thing; stock templates give no mask at all.
-Costs: texts 93% to 114% of the speed of `tokenizers`' encode_batch on the same core (tests/benchmarks/tokens.py);
-conversations 41%, for each is rendered several times.
+Costs: texts 93% to 114% of the speed of `tokenizers`' encode_batch on the same core; conversations: see
+tests/benchmarks/tokens.py, one rendering each and one of each shape.
 Source: TRL and torchtune for the loss on all of the assistant's turns; transformers for templates.
 """
 
