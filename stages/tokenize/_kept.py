@@ -1,6 +1,6 @@
 """Things that are made once and kept, up to a size: all are let go when there are too many.
 
-Costs 64 MB or so at the most.
+Costs memory for what is kept: keys and texts of MOST characters, and what is made of them.
 """
 
 from __future__ import annotations
