@@ -91,7 +91,7 @@ def sketch(batch: pa.RecordBatch, training: Training, most: int) -> pa.Table:
         batch = batch.take(np.flatnonzero(high < np.float64(training.sample) * 2.0**64))
     split, counts = _splitter(), Counter[str]()
     texts: Any = pieces(batch).texts
-    for text in texts.filter(pc.less_equal(pc.binary_length(texts), most)):
+    for text in texts.filter(pc.less_equal(pc.binary_length(texts), pa.scalar(most))):
         for part in _parts(text.as_py()):
             counts.update(word for word, _ in split.pre_tokenize_str(part) if len(word) <= LONGEST)
     words = pa.table({"word": list(counts), "count": list(counts.values())}, schema=WORDS)

@@ -44,7 +44,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two sequences or so of four conversations."""
     bench = Workbench(tmp_path_factory.mktemp("packed"))
     bench.write("chats.jsonl", [json.dumps({"messages": talk}) for talk in TALKS])
-    chain = {
+    chain: dict[str, dict[str, Any]] = {
         "chats": {"use": "read.conversations", "paths": [str(bench.input / "*.jsonl")], "source": "talks"},
         "tokens": {"use": "tokenize", "tokenizer": {"train": {"vocabulary": 300}}},
         "packed": {"use": "pack", "length": 256},

@@ -78,7 +78,7 @@ class Speller:
         self._added = set(tokenizer.get_added_tokens_decoder())
 
     def __call__(self, token: int) -> bytes:
-        text = self._tokenizer.id_to_token(token)
+        text = self._tokenizer.id_to_token(token) or ""
         return text.encode() if token in self._added else b"".join(self._bytes[letter] for letter in text)
 
 

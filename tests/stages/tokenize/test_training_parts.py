@@ -12,7 +12,7 @@ from datapipe.schema import COLUMNS
 from stages.tokenize._train import LONGEST, PART, Training, _splitter, sketch
 
 WORDS = ("tide", "潮水", "it's", "12345", "\n", "a.b", "  x", "🌊", "don't")
-TRAINING = Training(vocabulary=400)
+TRAINING = Training.model_validate({"vocabulary": 400})
 
 
 def counted(texts: list[str | None], most: int = 1 << 30) -> dict[str, int]:
@@ -20,7 +20,7 @@ def counted(texts: list[str | None], most: int = 1 << 30) -> dict[str, int]:
         {
             "id": pa.array([str(at) for at in range(len(texts))]),
             "text": pa.array(texts, pa.large_string()),
-            "messages": pa.nulls(len(texts), COLUMNS["messages"]),
+            "messages": pa.array([None] * len(texts), COLUMNS["messages"]),
         }
     )
     table: Any = sketch(batch, TRAINING, most).to_pydict()
