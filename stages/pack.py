@@ -104,7 +104,7 @@ def resolve(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch) 
         pieces, sequences = _fitted(block.lengths, config)
         sources = np.unique(block.rows["source"].to_numpy(), return_inverse=True)[1].astype(np.int32)
         place = in_balance(sequences, pieces, sources)[sequences]
-        step = (block.end - block.first) // (1 + int(place.max()))
+        step = min((block.end - block.first) // (1 + int(place.max())), ALL - 1)  # one sequence alone has all keys
         order = np.lexsort((pieces.start, pieces.document, place))
         place, document = place[order], pieces.document[order]
         yield columns(

@@ -145,7 +145,9 @@ def sketch_reads(config: Config) -> tuple[str, ...]:
 
 def sketch(batch: pa.RecordBatch, config: Config) -> pa.Table:
     """Words and how often they were met."""
-    return training.merge([]) if isinstance(config.tokenizer, str) else training.sketch(batch, config.tokenizer.train)
+    if isinstance(config.tokenizer, str):
+        return training.merge([])
+    return training.sketch(batch, config.tokenizer.train, config.max_bytes)
 
 
 def build(words: pa.Table, config: Config, folder: Path) -> None:
