@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datapipe.stage import columns
+from datapipe.stage import Above, columns
 from stages.write.packed import STAGE, Config, write
 
 LENGTH = 2048
@@ -61,7 +61,7 @@ def made(folder: Path, count: int) -> Path:
         written = write(stream(count), target, Config())
     assert STAGE.gather is not None
     assert written is not None
-    for name, data in STAGE.gather.finish({path.name: written.facts}, {}, Config()):
+    for name, data in STAGE.gather.finish({path.name: written.facts}, Above(), Config()):
         (folder / name).write_bytes(data)
     return path
 

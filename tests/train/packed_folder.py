@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datapipe.stage import Above
 from stages.write.packed import STAGE, Config
 
 
@@ -64,7 +65,7 @@ def write_packed(
         written[f"{name}.arrow"] = told.facts
     assert STAGE.gather is not None
     assert STAGE.gather.finish is not None
-    for name, content in STAGE.gather.finish(written, {}, config):
+    for name, content in STAGE.gather.finish(written, Above(), config):
         (folder / name).write_bytes(content)
     return folder
 
