@@ -22,7 +22,7 @@ import zstandard
 
 from datapipe.algo.exports import manifest_of, not_held, pretty
 from datapipe.algo.sequences import SORT, Ledger, Sequences, TokenSinkConfig, count_files, pieces, readable
-from datapipe.algo.tokenizers import tokenizer_files
+from datapipe.algo.tokenizers import of_one_tokenizer, tokenizer_files
 from datapipe.errors import InputError
 from datapipe.stage import USAGE, Above, Gather, Sink, Size, Written, measure
 from datapipe.text.jit import Int64s
@@ -198,5 +198,5 @@ STAGE = Sink(
     select=select,
     write=write,
     suffix=suffix,
-    gather=Gather(emit=emit, files=count_files, finish=finish, sort=SORT),
+    gather=Gather(emit=emit, files=count_files, finish=finish, sort=SORT, settle=of_one_tokenizer),
 )

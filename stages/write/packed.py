@@ -30,7 +30,7 @@ from datapipe.algo.sequences import (
     readable,
     totals,
 )
-from datapipe.algo.tokenizers import tokenizer_digests, tokenizer_files
+from datapipe.algo.tokenizers import of_one_tokenizer, tokenizer_digests, tokenizer_files
 from datapipe.stage import USAGE, Above, Gather, Sink, Written, measure
 
 _VALUES: dict[str, pa.DataType] = {"int32": pa.int32(), "float32": pa.float32()}
@@ -171,5 +171,5 @@ STAGE = Sink(
     select=select,
     write=write,
     suffix=suffix,
-    gather=Gather(emit=emit, files=count_files, finish=finish, sort=SORT),
+    gather=Gather(emit=emit, files=count_files, finish=finish, sort=SORT, settle=of_one_tokenizer),
 )

@@ -90,6 +90,32 @@ def test_a_vocabulary_too_large_for_two_bytes_stops_the_run_before_it_writes(tmp
     assert not list((tmp_path / "run" / "out").glob("data-*"))
 
 
+def two_branches(first: Any, second: Any, write: str) -> dict[str, dict[str, Any]]:
+    """The same documents twice, each tokenised by itself, and all of them written."""
+    made: dict[str, dict[str, Any]] = {}
+    for name, tokenizer in (("a", first), ("b", second)):
+        made[f"docs_{name}"] = {"use": "toy.lines", "source": name, "from": [], "shard_bytes": 400}
+        made[f"tokens_{name}"] = {"use": "tokenize", "from": f"docs_{name}", "tokenizer": tokenizer}
+    made["packed"] = {"use": "pack", "from": ["tokens_a", "tokens_b"], "length": 32}
+    return {**made, "out": {"use": write}}
+
+
+@pytest.mark.parametrize("write", ["write.packed", "write.mds", "write.megatron"])
+def test_tokens_of_two_tokenizers_stop_the_run_before_it_writes(tmp_path: Path, write: str) -> None:
+    trained = ({"train": {"vocabulary": 400, "min_count": count}} for count in (2, 1000))
+    with pytest.raises(InputError, match="of several tokenizers: those of tokens_a, tokens_b; let one stage tokenise"):
+        bench(tmp_path).run("run", two_branches(*trained, write))
+    assert not list((tmp_path / "run" / "out").glob("data-*"))
+
+
+def test_two_stages_with_one_tokenizer_are_written_together(tmp_path: Path) -> None:
+    small = bench(tmp_path)
+    lent = str(small.run("first", chain({"use": "write.packed"}, length=32)).folder / "tokens" / "resource")
+    done = small.run("run", two_branches(lent, lent, "write.packed"))
+    told = json.loads((done.folder / "out" / "manifest.json").read_text())
+    assert (told["documents"], len(told["tokenizer"])) == (72, len(list(Path(lent).iterdir())))
+
+
 # ---------------------------------------------------------------------------------------------- cards
 
 
