@@ -34,6 +34,7 @@ NOT_TAKEN = "not_taken"
 SHIFT = np.uint64(52)  # leaves the bucket of a hash
 BUCKETS = 4096
 SAMPLE = 20_000  # documents from which the quantiles of a curriculum's column are told
+BOTH = ("tokens", "trained")  # what is planned is told in these, whatever the unit
 UNITS = {"tokens": "token_count", "trained": "trained_count", "rows": None}
 
 
@@ -98,14 +99,17 @@ TOTALS = schema(
     source=pa.string(),
     bucket=pa.int32(),  # of the hash by which documents are chosen; -1 for a row of the sample
     amount=pa.int64(),  # in the mixture's unit
+    tokens=pa.int64(),
+    trained=pa.int64(),  # of the tokens, those that carry loss
     chance=pa.uint64(),  # of a document of the sample
     value=pa.float64(),  # by which documents are ordered
 )
+SUMMED = ("amount", *BOTH)
 
 
-def _amounts(batch: pa.RecordBatch, config: Config) -> Int64s:
-    """What each document counts."""
-    name = UNITS[config.unit]
+def _amounts(batch: pa.RecordBatch, unit: str) -> Int64s:
+    """What each document counts in a unit."""
+    name = UNITS[unit]
     if name is None:
         return np.ones(len(batch), np.int64)
     counts: Any = batch[name]
@@ -127,36 +131,38 @@ def _values(batch: pa.RecordBatch, config: Config) -> Float64s:
 
 def sketch(batch: pa.RecordBatch, config: Config) -> pa.Table:
     """What each source has, by hash, and a sample of the values that order documents."""
-    amounts = _amounts(batch, config)
+    amounts = {"amount": _amounts(batch, config.unit), **{unit: _amounts(batch, unit) for unit in BOTH}}
     chance = chances(batch["id"], config.seed or 0, "mix")
-    parts = [_table(_names(batch, config), (chance >> SHIFT).astype(np.int32), amounts)]
+    buckets: Any = pa.array((chance >> SHIFT).astype(np.int32))
+    parts = [_table({"source": _names(batch, config), "bucket": buckets, **amounts})]
     if config.order is not None and len(batch):
         values = _values(batch, config)
         known = np.flatnonzero(~np.isnan(values))
-        sample = pa.table({"amount": amounts[known], "chance": chance[known], "value": values[known]})
-        nobody = pa.nulls(len(known), pa.string())
-        parts.append(
-            sample.append_column("source", nobody).append_column("bucket", pa.array(np.full(len(known), -1, np.int32)))
-        )
-    return merge([part.select(TOTALS.names).cast(TOTALS) for part in parts])
+        nowhere = np.full(len(known), -1, np.int32)
+        sample = {"bucket": nowhere, "amount": amounts["amount"][known], "chance": chance[known]}
+        parts.append(_table({**sample, "value": values[known]}))
+    return merge(parts)
 
 
-def _table(names: Any, bucket: Any, amounts: Any) -> pa.Table:
-    rows = pa.table({"source": names, "bucket": bucket, "amount": amounts})
-    nothing = pa.nulls(len(rows), pa.uint64())
-    return rows.append_column("chance", nothing).append_column("value", nothing.cast(pa.float64()))
+def _table(told: dict[str, Any]) -> pa.Table:
+    """Rows of `TOTALS`; nulls in columns of which nothing is told."""
+    count = len(told["bucket"])
+    return pa.table([told.get(each.name, pa.nulls(count, each.type)) for each in TOTALS], schema=TOTALS)
 
 
 def merge(tables: Sequence[pa.Table]) -> pa.Table:
     """Sums by source and bucket; of the samples, the documents with the least hashes."""
     whole = pa.concat_tables(tables) if tables else TOTALS.empty_table()
     is_sample = _is_sample(whole)
-    counted: Any = whole.filter(pc.invert(is_sample)).group_by(["source", "bucket"]).aggregate([("amount", "sum")])
+    counted: Any = (
+        whole.filter(pc.invert(is_sample)).group_by(["source", "bucket"]).aggregate([(name, "sum") for name in SUMMED])
+    )
     counted = counted.sort_by([("source", "ascending"), ("bucket", "ascending")])
-    sums = _table(counted["source"], counted["bucket"], counted["amount_sum"])
+    summed = {name: counted[f"{name}_sum"] for name in SUMMED}
+    sums = _table({"source": counted["source"], "bucket": counted["bucket"], **summed})
     order: Any = [(name, "ascending") for name in ("chance", "value", "amount")]
     sample = whole.filter(is_sample).sort_by(order).slice(0, SAMPLE)
-    return pa.concat_tables([sums.select(TOTALS.names), sample])
+    return pa.concat_tables([sums, sample])
 
 
 def _is_sample(table: pa.Table) -> Any:
@@ -189,7 +195,17 @@ def build(table: pa.Table, config: Config, folder: Path) -> None:
             }
             done[name] = end
         parts.append(made)
-    plan = {"unit": config.unit, "sizes": sizes, "parts": parts, "order": _quantiles(table)}
+    held: Any = rows.group_by("source").aggregate([(name, "sum") for name in BOTH])
+    of: list[Any] = held["source"].to_pylist()
+    both = {name: dict(zip(of, held[f"{name}_sum"].to_pylist(), strict=True)) for name in BOTH}
+    plan = {
+        "by": config.by,
+        "unit": config.unit,
+        "sizes": sizes,
+        **both,
+        "parts": parts,
+        "order": _quantiles(table),
+    }
     folder.joinpath("mixture.json").write_text(json.dumps(plan, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
@@ -328,7 +344,7 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 
 STAGE = Map(
     name="mix",
-    version=1,
+    version=2,
     config=Config,
     reads=_reads,
     adds=schema(positions=COLUMNS["positions"], copies=pa.int32(), named=pa.bool_()),
