@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -81,6 +82,46 @@ def corpus(count: int) -> tuple[Any, Any]:
     sources = rng.choice(6, count, p=[0.4, 0.25, 0.15, 0.1, 0.07, 0.03]).astype(np.int32)
     middle = np.array([5.8, 6.5, 5.0, 6.0, 4.5, 7.0])[sources]
     return np.exp(rng.normal(middle, 1.0)).astype(np.int64) + 1, sources
+
+
+def balance_by_hand(tokens: Any, document: Any) -> list[int]:
+    """The order of sequences, one piece each, by the rule as it is told: all sources of all candidates looked at."""
+    shares = tokens.sum(axis=0) / tokens.sum()
+    queues: dict[int, list[int]] = {}
+    for sequence in sorted(range(len(tokens)), key=lambda at: document[at]):
+        queues.setdefault(int(tokens[sequence].argmax()), []).append(sequence)
+    ahead, order = np.zeros(len(shares)), []
+    while any(queues.values()):
+        first = [(source, each) for source in sorted(queues) for each in queues[source][:8]]
+        off = [((ahead + tokens[each] - tokens[each].sum() * shares) ** 2).sum() for _, each in first]
+        source, taken = first[int(np.argmin(off))]
+        queues[source].remove(taken)
+        ahead += tokens[taken] - tokens[taken].sum() * shares
+        order.append(taken)
+    return order
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sequences_are_put_in_balance_by_the_rule(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lengths, sources = rng.integers(1, 10**6, 60), rng.integers(0, 5, 60).astype(np.int32)
+    tokens = np.zeros((60, 5))
+    tokens[np.arange(60), sources] = lengths
+    place = in_balance(np.arange(60), cut_long(lengths, 10**6), sources)
+    assert np.argsort(place).tolist() == balance_by_hand(tokens, np.arange(60))
+
+
+def test_time_does_not_grow_with_the_square_of_the_sources() -> None:
+    rng = np.random.default_rng(0)
+    pieces = cut_long(rng.integers(1, 100, 6000), 100)
+    sequences, seconds = fitted(pieces, 100), []
+    for sources in (20, 2000):
+        of = rng.integers(0, sources, 6000).astype(np.int32)
+        in_balance(sequences, pieces, of)  # compiled
+        began = time.process_time()
+        in_balance(sequences, pieces, of)
+        seconds.append(time.process_time() - began)
+    assert seconds[1] < 300 * max(seconds[0], 0.01)
 
 
 def test_full_balanced_and_in_no_order_of_fill_or_length() -> None:
