@@ -17,16 +17,16 @@ import pyarrow as pa
 
 from datapipe.algo.chance import chances
 from datapipe.algo.copies import copies, list_lengths
+from datapipe.algo.labels import NO_LOSS
 from datapipe.errors import InputError, StageError
 from datapipe.schema import COLUMNS
 from datapipe.stage import columns
 from datapipe.text.jit import Int32s, Int64s, Uint64s
 
-__all__ = ["NO_LOSS", "SORT", "Sequences", "pieces", "readable"]
+__all__ = ["SORT", "Sequences", "pieces", "readable"]
 
 READS = ("id", "source", "tokens", "loss", "positions", "segments")
 SORT = ("offset",)
-NO_LOSS = -100
 
 
 def readable(available: tuple[str, ...]) -> tuple[str, ...]:

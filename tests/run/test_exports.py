@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from datapipe.errors import InputError
+from datapipe.lineage import open_packed
 from tests.run.workbench import Done, Workbench, corpus, differences
 from tests.stages.write.token_exports import read_mds, read_megatron
 
@@ -54,6 +55,8 @@ def test_documents_of_a_run_are_megatrons_in_two_bytes_by_the_trained_vocabulary
     index = pq.read_table(done.folder / "out" / "index").to_pylist()
     assert sorted(row["id"] for row in index) == sorted(tokens_of(done))
     assert len(list((done.folder / "out").glob("*.idx"))) > 2
+    with pytest.raises(InputError, match=r"holds tokens as Megatron .*; name the folder that `write.packed` wrote"):
+        open_packed(str(done.folder / "out"))
     told = [note for note in done.told.notes if "README.md" in note]
     assert told == [f"out: {done.folder}/out/README.md says how to read these files"]
     assert small.run("run", chain({"use": "write.megatron", "file_tokens": 100})).told.tasks == 0
@@ -67,6 +70,8 @@ def test_documents_of_a_run_are_megatrons_in_two_bytes_by_the_trained_vocabulary
 def test_packed_sequences_of_a_run_are_samples_of_mds_in_order(tmp_path: Path) -> None:
     small = bench(tmp_path)
     done = small.run("run", chain({"use": "write.mds", "file_tokens": 100}, length=32))
+    with pytest.raises(InputError, match="MosaicML's streaming has them"):
+        open_packed(str(done.folder / "out"))
     same = small.run("arrow", chain({"use": "write.packed"}, length=32))
     arrow = importlib.import_module("datasets").load_from_disk(str(same.folder / "out"))
     files = sorted((done.folder / "out").glob("*.mds"))
@@ -102,9 +107,9 @@ def two_branches(first: Any, second: Any, write: str) -> dict[str, dict[str, Any
 
 @pytest.mark.parametrize("write", ["write.packed", "write.mds", "write.megatron"])
 def test_tokens_of_two_tokenizers_stop_the_run_before_it_writes(tmp_path: Path, write: str) -> None:
-    trained = ({"train": {"vocabulary": 400, "min_count": count}} for count in (2, 1000))
+    first, second = ({"train": {"vocabulary": 400, "min_count": count}} for count in (2, 1000))
     with pytest.raises(InputError, match="of several tokenizers: those of tokens_a, tokens_b; let one stage tokenise"):
-        bench(tmp_path).run("run", two_branches(*trained, write))
+        bench(tmp_path).run("run", two_branches(first, second, write))
     assert not list((tmp_path / "run" / "out").glob("data-*"))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from datapipe.schema import COLUMNS
-from stages.mix import Config, Portion, build, merge, process, sketch
+from stages.mix import Config, build, merge, process, sketch
 
 ROWS = 1024
 
@@ -18,7 +18,7 @@ ROWS = 1024
 def seconds(folder: Path, sources: int) -> float:
     """CPU time of placing some batches of so many sources."""
     rng = np.random.default_rng(0)
-    config = Config(sources={f"s{number}": Portion(epochs=1.5) for number in range(sources)}, seed=1)
+    config = Config.model_validate({"sources": {f"s{number}": {"epochs": 1.5} for number in range(sources)}, "seed": 1})
     columns: dict[str, Any] = {
         "id": [f"d{number}" for number in range(ROWS)],
         "source": [f"s{number}" for number in rng.integers(0, sources, ROWS)],
