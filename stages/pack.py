@@ -2,10 +2,12 @@
 
 What: each document's tokens become pieces with a place in a sequence: whole documents by best-fit decreasing (`fit`),
 all end to end (`concat`), or one a sequence (`none`). The sequences stand in the order of the mixture above, or in one
-drawn by hash; sources keep their shares along it. `write.packed` writes them.
+drawn by hash; along it each `source` (that column, whatever `mix` goes by) keeps its share, within a point in any 1,000
+sequences unless its documents are much longer than one (see datapipe/algo/packing.py). `write.packed` writes them.
 Why: padding is paid for like tokens, and documents cut at random lose their beginnings; fit by length alone would
 order the training by length.
-Costs: 24 bytes a document in the exchange; 700,000 documents/s, one core; memory: a block of sequences (`block`).
+Costs: one pass over the counts, for the books; 24 bytes a document in the exchange; 700,000 documents/s, one core;
+memory: a block of sequences (`block`).
 Source: Ding et al. 2024 (Fewer Truncations Improve Language Modeling).
 """
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +18,7 @@ from hypothesis import strategies as st
 
 from datapipe.algo.packing import Pieces, best_fit, concatenated, cut_long, fitted, in_balance
 from datapipe.algo.shares import Wish, passes
+from tests.benchmarks.packing import pack_and_peak
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=60)
 
@@ -139,6 +145,29 @@ def test_full_balanced_and_in_no_order_of_fill_or_length() -> None:
     assert np.abs(shares - tokens.sum(axis=0) / tokens.sum()).max() < 0.01
     assert abs(np.corrcoef(np.arange(len(fill)), fill)[0, 1]) < 0.02
     assert abs(np.corrcoef(place, pieces.lengths)[0, 1]) < 0.02
+
+
+def test_real_lengths_leave_little_padding(real_data: Path) -> None:
+    """English pages, Chinese articles and English proposals, a token for 4 bytes."""
+    lengths: list[int] = []
+    for name in ("c4_demo_300", "oiwiki_zh", "peps"):
+        (path,) = real_data.rglob(f"{name}.jsonl.gz")
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            lengths += [len(json.loads(line)["text"].encode()) // 4 + 1 for line in lines]
+    assert len(lengths) > 1500
+    sequences = fitted(cut_long(np.array(lengths), 2048), 2048)
+    assert sum(lengths) / (2048 * (int(sequences.max()) + 1)) >= 0.994
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_ten_million_documents_take_less_than_a_minute_and_2_gb() -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        made, peak = pool.submit(pack_and_peak, 10_000_000).result()
+    assert made.seconds < 60
+    assert peak < 2000
+    assert made.fills.mean() / 2048 >= 0.994
+    assert made.off < 0.01
 
 
 @pytest.mark.parametrize(
