@@ -1,70 +1,32 @@
-"""Tokens of documents as sequences for trainers: gathered piece by piece, joined in order, and counted by source.
+"""Tokens of documents as sequences for trainers: gathered piece by piece, and joined in order.
 
 What: `pieces` gives a row for each piece of a packed document, or one for each copy of a document that no packing
-placed, which is a sequence by itself; `Sequences` are what a file's rows make, in order; `Ledger` says what they hold.
-Why: every sink that writes tokens gathers the same rows and keeps the same books, whatever its files look like.
+placed, which is a sequence by itself; `Sequences` are what a file's rows make, in order.
+Why: every sink that writes tokens gathers the same rows, whatever its files look like.
 Costs: the tokens and 4 bytes of weight for each in the exchange; memory: a batch of rows.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from datapipe.algo.chance import chances
+from datapipe.algo.copies import copies, list_lengths
+from datapipe.algo.labels import NO_LOSS
 from datapipe.errors import InputError, StageError
 from datapipe.schema import COLUMNS
-from datapipe.stage import SinkConfig, Size, Written, columns, measure, schema
+from datapipe.stage import columns
 from datapipe.text.jit import Int32s, Int64s, Uint64s
 
-__all__ = [
-    "COUNTS",
-    "INDEX",
-    "NO_LOSS",
-    "SORT",
-    "Ledger",
-    "Sequences",
-    "TokenSinkConfig",
-    "copies",
-    "count_files",
-    "pieces",
-    "readable",
-    "totals",
-]
+__all__ = ["SORT", "Sequences", "pieces", "readable"]
 
 READS = ("id", "source", "tokens", "loss", "positions", "segments")
 SORT = ("offset",)
-NO_LOSS = -100
-INDEX = schema(
-    sequence=pa.int64(),  # number in the file
-    offset=pa.int32(),  # its first token in the sequence
-    id=pa.string(),
-    source=pa.string(),
-    start=pa.int32(),  # tokens [start, end) of the document
-    end=pa.int32(),
-)
-# Of `weighted` tokens the weight of loss is neither 0 nor 1; `trained` ones are labels of their sequence.
-COUNTS = ("documents", "pieces", "tokens", "trained", "weighted", "cut")
-
-
-class TokenSinkConfig(SinkConfig):
-    """What every sink of tokens can be told: how large files are."""
-
-    by: None = measure(None, "not here: sequences hold documents of many values; mix and pack parts by themselves")
-    file_tokens: Size = measure(1 << 28, "tokens of one file, about; there are at most 4,096 files", gt=0)
-    files_of: int = measure(1, "the number of files is a multiple of this, such as the number of ranks", gt=0)
-
-
-def count_files(tokens: int, config: TokenSinkConfig) -> int:
-    """How many files so many tokens fill."""
-    needed = -(-tokens // config.file_tokens)
-    return max(1, -(-needed // config.files_of)) * config.files_of
 
 
 def readable(available: tuple[str, ...]) -> tuple[str, ...]:
@@ -88,12 +50,15 @@ class _Places(NamedTuple):
 def pieces(batch: pa.RecordBatch, *, weights: bool = True) -> pa.RecordBatch:
     """A row for each piece: its sequence, place, tokens and weights of loss, and what is cut off its document.
 
+    `first`: no other piece of its document stands before it in the batch, so that documents can be counted. `packed`:
+    a packing placed it.
+
     `weights`: other weights than 0 and 1 can be held; else they are refused with an InputError. A document without
     `segments` is a sequence by itself, once for each of its `positions`, or where its id puts it.
     """
     tokens: Any = batch["tokens"]
     offsets = tokens.offsets.to_numpy()
-    places = _places(batch, _lengths(tokens))
+    places = _places(batch, list_lengths(tokens))
     row, length = places.row, places.end - places.start
     at = _stretches(offsets[:-1][row] + places.start, length)
     bounds: Any = np.concatenate(([0], np.cumsum(length)))
@@ -110,6 +75,8 @@ def pieces(batch: pa.RecordBatch, *, weights: bool = True) -> pa.RecordBatch:
         end=places.end.astype(np.int32),
         id=batch["id"].take(taken),
         source=_column(batch, "source").take(taken),
+        first=_first(row),
+        packed=np.asarray(_column(batch, "segments").is_valid())[row],
         cut=_cut(tokens, places),
         tokens=pa.LargeListArray.from_arrays(bounds, tokens.values.take(pa.array(at))),
         weights=pa.LargeListArray.from_arrays(bounds, pa.array(weight[at - offsets[0]])),
@@ -128,37 +95,16 @@ def _places(batch: pa.RecordBatch, lengths: Int64s) -> _Places:
         return whole
     flat = packed.flatten()
     fields = {name: flat.field(name).to_numpy() for name in ("sequence", "offset", "start", "end")}
-    rows = np.repeat(np.arange(len(batch)), _lengths(packed))
+    rows = np.repeat(np.arange(len(batch)), list_lengths(packed))
     placed = _Places(rows, fields.pop("sequence"), *(each.astype(np.int64) for each in fields.values()))
     order = np.argsort(np.concatenate((placed.row, whole.row)), kind="stable")
     return _Places(*(np.concatenate(pair)[order] for pair in zip(placed, whole, strict=True)))
-
-
-def copies(positions: Any, free: Uint64s) -> tuple[Int64s, Uint64s, Int32s]:
-    """Of each copy the document, the position in the order of all, and the part of the mixture that it is in.
-
-    `free`: the position of each document that no mixture placed; it has one copy, of part 0.
-    """
-    unplaced = np.asarray(positions.is_null())
-    row = np.repeat(np.arange(len(positions)), np.where(unplaced, 1, _lengths(positions)))
-    key, part = free[row], np.zeros(len(row), np.int32)
-    if positions.null_count < len(positions):
-        placed = positions.flatten()
-        key[~unplaced[row]] = placed.field("position").to_numpy()
-        part[~unplaced[row]] = placed.field("part").to_numpy()
-    return row, key, part
 
 
 def _column(batch: pa.RecordBatch, name: str) -> Any:
     """A column, or nulls where there is none."""
     kind: Any = COLUMNS[name]
     return batch[name] if name in batch.schema.names else pa.nulls(len(batch), kind)
-
-
-def _lengths(lists: Any) -> Any:
-    """Values in each list; none in null."""
-    lengths: Any = pc.list_value_length(lists)
-    return lengths.fill_null(0).to_numpy().astype(np.int64)
 
 
 def _stretches(first: Int64s, lengths: Int64s) -> Int64s:
@@ -168,12 +114,17 @@ def _stretches(first: Int64s, lengths: Int64s) -> Int64s:
     return at
 
 
+def _first(row: Int64s) -> npt.NDArray[np.bool_]:
+    """Which pieces are the first of their document."""
+    return np.diff(row, prepend=-1) > 0
+
+
 def _cut(tokens: Any, places: _Places) -> Int64s:
     """Tokens of each document that are in no piece, over all its copies; told of its first piece."""
     row, start, end = places.row, places.start, places.end
     lengths = np.diff(tokens.offsets.to_numpy())
     cut = np.bincount(row, lengths[row] * (start == 0) - (end - start), len(tokens)).astype(np.int64)
-    return np.where(np.diff(row, prepend=-1) > 0, cut[row], 0)
+    return np.where(_first(row), cut[row], 0)
 
 
 def _weights(batch: pa.RecordBatch) -> Any:
@@ -186,7 +137,7 @@ def _weights(batch: pa.RecordBatch) -> Any:
         return weights
     loss: Any = batch["loss"]
     weights[np.repeat(np.asarray(loss.is_valid()), np.diff(offsets))] = 0
-    row = np.repeat(np.arange(len(batch)), _lengths(loss))
+    row = np.repeat(np.arange(len(batch)), list_lengths(loss))
     spans = loss.flatten()
     start, end = (spans.field(name).to_numpy().astype(np.int64) for name in ("start", "end"))
     weights[_stretches(offsets[row] + start, end - start)] = np.repeat(spans.field("weight").to_numpy(), end - start)
@@ -281,64 +232,3 @@ def _concatenated(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
 def _flat(rows: pa.RecordBatch, name: str) -> Any:
     lists: Any = rows[name]
     return lists.flatten()
-
-
-# ---------------------------------------------------------------------------------------------- the books
-
-
-class Ledger:
-    """What a file holds, by source, and where each piece stands."""
-
-    def __init__(self) -> None:
-        self.sequences = self.longest = 0
-        self._counts: dict[str, Counter[str]] = {}
-        self._index: list[pa.RecordBatch] = []
-
-    def add(self, made: Sequences) -> None:
-        """Count some sequences."""
-        rows, lengths = made.rows, made.lengths
-        number = np.repeat(np.arange(len(made)), np.diff(made.firsts))
-        arrays = [pa.array(number + self.sequences), *(rows[name] for name in INDEX.names[1:])]
-        self._index.append(pa.RecordBatch.from_arrays(arrays, schema=INDEX))
-        self.longest = max(self.longest, int(np.diff(made.starts).max()))
-        self.sequences += len(made)
-        odd = np.flatnonzero(made.carries & (made.weights != 1))  # hardly ever any
-        values = (
-            rows["start"].to_numpy() == 0,
-            np.ones(len(rows), np.int64),
-            lengths,
-            np.add.reduceat(made.carries, made.bounds[:-1], dtype=np.int64),
-            np.bincount(np.searchsorted(made.bounds, odd, "right") - 1, minlength=len(rows)),
-            rows["cut"].to_numpy(),
-        )
-        sources: Any = rows["source"]
-        coded = sources.fill_null("").dictionary_encode()
-        for at, source in enumerate(coded.dictionary.to_pylist()):
-            mine = coded.indices.to_numpy() == at
-            told = {name: int(value[mine].sum()) for name, value in zip(COUNTS, values, strict=True)}
-            self._counts.setdefault(source, Counter()).update(told)
-
-    def written(self, *, beside: dict[str, bytes] | None = None, **facts: Any) -> Written:
-        """The facts, with those given, the index, and what else is to stand beside the file."""
-        sources = {source: {name: counts[name] for name in COUNTS} for source, counts in sorted(self._counts.items())}
-        known = {"sequences": self.sequences, "longest": self.longest, "sources": sources}
-        return Written({**known, **facts}, pa.Table.from_batches(self._index, INDEX), beside or {})
-
-
-def totals(written: dict[str, dict[str, Any]], length: int | None = None) -> dict[str, Any]:
-    """Of all files: tokens in = written + cut, by source; and padding apart, where sequences are padded to `length`."""
-    sources: dict[str, Counter[str]] = {}
-    for facts in written.values():
-        for source, counts in facts["sources"].items():
-            sources.setdefault(source, Counter()).update(counts)
-    sequences = sum(facts["sequences"] for facts in written.values())
-    length = length or max(facts["longest"] for facts in written.values())
-    total = sum((counts for counts in sources.values()), Counter[str]())
-    return {
-        "length": length,
-        "sequences": sequences,
-        **{name: total[name] for name in COUNTS},
-        "padding": sequences * length - total["tokens"],
-        "sources": {source: {name: counts[name] for name in COUNTS} for source, counts in sorted(sources.items())},
-        "files": [{"name": name, "sequences": facts["sequences"]} for name, facts in written.items()],
-    }

@@ -1,5 +1,6 @@
 """The tokenizer that a stage above has prepared: its files, their digests, and how many tokens it knows.
 
+Several stages may have tokenised with one and the same; ids of two that differ mean nothing side by side.
 Costs reading some 10 MB.
 """
 
@@ -8,19 +9,35 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import xxhash
 
-__all__ = ["tokenizer_digests", "tokenizer_files", "vocabulary_of"]
+from datapipe.errors import InputError
+
+__all__ = ["of_one_tokenizer", "tokenizer_digests", "tokenizer_files", "vocabulary_of"]
+
+Settings = TypeVar("Settings")
 
 MAIN = "tokenizer.json"
 
 
 def _paths(resources: dict[str, Path]) -> list[Path]:
-    """The files of the first tokenizer among the resources."""
-    folders = [folder for folder in resources.values() if (folder / MAIN).is_file()]
-    return [path for folder in folders[:1] for path in sorted(folder.iterdir()) if path.is_file()]
+    """The files of the tokenizer among the resources. Raises InputError where there are some that differ."""
+    found = {name: folder for name, folder in resources.items() if (folder / MAIN).is_file()}
+    if len({(folder / MAIN).read_bytes() for folder in found.values()}) > 1:
+        raise InputError(
+            f"the tokens are of several tokenizers: those of {', '.join(found)}",
+            remedy="let one stage tokenise all of it (`from` takes a list), or give the others the first one's "
+            "tokenizer: RUN/STAGE/resource",
+        )
+    return [path for folder in [*found.values()][:1] for path in sorted(folder.iterdir()) if path.is_file()]
+
+
+def of_one_tokenizer(config: Settings, resources: dict[str, Path]) -> Settings:
+    """The config, before anything is written. Raises InputError where the tokens are of several tokenizers."""
+    _paths(resources)
+    return config
 
 
 def tokenizer_files(resources: dict[str, Path]) -> Iterator[tuple[str, bytes]]:

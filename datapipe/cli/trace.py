@@ -53,9 +53,9 @@ def trace(
     """
     import json
 
-    from datapipe.lineage import sequence_of
+    from datapipe.lineage import open_packed
 
-    found = [sequence_of(packed, number) for number in _numbers(packed, sequence, step, log)]
+    found = open_packed(packed).several(_numbers(packed, sequence, step, log))
     if as_json:
         told = [_plain(each, token) for each in found]
         click.echo(json.dumps(told[0] if step is None else {"step": step, "sequences": told}))

@@ -1,14 +1,16 @@
 """From a token of a packed sequence back to the document that it is of, and to the token's text.
 
-The one reader of what `write.packed` wrote: the index beside the packed files, and of them the one sequence; the
-tokenizer that lies there, where its package is installed. Costs: reading a row group of the index.
+Reads what `write.packed` wrote: the index beside the packed files, and of them the sequences asked for; the tokenizer
+that lies there, where its package is installed. A trainer reads the same files by datapipe.train, without these.
+Costs: reading the index of each file that is asked for whole, some 60 bytes a document of it; on an object store also
+the file up to the sequence.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datapipe.algo.chance import Chance
+from datapipe.algo.labels import NO_LOSS
 from datapipe.corpus.store import Store
 from datapipe.errors import CorruptData, InputError
 
-__all__ = ["NO_LOSS", "Packed", "Sequence", "Stretch", "open_packed", "sequence_of"]
+__all__ = ["Packed", "Sequence", "Stretch", "open_packed", "sequence_of"]
 
-NO_LOSS = -100
+OTHER_FILES = (".idx", ".mds", ".mds.zstd")  # of write.megatron and write.mds
+
 BEFORE, BEHIND = 12, 12  # tokens shown around one
 ANEW = "delete it, and let a run write it anew: datapipe run"
 
@@ -99,10 +103,24 @@ class Packed:
 
     def sequence(self, number: int) -> Sequence:
         """One by its number, from 0 through all files. Raises InputError if there is none, CorruptData if damaged."""
+        return self.several([number])[0]
+
+    def several(self, numbers: Iterable[int]) -> list[Sequence]:
+        """Those of such numbers, in that order; each file is gone through once. Raises as `sequence` does."""
+        asked = list(numbers)
+        wanted: dict[str, dict[int, int]] = {}  # of each file, by number in it
+        for number in asked:
+            name, own = self._place(number)
+            wanted.setdefault(name, {})[own] = number
+        found = {each.number: each for name, numbered in wanted.items() for each in self._read(name, numbered)}
+        return [found[number] for number in asked]
+
+    def _place(self, number: int) -> tuple[str, int]:
+        """The file of a sequence, and its number there."""
         before = 0
         for each in self.manifest["files"]:
             if 0 <= number - before < each["sequences"]:
-                return self._read(each["name"], number, number - before)
+                return each["name"], number - before
             before += each["sequences"]
         raise InputError(f"{self.store.url} has no sequence {number}", remedy=f"it has {before:,}, counted from 0")
 
@@ -114,31 +132,49 @@ class Packed:
             found.add(chance.below(self.sequences))
         return sorted(found)
 
-    def _read(self, name: str, number: int, own: int) -> Sequence:
+    def _read(self, name: str, numbered: dict[int, int]) -> Iterator[Sequence]:
+        """Sequences of a file, in its order."""
         index = f"index/{name.removesuffix('.arrow')}.parquet"
         for each in (name, index):
             if not self.store.exists(each):
                 raise CorruptData(f"{self.store.path(each)} is missing", remedy="let a run write it anew: datapipe run")
         with _whole(self.store.path(index)):
-            rows = pq.read_table(io.BytesIO(self.store.read(index)), filters=[("sequence", "=", own)]).to_pylist()
-            stretches = tuple(Stretch(**{field: row[field] for field in Stretch.__dataclass_fields__}) for row in rows)
+            stretches = self._stretches(index, numbered)
         with _whole(self.store.path(name)), self._opened(name) as file:
             reader: Any = pa.ipc.open_stream(file)
-            batch, at = next(reader), own
-            while at >= len(batch):
-                at -= len(batch)
-                batch = next(reader)
-            tokens, labels = (np.array(batch[column][at].values, np.int32) for column in ("input_ids", "labels"))
-            trained = labels != NO_LOSS
-            if stretches[-1].stop != len(tokens) or len(labels) != len(tokens):
-                raise pa.ArrowInvalid("its index is of other sequences")
-            weighted = "loss_weights" in batch.schema.names
-            weights = np.array(batch["loss_weights"][at].values) if weighted else trained.astype(np.float32)
-        return Sequence(number, name, tokens, trained, weights, stretches, self.tokenizer)
+            batch, first = next(reader), 0
+            for own in sorted(numbered):
+                while own - first >= len(batch):
+                    first += len(batch)
+                    batch = next(reader)
+                made = _sequence(batch, own - first)
+                if stretches[own][-1].stop != len(made["tokens"]):
+                    raise pa.ArrowInvalid("its index is of other sequences")
+                yield Sequence(numbered[own], name, stretches=tuple(stretches[own]), tokenizer=self.tokenizer, **made)
+
+    def _stretches(self, index: str, wanted: Iterable[int]) -> dict[int, list[Stretch]]:
+        """The documents of some sequences of a file."""
+        rows = pq.read_table(io.BytesIO(self.store.read(index)), filters=[("sequence", "in", sorted(wanted))])
+        found: dict[int, list[Stretch]] = {}
+        for row in rows.to_pylist():
+            made = Stretch(**{field: row[field] for field in Stretch.__dataclass_fields__})
+            found.setdefault(row["sequence"], []).append(made)
+        return found
 
     def _opened(self, name: str) -> Any:
         """A file: mapped where it lies on a disk, so that what stands before a sequence is not read."""
         return pa.memory_map(self.store.path(name)) if self.store.local else self.store.open(name)
+
+
+def _sequence(batch: pa.RecordBatch, at: int) -> dict[str, Any]:
+    """Tokens, which of them carry loss, and their weights, of a row; raises ArrowInvalid if they are not as many."""
+    tokens, labels = (np.array(batch[column][at].values, np.int32) for column in ("input_ids", "labels"))
+    if len(labels) != len(tokens):
+        raise pa.ArrowInvalid("labels are not as many as tokens")
+    trained = labels != NO_LOSS
+    weighted = "loss_weights" in batch.schema.names
+    weights = np.array(batch["loss_weights"][at].values) if weighted else trained.astype(np.float32)
+    return {"tokens": tokens, "trained": trained, "weights": weights}
 
 
 def open_packed(folder: str) -> Packed:
@@ -147,6 +183,11 @@ def open_packed(folder: str) -> Packed:
     if not store.exists("manifest.json"):
         raise InputError(
             f"{folder} holds no packed sequences", remedy="name the folder that `write.packed` wrote: RUN/STAGE"
+        )
+    if any(name.endswith(OTHER_FILES) for name in store.names()):
+        raise InputError(
+            f"{folder} holds tokens as Megatron or MosaicML's streaming has them, which are not read here",
+            remedy="name the folder that `write.packed` wrote: RUN/STAGE",
         )
     if not store.exists("state.json"):
         raise InputError(f"the sequences of {folder} are not all written", remedy="let the run end: datapipe run")

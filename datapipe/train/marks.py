@@ -6,7 +6,8 @@ Costs nothing: constants.
 
 from __future__ import annotations
 
+from datapipe.algo.labels import NO_LOSS
+
 __all__ = ["FILLER", "NO_LOSS"]
 
-NO_LOSS = -100  # the label of a token that carries no loss, as torch has it
 FILLER = -1  # the number of a sequence without tokens, which fills a batch up

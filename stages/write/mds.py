@@ -4,8 +4,9 @@ What: a sample is a sequence: `input_ids` and `labels` (int32), `seq_lengths` of
 for `loss_weights` (float32); `index.json` names the shards. A label is -100 where a token carries no loss, and at the
 first token of each document. Of documents that no packing placed each is a sample.
 Why: streaming reads shards from any store, in an order that any number of ranks can resume.
-Costs: the tokens once over in the exchange, then 70 MB/s of tokens a core, or 45 with zstd; memory: a batch of rows and
-64 MiB, beyond which a shard waits in a scratch file, for its header tells where each sample lies.
+Costs: the tokens once over in the exchange, then 70 MB/s of tokens a core, or 45 with zstd; memory: a batch of rows,
+60 bytes a piece of a shard for its index, and 64 MiB, beyond which a shard waits in a scratch file of its own, as its
+header tells where each sample lies.
 Source: mosaicml/streaming, streaming/base/format/mds/.
 """
 
@@ -20,9 +21,11 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from datapipe.algo.exports import manifest_of, not_held, pretty
-from datapipe.algo.sequences import SORT, Ledger, Sequences, TokenSinkConfig, count_files, pieces, readable
-from datapipe.algo.tokenizers import tokenizer_files
+from datapipe.algo.exports import not_held, pretty, unpadded
+from datapipe.algo.ledger import Ledger
+from datapipe.algo.sequences import SORT, Sequences, pieces, readable
+from datapipe.algo.token_sink import TokenSinkConfig, count_files
+from datapipe.algo.tokenizers import of_one_tokenizer, tokenizer_files
 from datapipe.errors import InputError
 from datapipe.stage import USAGE, Above, Gather, Sink, Size, Written, measure
 from datapipe.text.jit import Int64s
@@ -146,7 +149,7 @@ def suffix(config: Config) -> str:
 def finish(written: dict[str, dict[str, Any]], above: Above, config: Config) -> Iterator[tuple[str, bytes]]:
     """The index of shards, the ledger, the tokenizer, and the lines of a trainer's config."""
     yield from tokenizer_files(above.resources)
-    manifest = manifest_of(written, above.resources)
+    manifest = unpadded(written, above.resources)
     manifest["not_held"] = not_held(manifest)
     yield "manifest.json", pretty(manifest)
     yield USAGE, _usage(manifest, config).encode()
@@ -192,11 +195,11 @@ documents in `seq_lengths`, for a collator that takes them. Nothing is lost in t
 
 STAGE = Sink(
     name="write.mds",
-    version=1,
+    version=2,
     config=Config,
     libraries=("numpy", "zstandard"),
     select=select,
     write=write,
     suffix=suffix,
-    gather=Gather(emit=emit, files=count_files, finish=finish, sort=SORT),
+    gather=Gather(emit=emit, files=count_files, finish=finish, sort=SORT, settle=of_one_tokenizer),
 )

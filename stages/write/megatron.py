@@ -4,8 +4,8 @@ What: a pair of files for each range of documents. Every document is a sequence 
 of packed documents every piece is one, and the pieces of a packed sequence are one document of the index, in order.
 Tokens take 2 bytes where the tokenizer has fewer than 65,500 of them, else 4. Why: Megatron reads nothing else.
 The format has no place for a loss mask: which tokens carry no loss is lost, and `manifest.json` counts them.
-Costs: the tokens once over in the exchange, then 150 MB/s of tokens a core; memory: a batch of rows, 20 bytes a
-sequence of a file.
+Costs: the tokens once over in the exchange, then 150 MB/s of tokens a core; memory: a batch of rows, and 80
+bytes a piece of a file, for the two indices.
 Source: Megatron-LM, megatron/core/datasets/indexed_dataset.py.
 """
 
@@ -20,8 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datapipe.algo.exports import manifest_of, not_held, pretty
-from datapipe.algo.sequences import SORT, Ledger, Sequences, TokenSinkConfig, count_files, pieces, readable
+from datapipe.algo.exports import not_held, pretty, unpadded
+from datapipe.algo.ledger import Ledger
+from datapipe.algo.sequences import SORT, Sequences, pieces, readable
+from datapipe.algo.token_sink import TokenSinkConfig, count_files
 from datapipe.algo.tokenizers import tokenizer_files, vocabulary_of
 from datapipe.errors import InputError
 from datapipe.stage import USAGE, Above, Gather, Sink, Written, measure
@@ -108,7 +110,7 @@ def suffix(config: Config) -> str:
 def finish(written: dict[str, dict[str, Any]], above: Above, config: Config) -> Iterator[tuple[str, bytes]]:
     """The ledger with what is not held, the tokenizer, and the arguments of Megatron-LM."""
     yield from tokenizer_files(above.resources)
-    manifest = manifest_of(written, above.resources)
+    manifest = unpadded(written, above.resources)
     manifest["dtype"] = next(iter(written.values()))["dtype"]
     manifest["not_held"] = not_held(manifest, "loss", "loss_weights")
     yield "manifest.json", pretty(manifest)
@@ -148,7 +150,7 @@ weights of loss other than 0 and 1 are lost. Which document each stretch is of s
 
 STAGE = Sink(
     name="write.megatron",
-    version=1,
+    version=2,
     config=Config,
     libraries=("numpy",),
     select=select,

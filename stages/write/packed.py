@@ -3,9 +3,11 @@
 What: Arrow files with `input_ids` and `labels` (int32), `seq_lengths` (of the documents in a sequence, in order) and,
 where a token's weight is neither 0 nor 1, `loss_weights`; sequences are not padded, that is the collator's. A label is
 -100 where a token carries no loss, and at the first token of each document, which nothing before it can predict.
-Beside them: `index/`, which document each stretch of a sequence is of; `manifest.json`, a ledger of tokens by source;
-the tokenizer. Why: the trainer maps the files and computes nothing; each token leads back to its document.
-Costs: the tokens once over in the exchange, then 200 MB/s of tokens a core; memory: a batch of rows.
+Beside them: `index/`, which document each stretch of a sequence is of; `manifest.json`, a ledger by source: tokens in =
+written + cut + dropped, planned against achieved; the tokenizer. Why: the trainer maps the files and computes nothing;
+each token leads back to its document.
+Costs: the tokens once over in the exchange, then 200 MB/s of tokens a core; memory: a batch of rows, and 60 bytes a
+piece of a file, for its index.
 Source: the columns are those of TRL's packing (`input_ids`, `labels`, `seq_lengths`).
 """
 
@@ -20,17 +22,10 @@ import pyarrow as pa
 import xxhash
 
 from datapipe.algo.exports import pretty
-from datapipe.algo.sequences import (
-    SORT,
-    Ledger,
-    Sequences,
-    TokenSinkConfig,
-    count_files,
-    pieces,
-    readable,
-    totals,
-)
-from datapipe.algo.tokenizers import tokenizer_digests, tokenizer_files
+from datapipe.algo.ledger import Ledger, totals
+from datapipe.algo.sequences import SORT, Sequences, pieces, readable
+from datapipe.algo.token_sink import TokenSinkConfig, count_files
+from datapipe.algo.tokenizers import of_one_tokenizer, tokenizer_digests, tokenizer_files
 from datapipe.stage import USAGE, Above, Gather, Sink, Written, measure
 
 _VALUES: dict[str, pa.DataType] = {"int32": pa.int32(), "float32": pa.float32()}
@@ -115,7 +110,7 @@ def suffix(config: Config) -> str:
 def finish(written: dict[str, dict[str, Any]], above: Above, config: Config) -> Iterator[tuple[str, bytes]]:
     """The ledger, what `datasets` asks for, and the tokenizer."""
     yield from tokenizer_files(above.resources)
-    manifest = totals(written, config.length) | {"tokenizer": tokenizer_digests(above.resources)}
+    manifest = totals(written, above.resources, config.length) | {"tokenizer": tokenizer_digests(above.resources)}
     state: dict[str, Any] = {
         "_data_files": [{"filename": name} for name, facts in written.items() if facts["sequences"]],
         "_fingerprint": xxhash.xxh3_64_hexdigest(json.dumps(manifest).encode()),
@@ -165,11 +160,11 @@ attention ends, at each document.
 
 STAGE = Sink(
     name="write.packed",
-    version=2,
+    version=3,
     config=Config,
     libraries=("pyarrow",),
     select=select,
     write=write,
     suffix=suffix,
-    gather=Gather(emit=emit, files=count_files, finish=finish, sort=SORT),
+    gather=Gather(emit=emit, files=count_files, finish=finish, sort=SORT, settle=of_one_tokenizer),
 )

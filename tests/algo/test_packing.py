@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +18,7 @@ from hypothesis import strategies as st
 
 from datapipe.algo.packing import Pieces, best_fit, concatenated, cut_long, fitted, in_balance
 from datapipe.algo.shares import Wish, passes
+from tests.benchmarks.packing import pack_and_peak
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=60)
 
@@ -83,6 +90,46 @@ def corpus(count: int) -> tuple[Any, Any]:
     return np.exp(rng.normal(middle, 1.0)).astype(np.int64) + 1, sources
 
 
+def balance_by_hand(tokens: Any, document: Any) -> list[int]:
+    """The order of sequences, one piece each, by the rule as it is told: all sources of all candidates looked at."""
+    shares = tokens.sum(axis=0) / tokens.sum()
+    queues: dict[int, list[int]] = {}
+    for sequence in sorted(range(len(tokens)), key=lambda at: document[at]):
+        queues.setdefault(int(tokens[sequence].argmax()), []).append(sequence)
+    ahead, order = np.zeros(len(shares)), []
+    while any(queues.values()):
+        first = [(source, each) for source in sorted(queues) for each in queues[source][:8]]
+        off = [((ahead + tokens[each] - tokens[each].sum() * shares) ** 2).sum() for _, each in first]
+        source, taken = first[int(np.argmin(off))]
+        queues[source].remove(taken)
+        ahead += tokens[taken] - tokens[taken].sum() * shares
+        order.append(taken)
+    return order
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sequences_are_put_in_balance_by_the_rule(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lengths, sources = rng.integers(1, 10**6, 60), rng.integers(0, 5, 60).astype(np.int32)
+    tokens = np.zeros((60, 5))
+    tokens[np.arange(60), sources] = lengths
+    place = in_balance(np.arange(60), cut_long(lengths, 10**6), sources)
+    assert np.argsort(place).tolist() == balance_by_hand(tokens, np.arange(60))
+
+
+def test_time_does_not_grow_with_the_square_of_the_sources() -> None:
+    rng = np.random.default_rng(0)
+    pieces = cut_long(rng.integers(1, 100, 6000), 100)
+    sequences, seconds = fitted(pieces, 100), []
+    for sources in (20, 2000):
+        of = rng.integers(0, sources, 6000).astype(np.int32)
+        in_balance(sequences, pieces, of)  # compiled
+        began = time.process_time()
+        in_balance(sequences, pieces, of)
+        seconds.append(time.process_time() - began)
+    assert seconds[1] < 300 * max(seconds[0], 0.01)
+
+
 def test_full_balanced_and_in_no_order_of_fill_or_length() -> None:
     lengths, sources = corpus(200_000)
     pieces: Pieces = cut_long(lengths, 2048)
@@ -98,6 +145,29 @@ def test_full_balanced_and_in_no_order_of_fill_or_length() -> None:
     assert np.abs(shares - tokens.sum(axis=0) / tokens.sum()).max() < 0.01
     assert abs(np.corrcoef(np.arange(len(fill)), fill)[0, 1]) < 0.02
     assert abs(np.corrcoef(place, pieces.lengths)[0, 1]) < 0.02
+
+
+def test_real_lengths_leave_little_padding(real_data: Path) -> None:
+    """English pages, Chinese articles and English proposals, a token for 4 bytes."""
+    lengths: list[int] = []
+    for name in ("c4_demo_300", "oiwiki_zh", "peps"):
+        (path,) = real_data.rglob(f"{name}.jsonl.gz")
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            lengths += [len(json.loads(line)["text"].encode()) // 4 + 1 for line in lines]
+    assert len(lengths) > 1500
+    sequences = fitted(cut_long(np.array(lengths), 2048), 2048)
+    assert sum(lengths) / (2048 * (int(sequences.max()) + 1)) >= 0.994
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_ten_million_documents_take_less_than_a_minute_and_2_gb() -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        made, peak = pool.submit(pack_and_peak, 10_000_000).result()
+    assert made.seconds < 60
+    assert peak < 2000
+    assert made.fills.mean() / 2048 >= 0.994
+    assert made.off < 0.01
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from datapipe.cli.main import cli
 from datapipe.errors import InputError
-from datapipe.lineage import open_packed, sequence_of
+from datapipe.lineage import open_packed, sequence_of, trace
 from tests.run.workbench import TOYS, Done, Workbench, corpus
 
 CHAIN: dict[str, dict[str, Any]] = {
@@ -41,6 +43,24 @@ def test_a_thousand_tokens_lead_to_the_text_that_holds_them(done: Done) -> None:
         assert texts[stretch.id][stretch.start + token - stretch.offset] == found.tokens[token]
         seen.add(found.file)
     assert len(seen) == 3
+
+
+def test_several_sequences_are_read_as_each_is_and_each_index_once(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = open_packed(str(done.folder / "out"))
+    numbers = [packed.sequences - 1, 0, 3, 0, *range(packed.sequences)]
+    one_by_one = [packed.sequence(number) for number in numbers]
+    read: list[Any] = []
+
+    def counted(*at: Any, **how: Any) -> Any:
+        read.append(at)
+        return pq.read_table(*at, **how)
+
+    monkeypatch.setattr(trace, "pq", SimpleNamespace(read_table=counted))
+    for one, other in zip(one_by_one, packed.several(numbers), strict=True):
+        assert (one.number, one.file, one.stretches) == (other.number, other.file, other.stretches)
+        assert one.tokens.tolist() == other.tokens.tolist()
+        assert one.trained.tolist() == other.trained.tolist()
+    assert len(read) == 3
 
 
 def told(done: Done, *arguments: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from datapipe.errors import InputError
+from datapipe.lineage import open_packed
 from tests.run.workbench import Done, Workbench, corpus, differences
 from tests.stages.write.token_exports import read_mds, read_megatron
 
@@ -54,6 +55,8 @@ def test_documents_of_a_run_are_megatrons_in_two_bytes_by_the_trained_vocabulary
     index = pq.read_table(done.folder / "out" / "index").to_pylist()
     assert sorted(row["id"] for row in index) == sorted(tokens_of(done))
     assert len(list((done.folder / "out").glob("*.idx"))) > 2
+    with pytest.raises(InputError, match=r"holds tokens as Megatron .*; name the folder that `write.packed` wrote"):
+        open_packed(str(done.folder / "out"))
     told = [note for note in done.told.notes if "README.md" in note]
     assert told == [f"out: {done.folder}/out/README.md says how to read these files"]
     assert small.run("run", chain({"use": "write.megatron", "file_tokens": 100})).told.tasks == 0
@@ -67,6 +70,8 @@ def test_documents_of_a_run_are_megatrons_in_two_bytes_by_the_trained_vocabulary
 def test_packed_sequences_of_a_run_are_samples_of_mds_in_order(tmp_path: Path) -> None:
     small = bench(tmp_path)
     done = small.run("run", chain({"use": "write.mds", "file_tokens": 100}, length=32))
+    with pytest.raises(InputError, match="MosaicML's streaming has them"):
+        open_packed(str(done.folder / "out"))
     same = small.run("arrow", chain({"use": "write.packed"}, length=32))
     arrow = importlib.import_module("datasets").load_from_disk(str(same.folder / "out"))
     files = sorted((done.folder / "out").glob("*.mds"))
@@ -88,6 +93,32 @@ def test_a_vocabulary_too_large_for_two_bytes_stops_the_run_before_it_writes(tmp
     with pytest.raises(InputError, match="70,001 tokens does not fit uint16"):
         small.run("run", made)
     assert not list((tmp_path / "run" / "out").glob("data-*"))
+
+
+def two_branches(first: Any, second: Any, write: str) -> dict[str, dict[str, Any]]:
+    """The same documents twice, each tokenised by itself, and all of them written."""
+    made: dict[str, dict[str, Any]] = {}
+    for name, tokenizer in (("a", first), ("b", second)):
+        made[f"docs_{name}"] = {"use": "toy.lines", "source": name, "from": [], "shard_bytes": 400}
+        made[f"tokens_{name}"] = {"use": "tokenize", "from": f"docs_{name}", "tokenizer": tokenizer}
+    made["packed"] = {"use": "pack", "from": ["tokens_a", "tokens_b"], "length": 32}
+    return {**made, "out": {"use": write}}
+
+
+@pytest.mark.parametrize("write", ["write.packed", "write.mds", "write.megatron"])
+def test_tokens_of_two_tokenizers_stop_the_run_before_it_writes(tmp_path: Path, write: str) -> None:
+    first, second = ({"train": {"vocabulary": 400, "min_count": count}} for count in (2, 1000))
+    with pytest.raises(InputError, match="of several tokenizers: those of tokens_a, tokens_b; let one stage tokenise"):
+        bench(tmp_path).run("run", two_branches(first, second, write))
+    assert not list((tmp_path / "run" / "out").glob("data-*"))
+
+
+def test_two_stages_with_one_tokenizer_are_written_together(tmp_path: Path) -> None:
+    small = bench(tmp_path)
+    lent = str(small.run("first", chain({"use": "write.packed"}, length=32)).folder / "tokens" / "resource")
+    done = small.run("run", two_branches(lent, lent, "write.packed"))
+    told = json.loads((done.folder / "out" / "manifest.json").read_text())
+    assert (told["documents"], len(told["tokenizer"])) == (72, len(list(Path(lent).iterdir())))
 
 
 # ---------------------------------------------------------------------------------------------- cards

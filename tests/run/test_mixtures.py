@@ -69,12 +69,20 @@ def sources_of(done: Done) -> dict[str, str]:
     return {key: row["text"].split("x")[0] for key, row in corpus(done, "docs").items()}
 
 
+def plan(done: Done) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((done.folder / "out" / "manifest.json").read_text())["plan"]
+    return told
+
+
 def test_whole_epochs_are_exact_to_the_row(bench: Workbench) -> None:
     done = bench.run("whole", chain({"sources": {"s0": {"epochs": 1}, "s1": {"epochs": 2}, "s2": {"epochs": 2}}}))
     of = sources_of(done)
     copies = {"s0": 1, "s1": 2, "s2": 2}
     assert taken(done) == {key: copies[source] for key, source in of.items() if source in copies}
     assert done.dropped("mixture") == {"not_named": SIZES["s3"] + SIZES["s4"] + SIZES["s5"]}
+    assert {name: (each["documents"], each["copies"]) for name, each in ledger(done).items()} == {
+        name: (SIZES[name], SIZES[name] * count) for name, count in copies.items()
+    }
 
 
 def test_a_broken_epoch_takes_the_same_documents_whatever_stands_beside(bench: Workbench) -> None:
@@ -124,12 +132,40 @@ def test_the_ledger_adds_up_by_source(bench: Workbench, overlong: str) -> None:
     for key in rows.keys() - corpus(done, "packed").keys():
         dropped[rows[key]["source"]] += rows[key]["token_count"] * len(rows[key]["positions"])
     assert bool(dropped) == (overlong == "drop")
-    assert {name: each["tokens"] + each["cut"] + dropped[name] for name, each in told.items()} == due
+    assert {name: each["in"] for name, each in told.items()} == due
+    assert {name: each["dropped"] for name, each in told.items()} == {name: dropped[name] for name in due}
+    assert {name: each["tokens"] + each["cut"] + each["dropped"] for name, each in told.items()} == due
+    gone = Counter(rows[key]["source"] for key in rows.keys() - corpus(done, "packed").keys())
+    assert {name: each["dropped_documents"] for name, each in told.items()} == {name: gone[name] for name in due}
     assert any(each["cut"] for each in told.values()) == (overlong == "cut")
     held: Counter[str] = Counter()
     for stretch in index(done):
         held[stretch["source"]] += stretch["end"] - stretch["start"]
     assert {name: each["tokens"] for name, each in told.items()} == held
+
+
+def test_a_source_of_which_all_is_dropped_stands_in_the_ledger(tmp_path: Path) -> None:
+    small = Workbench(tmp_path)
+    small.write("a.txt", ["s0x9r1 short", "s1x70r1 long", "s1x80r1 long"])
+    told = ledger(small.run("run", chain({"sources": {"s0": {"epochs": 2}, "s1": {"epochs": 3}}}, overlong="drop")))
+    names = ("documents", "copies", "tokens", "in", "dropped", "dropped_documents")
+    assert [told["s0"][name] for name in names] == [1, 2, 18, 18, 0, 0]
+    assert [told["s1"][name] for name in names] == [0, 0, 0, 450, 450, 2]
+
+
+def test_the_manifest_sets_the_plan_beside_what_came_of_it(tmp_path: Path) -> None:
+    """Of all tokens and of trainable ones; over both parts. One of four tokens of a document begins it: no label."""
+    small = Workbench(tmp_path)
+    small.write("a.txt", [f"s{number % 2}x4r1 {number}" for number in range(40)])
+    parts = [{"s0": {"epochs": 1}}, {"s0": {"epochs": 0.5}, "s1": {"weight": 1}}]
+    told = plan(small.run("run", chain({"parts": parts, "total": 160, "unit": "trained"})))
+    assert (told["by"], told["unit"], told["sources"].keys()) == ("source", "trained", {"s0", "s1"})
+    zero, one = told["sources"]["s0"], told["sources"]["s1"]
+    assert (zero["epochs"], zero["planned"]) == (1.5, {"tokens": 120, "trained": 120})
+    assert (one["epochs"], one["planned"]) == (2.0, {"tokens": 160, "trained": 160})
+    assert one["achieved"] == {"tokens": 160, "trained": 120}
+    assert abs(zero["achieved"]["tokens"] - 120) <= 4 * 4
+    assert zero["achieved"]["trained"] == zero["achieved"]["tokens"] * 3 // 4
 
 
 def test_token_shares_come_out_as_planned(bench: Workbench) -> None:

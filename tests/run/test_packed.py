@@ -83,7 +83,8 @@ def test_what_is_too_long_is_cut_or_leaves_and_the_ledger_says_so(tmp_path: Path
     assert cut["padding"] == 3 * 32 - 69
     dropped = bench.run("drop", chain(pack={"overlong": "drop"}))
     assert dropped.dropped("packed") == {"too_long": 1}
-    assert manifest(dropped)["tokens"] == 37
+    told = manifest(dropped)
+    assert (told["tokens"], told["in"], told["dropped"], told["dropped_documents"]) == (37, 107, 70, 1)
     whole = manifest(bench.run("chunk", chain()))
     assert (whole["tokens"], whole["cut"], whole["pieces"]) == (107, 0, 5)
 

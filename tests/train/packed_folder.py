@@ -43,6 +43,8 @@ def rows(sequences: Sequence[Sequence[Document]]) -> pa.RecordBatch:
         "id": pa.array([document.id for _, _, document in placed]),
         "source": pa.array([document.source for _, _, document in placed]),
         "cut": pa.array(np.zeros(len(placed), np.int64)),
+        "first": pa.array(np.ones(len(placed), np.bool_)),
+        "packed": pa.array(np.ones(len(placed), np.bool_)),
         "tokens": pa.LargeListArray.from_arrays(bounds, pa.array(tokens, pa.int32())),
         "weights": pa.LargeListArray.from_arrays(bounds, pa.array(weights, pa.float32())),
     }

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datapipe.algo.chance import chances
-from datapipe.errors import InputError
+from datapipe.errors import InputError, StageError
 from datapipe.stage import USAGE, Above
 from stages.write import mds, megatron, packed
 from tests.stages.write.token_exports import (
@@ -60,6 +60,31 @@ def test_pieces_of_packed_documents_are_sequences_of_megatron_and_packed_ones_it
     # Labels: 7; 2, 3; 5; 9. Of 9 tokens 4 begin a piece, so no token loses that it carries no loss.
     assert (manifest["tokens"], manifest["pieces"], manifest["trained"], manifest["cut"]) == (9, 4, 5, 1)
     assert manifest["not_held"] == {"loss": 0, "loss_weights": 0}
+
+
+def test_what_came_in_is_told_where_all_of_it_was_packed(tmp_path: Path) -> None:
+    """Of source web 10 tokens of 3 documents came, 9 are written and 1 is cut; of another one all 7 are dropped."""
+    came = {"web": {"documents": 3, "tokens": 10}, "other": {"documents": 2, "tokens": 7}}
+    (tmp_path / "packing.json").write_text(json.dumps({"sources": came}))
+    above = Above({"packed": tmp_path})
+
+    def manifest(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        made = file_of(megatron.STAGE, megatron.Config(), rows)
+        told: dict[str, Any] = json.loads(
+            beside(megatron.STAGE, megatron.Config(), {"a.bin": made}, above)["manifest.json"]
+        )
+        return told
+
+    told = manifest(PACKED)
+    assert [told["sources"]["web"][name] for name in ("documents", "in", "cut", "dropped")] == [3, 10, 1, 0]
+    assert [told["sources"]["other"][name] for name in ("documents", "in", "tokens", "dropped")] == [0, 7, 0, 7]
+    assert (told["in"], told["dropped"], told["dropped_documents"]) == (17, 7, 2)
+    told = manifest([*PACKED, *ALONE])
+    assert "in" not in told
+    assert (told["documents"], told["copies"]) == (5, 6)
+    (tmp_path / "packing.json").write_text(json.dumps({"sources": {"web": {"documents": 3, "tokens": 9}}}))
+    with pytest.raises(StageError, match="more tokens are written than came"):
+        manifest(PACKED)
 
 
 def test_megatron_says_of_how_many_tokens_the_loss_is_lost() -> None:
