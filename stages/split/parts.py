@@ -74,7 +74,14 @@ class Config(PromptConfig, IndexedConfig):
 
 
 def _compared(batch: pa.RecordBatch, config: Config) -> pa.LargeStringArray:
-    return prompts(batch.select(["text", "messages"]), config)
+    """What is compared of each document; where the user says nothing, all that is said."""
+    said = batch.select(["text", "messages"])
+    asked = prompts(said, config)
+    nothing: Any = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(asked.fill_null(""))), 0)
+    if not pc.any(nothing).as_py():
+        return asked
+    whole = prompts(said, config.model_copy(update={"on": "conversation"}))
+    return pc.if_else(nothing, whole, asked)  # type: ignore[no-any-return]
 
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:

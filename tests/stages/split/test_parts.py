@@ -173,6 +173,16 @@ def test_a_document_and_what_was_made_of_it_are_in_one_part() -> None:
     assert {key: row["cluster"] for key, row in found.items()} == {"a": "a", "a#1": "a", "a#b": "a#b"}
 
 
+@pytest.mark.parametrize("on", ["prompts", "first_prompt", "conversation"])
+@pytest.mark.parametrize("asked", [None, " ", "### Instruction:"])
+def test_conversations_in_which_nobody_asks_are_parted_by_all_that_is_said(on: str, asked: str | None) -> None:
+    text = words(1)
+    said = [talk(("assistant", each)) for each in (text, changed(text, 3), words(2))]
+    given = [each if asked is None else [*talk(("user", asked)), *each] for each in said]
+    found = parted(Config(parts=HALVES, on=on), talks(given))
+    assert [row["cluster"] for row in found.values()] == ["d000", "d000", "d002"]
+
+
 # ---------------------------------------------------------------------------------------------- after an earlier run
 
 
