@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
+from datapipe.algo.descent import roots_of
 from datapipe.algo.keyed import verdict_of_rows
 from datapipe.algo.minhash import shingle_sets
 from datapipe.algo.near import candidates, links
@@ -40,7 +41,6 @@ from stages.split import _sides
 
 BRIDGES, OTHER = "bridges_splits", "other_part"
 MOST_PARTS = 64  # bits of a number
-CHILD = r"(#\d+)+$"  # what an id has behind that of the document it was made of
 EVERYBODY = np.uint64(1)  # sets keys of ids apart from those of texts
 
 Weights = dict[Annotated[str, Field(min_length=1)], Annotated[float, Field(gt=0)]]
@@ -90,7 +90,7 @@ def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.Rec
     A child has that of the document it was made of as well, under which its siblings meet: what stands in one round
     of a conversation, the next one tells again.
     """
-    roots: Any = pc.replace_substring_regex(batch["id"], CHILD, "")
+    roots = roots_of(batch["id"])
     children = np.flatnonzero(np.asarray(pc.not_equal(roots, batch["id"])))
     made = [
         rows_of(_compared(batch, config), config, batch.select([]), fuzzy=True),
