@@ -14,10 +14,10 @@
 | `text` | `text`: a transcript, or all of it the assistant's | Guanaco, plain text |
 
 Records come as JSON lines (`.jsonl`), one JSON array (`.json`), Parquet or Arrow files (folders of `save_to_disk`),
-JSON also packed. Each is in the first form of `pairs`, `tree`, …, `text` that it fits, unless `form` names one.
-Labels of KTO and all fields that have no column are in `metadata`, beside `as_read`: how the record was written, from which `write.conversations`
-makes the same record again. A turn of calls alone (`function_call`) is the assistant's; contents in parts are joined;
-images, sounds and bytes are refused.
+JSON also packed. Each is in the first form of `pairs`, `tree`, …, `text` that it fits, unless `form` names one. Labels
+of KTO and all fields that have no column are in `metadata`, beside `as_read`: how the record was written, from which
+`write.conversations` makes the same record again. A turn of calls alone (`function_call`) is the assistant's; contents
+in parts are joined; images, sounds and bytes are refused.
 
 A tree gives a document for each way from the root to an answer of the assistant's behind which there is no other:
 questions that nobody answered are left out. Its id comes from the messages on that way, as `root#n`, so that a tree
