@@ -176,7 +176,8 @@ def _row(entry: Entry, place: tuple[str, int], about: _About, talk: Talk | None 
     head = (entry.offset, entry.offset << _NUMBER_BITS | number, about.size, file, *about[1:])
     if talk is None:
         return (*head, None, None, None, None)
-    metadata = as_json({**talk.fields, "as_read": talk.origin})
+    own = {"own": talk.fields["as_read"]} if "as_read" in talk.fields else {}  # a field of the record by our name
+    metadata = as_json({**talk.fields, "as_read": talk.origin | own})
     return (*head, talk.messages, talk.rejected, talk.tools, metadata)
 
 
