@@ -44,7 +44,7 @@ class PoolConfig(StageConfig):
     """Which documents shots come from, and which they may go to."""
 
     part: str | None = measure(
-        description="column that says which part a document is in, as `split` gives it; null: all are training data"
+        description="column that says which part a document is in, as of `split.parts`; null: all are training data"
     )
     train: str = measure("train", "value of `part` of the documents that shots may come from")
     apart: tuple[str, ...] = measure(
