@@ -76,12 +76,12 @@ class Config(PromptConfig, IndexedConfig):
 def _compared(batch: pa.RecordBatch, config: Config) -> pa.LargeStringArray:
     """What is compared of each document; where the user says nothing, all that is said."""
     said = batch.select(["text", "messages"])
-    asked = prompts(said, config)
-    nothing: Any = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(asked.fill_null(""))), 0)
-    if not pc.any(nothing).as_py():
-        return asked
-    whole = prompts(said, config.model_copy(update={"on": "conversation"}))
-    return pc.if_else(nothing, whole, asked)  # type: ignore[no-any-return]
+    asked: Any = prompts(said, config)
+    nothing: Any = pc.equal(pc.utf8_trim_whitespace(asked.fill_null("")), pa.scalar("", pa.large_string()))
+    if pc.any(nothing).as_py():
+        asked = pc.if_else(nothing, prompts(said, config.model_copy(update={"on": "conversation"})), asked)
+    compared: pa.LargeStringArray = asked
+    return compared
 
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:

@@ -179,7 +179,7 @@ def test_conversations_in_which_nobody_asks_are_parted_by_all_that_is_said(on: s
     text = words(1)
     said = [talk(("assistant", each)) for each in (text, changed(text, 3), words(2))]
     given = [each if asked is None else [*talk(("user", asked)), *each] for each in said]
-    found = parted(Config(parts=HALVES, on=on), talks(given))
+    found = parted(Config.model_validate({"parts": HALVES, "on": on}), talks(given))
     assert [row["cluster"] for row in found.values()] == ["d000", "d000", "d002"]
 
 
