@@ -178,7 +178,9 @@ class Source(Stage):
     `splits(config)` lists what there is, without opening it. `read(split, config, cursor)` yields batches
     from the record at `cursor` on (0 = the start). Besides its declared columns a batch holds `record`,
     `cursor`, `bytes` (int64, see `datapipe.schema.PLACE`), `file` (string), `reason` (string, null = fine)
-    and either `digest` (fixed_size_binary[16] of the payload, from which ids are made) or `id` (string).
+    and either `digest` (fixed_size_binary[16] of the payload, from which ids are made) or `id` (string). Where records
+    hold several documents, `within` (int64, null = the only one) tells them apart, and `digest` is that of all of them:
+    their ids are `parent#within`.
     Columns in `transient` are not stored: they are made again by reading from a document's cursor.
     `seeks`: how files are named (their ends) in which that costs a seek; in others it costs reading all before it.
     `seek_rows`: a seek costs as much as reading on over so many rows.

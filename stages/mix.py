@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,9 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from datapipe.algo.chance import chances
+from datapipe.algo.inputs import nearest_name
 from datapipe.algo.shares import Wish, passes
+from datapipe.errors import InputError
 from datapipe.schema import COLUMNS, POSITION
 from datapipe.stage import Map, Prepare, StageConfig, below, columns, first_of, measure, schema
 from datapipe.text.jit import Float64s, Int64s, Uint64s
@@ -39,16 +41,21 @@ BOTH = ("tokens", "trained")  # what is planned is told in these, whatever the u
 UNITS = {"tokens": "token_count", "trained": "trained_count", "rows": None}
 
 
+MOST_PASSES = 1000  # over a source in a part: a batch holds a position for each
+Passes = Annotated[float, Field(ge=0, le=MOST_PASSES, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]  # to the power of 10 it is a float still
+
+
 class Portion(BaseModel):
     """What a source is given in a part of the mixture."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: float | None = Field(None, description="passes over the source; 0.5 is a half of it", ge=0)
-    weight: float | Literal["size"] | None = Field(
+    epochs: Passes | None = Field(None, description="passes over the source; 0.5 is a half of it")
+    weight: Weight | Literal["size"] | None = Field(
         None, description="share of the part, against the other weights; size: as much as the source has"
     )
-    max_epochs: float | None = Field(None, description="no more passes than this; the others get what is over", gt=0)
+    max_epochs: Passes | None = Field(None, description="no more passes than this; the others get what is over", gt=0)
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Portion:
@@ -70,8 +77,11 @@ class Config(StageConfig):
         None,
         "what sources with a weight bring to each part, in units; none given: as much as they have without repetition",
         gt=0,
+        le=10**15,
     )
-    temperature: float = measure(1.0, "weights are raised to 1 / temperature, so that above 1 they grow alike", gt=0)
+    temperature: float = measure(
+        1.0, "weights are raised to 1 / temperature, so that above 1 they grow alike", ge=0.1, allow_inf_nan=False
+    )
     by: str = measure("source", "column that names a document's source")
     order: str | None = measure(None, "column of numbers in whose order documents stand; none given: by hash")
     descending: bool = measure(False, "the greatest value of `order` first")
@@ -184,6 +194,7 @@ def build(table: pa.Table, config: Config, folder: Path) -> None:
     parts = []
     for part in config.all_parts:
         given = passes(sizes, _wishes(part, sizes, config), config.total, config.temperature)
+        _check(part, sizes, given)
         made = {}
         for name in sorted(given.keys() & sizes.keys()):
             start, end = done[name], done[name] + given[name]
@@ -208,6 +219,23 @@ def build(table: pa.Table, config: Config, folder: Path) -> None:
         "order": _quantiles(table),
     }
     folder.joinpath("mixture.json").write_text(json.dumps(plan, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _check(part: Part, sizes: dict[str, int], given: dict[str, float]) -> None:
+    """Raise InputError where a source is not there, or given too often; without any document nothing can be told."""
+    missing = [name for name, each in part.items() if name not in sizes and each.epochs != 0]
+    if missing and sizes:
+        near = nearest_name(missing[0], sizes)
+        raise InputError(
+            f"the mixture names {missing[0]!r}, and no document is of that source",
+            remedy=f"correct it (near is {near!r})" if near else "take it out, or give it {epochs: 0}",
+        )
+    most = max(given, key=lambda name: given[name], default="")
+    if most and given[most] > MOST_PASSES:
+        raise InputError(
+            f"the mixture passes {given[most]:,.0f} times over {most!r}, more than {MOST_PASSES:,}",
+            remedy="give less `total` or weight, or cap it by `max_epochs`",
+        )
 
 
 def _wishes(part: Part, sizes: dict[str, int], config: Config) -> dict[str, Wish]:

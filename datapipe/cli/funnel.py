@@ -19,7 +19,7 @@ from datapipe.run.state import totals
 from datapipe.schema import qualified
 from datapipe.stage import IndexedConfig, Source
 
-__all__ = ["heavy_losses", "idle_stages", "print_funnel", "troubles"]
+__all__ = ["empty_sources", "heavy_losses", "idle_stages", "print_funnel", "troubles"]
 
 _LANGUAGE = "language"
 _SIZES = ("cluster_size", "copies")  # columns in which a Group tells how many documents are alike
@@ -56,6 +56,19 @@ def troubles(context: Context) -> dict[str, int]:
             for reason in TROUBLES & record.dropped.keys():
                 found[reason] = found.get(reason, 0) + record.dropped[reason].documents
     return dict(sorted(found.items()))
+
+
+def empty_sources(context: Context) -> list[str]:
+    """A line for each source whose files hold no record."""
+    found = []
+    for name, records in context.records.items():
+        node = context.recipe.nodes.get(name)
+        if node is None or not isinstance(node.stage, Source) or totals(list(records.values()))["documents_in"]:
+            continue
+        sizes = {file.name: file.size for record in records.values() if record.split for file in record.split.files}
+        files = f"{len(sizes):,} file{'' if len(sizes) == 1 else 's'} of {say_bytes(sum(sizes.values()))}"
+        found.append(f"{name} ({node.use}) met no record in {files}; look whether they are the ones that are meant")
+    return found
 
 
 def idle_stages(context: Context) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from datapipe.cli.audited import print_audit
-from datapipe.cli.funnel import heavy_losses, idle_stages, print_funnel, troubles
+from datapipe.cli.funnel import empty_sources, heavy_losses, idle_stages, print_funnel, troubles
 from datapipe.cli.masked import masked
 from datapipe.cli.options import console
 from datapipe.cli.progress import ConsoleProgress, say_seconds
@@ -75,7 +75,7 @@ def carry_out(job: Job, began: float) -> int:
             else f"{count:,} {what.replace(' ', 's ', 1) if ' set' in what else what + 's'}"
         )
         click.echo(f"warning: {told}; see: datapipe show {run} --reason {reason}", err=True)
-    for line in [*idle_stages(context), *heavy_losses(context)]:
+    for line in [*empty_sources(context), *idle_stages(context), *heavy_losses(context)]:
         click.echo(f"warning: {masked(line)}", err=True)
     return sum(found.values())
 

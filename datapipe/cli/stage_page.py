@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from datapipe.cli.options import console, table
 from datapipe.errors import InputError
-from datapipe.schema import FRAMEWORK_REASONS
+from datapipe.schema import FRAMEWORK_REASONS, qualified
 from datapipe.stage import Group, Map, Stage, StageConfig
 from datapipe.text.thresholds import is_by_language_option
 
@@ -164,5 +164,6 @@ def _adds(stage: Stage, config: StageConfig | None) -> str:
     if callable(stage.adds) and config is None:
         return "what its options say"
     schema = stage.adds(config) if callable(stage.adds) else stage.adds
-    text = ", ".join(f"{field.name} ({field.type})" for field in schema) or "·"
+    text = ", ".join(f"{qualified(field.name, 'STAGE')} ({field.type})" for field in schema) or "·"
+    text += "; STAGE is its name in the recipe" if "STAGE." in text else ""
     return f"{text} (by default)" if callable(stage.adds) else text

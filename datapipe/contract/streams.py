@@ -105,6 +105,8 @@ def _check_batch(trial: Trial, split: Split, batch: pa.RecordBatch) -> bool:
 def _columns_fit(trial: Trial, batch: pa.RecordBatch) -> bool:
     got: dict[str, Any] = dict(zip(batch.schema.names, batch.schema.types, strict=True))
     identity: dict[str, Any] = {"id": pa.string()} if "id" in got else {"digest": pa.binary(16)}
+    if "digest" in identity and "within" in got:
+        identity["within"] = pa.int64()
     wanted = {**_PLACED, **identity, **dict(zip(trial.adds.names, trial.adds.types, strict=True))}
     wrong = [
         f"{name} is {got.get(name, 'missing')}, not {kind}" for name, kind in wanted.items() if got.get(name) != kind

@@ -23,13 +23,19 @@ SHARD_FILE = re.compile(r"([0-9a-f]{16}-\d{4,})\.")  # how the files of a shard 
 
 
 def document_ids(source: str, batch: pa.RecordBatch) -> Any:
-    """Ids of a source's rows: the user's own, or 32 hex of xxh3-128(source, file, record, payload digest)."""
+    """Ids of a source's rows: the user's own, or 32 hex of xxh3-128(source, file, record, payload digest).
+
+    One of several documents of a record, which has a value in `within`, is a child: `parent#within`.
+    """
     if "id" in batch.schema.names:
         return batch.column("id")
     digests = batch.column("digest").to_pylist()
     places = zip(batch.column("file").to_pylist(), batch.column("record").to_pylist(), digests, strict=True)
     hexdigest = xxhash.xxh3_128_hexdigest
     made = [hexdigest(f"{source}\0{file}\0{record}\0".encode() + (digest or b"")) for file, record, digest in places]
+    if "within" in batch.schema.names:
+        within = batch.column("within").to_pylist()
+        made = [own if each is None else f"{own}#{each}" for own, each in zip(made, within, strict=True)]
     return pa.array(made, pa.string())
 
 

@@ -154,8 +154,8 @@ def _read(task: SourceTask, cursor: int, behind: int) -> Iterator[pa.RecordBatch
 
 
 def _full(column: str, name: str) -> str:
-    """Full name of a column of a source's batch; `reason` and `digest` are the framework's own."""
-    return column if column in ("reason", "digest") else qualified(column, name)
+    """Full name of a column of a source's batch; `reason`, `digest` and `within` are the framework's own."""
+    return column if column in ("reason", "digest", "within") else qualified(column, name)
 
 
 class _SourceShard:

@@ -194,7 +194,7 @@ def open_packed(folder: str) -> Packed:
     with _whole(store.path("manifest.json")):
         manifest = json.loads(store.read("manifest.json"))
         packed = Packed(store, manifest, _tokenizer(store))
-        if packed.length < 1 or packed.sequences < 0:
+        if packed.sequences < 0 or packed.length < min(1, packed.sequences):
             raise ValueError("no manifest of sequences")
     return packed
 

@@ -14,17 +14,17 @@
 | `text` | `text`: a transcript, or all of it the assistant's | Guanaco, plain text |
 
 Records come as JSON lines (`.jsonl`), one JSON array (`.json`), Parquet or Arrow files (folders of `save_to_disk`),
-JSON also packed. Each
-is in the first form of `pairs`, `tree`, …, `text` that it fits, unless `form` names one. Labels of KTO and all fields
-that have no column are in `metadata`, beside `as_read`: how the record was written, from which `write.conversations`
-makes the same record again. A turn of calls alone (`function_call`) is the assistant's; contents in parts are joined;
-images, sounds and bytes are refused.
+JSON also packed. Each is in the first form of `pairs`, `tree`, …, `text` that it fits, unless `form` names one. Labels
+of KTO and all fields that have no column are in `metadata`, beside `as_read`: how the record was written, from which
+`write.conversations` makes the same record again. A turn of calls alone (`function_call`) is the assistant's; contents
+in parts are joined; images, sounds and bytes are refused.
 
 A tree gives a document for each way from the root to an answer of the assistant's behind which there is no other:
-questions that nobody answered are left out; its id comes from the messages on that way. So does a seed task, for each
-instance. What cannot be read is a row with a reason. `record` is the byte offset of the record (of tables the row);
-`cursor` is that times 2^24, and the number of the document within it. `messages`, `rejected` and `tools` are not
-stored but read again where they are needed; `keep: [messages, rejected, tools]` stores them.
+questions that nobody answered are left out. Its id comes from the messages on that way, as `root#n`, so that a tree
+that grows keeps those it had, and `split.parts` parts no tree. So does a seed task, for each instance.
+What cannot be read is a row with a reason. `record` is the byte offset of the record (of tables the row); `cursor` is
+that times 2^24, and the number of the document within it. `messages`, `rejected` and `tools` are not stored but read
+again where they are needed; `keep: [messages, rejected, tools]` stores them.
 Costs: some 80 microseconds for a conversation of 3 turns and 1.6 KB, 20 MB/s, which is 2.3 times what the same lines
 take in `read.jsonl` (tests/benchmarks/conversations.py); memory: a batch, and a record as Python objects.
 """
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 from pydantic import field_validator
@@ -61,7 +61,7 @@ _NO_DATA = frozenset({"dataset_info.json", "dataset_dict.json", "state.json", "d
 _NUMBER_BITS = 24  # of a cursor: which document of its record
 _MOST_BYTES = 128 << 20  # of a record: it cannot hold 2^24 documents then
 ADDS = schema(**{name: COLUMNS[name] for name in ("messages", "rejected", "tools", "metadata", "source", "snapshot")})
-_LAYOUT = pa.schema([*ROW_HEAD, *ADDS])
+_LAYOUT = pa.schema([*ROW_HEAD, *schema(within=pa.int64()), *ADDS])
 _MEANINGS = ("system", "user", "assistant", "tool", "call")
 
 Row = tuple[Any, ...]
@@ -132,21 +132,23 @@ def _rows(entries: Iterator[Entry], file: File, config: Config) -> Iterator[Row]
     for entry in entries:
         if entry.data is None:
             reason = TOO_LARGE if entry.too_large else DAMAGED_INPUT
-            yield _row(entry, (file.name, 0), (entry.size, reason, entry.digest))
+            yield _row(entry, (file.name, 0), _About(entry.size, reason, entry.digest))
             continue
         number = 0
         seen: Counter[str] = Counter()
         try:
             for talk in read_talks(_renamed(entry.data, config.fields), config.form, roles, config.max_record_bytes):
-                size, digest = entry.size, entry.digest
+                about = _About(entry.size, None, entry.digest)
                 if talk.key:  # one of several
                     size = sum(len((message["content"] or "").encode()) for message in talk.messages)
-                    digest = digest16(f"{talk.key}{seen[talk.key] or ''}".encode())
+                    about = _About(
+                        size, None, digest16(talk.root.encode()), _number(f"{talk.key}{seen[talk.key] or ''}")
+                    )
                     seen[talk.key] += 1
-                yield _row(entry, (file.name, number), (size, None, digest), talk)
+                yield _row(entry, (file.name, number), about, talk)
                 number += 1
         except Unfit as unfit:
-            yield _row(entry, (file.name, number), (entry.size, unfit.reason, entry.digest))
+            yield _row(entry, (file.name, number), _About(entry.size, unfit.reason, entry.digest))
 
 
 def _renamed(record: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
@@ -154,19 +156,34 @@ def _renamed(record: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
     return {**{name: value for name, value in record.items() if name not in fields.values()}, **given}
 
 
-def _row(entry: Entry, place: tuple[str, int], about: tuple[int, str | None, bytes], talk: Talk | None = None) -> Row:
-    """A row without its constants. `place`: file, and number in the record; `about`: size, reason and digest."""
-    (file, number), (size, reason, digest) = place, about
-    head = (entry.offset, entry.offset << _NUMBER_BITS | number, size, file, reason, digest)
+class _About(NamedTuple):
+    """Bytes, and what the id is made of."""
+
+    size: int
+    reason: str | None
+    digest: bytes
+    within: int | None = None  # of the record
+
+
+def _number(key: str) -> int:
+    """A number of 63 bits."""
+    return int.from_bytes(digest16(key.encode())[:8]) >> 1
+
+
+def _row(entry: Entry, place: tuple[str, int], about: _About, talk: Talk | None = None) -> Row:
+    """A row without its constants. `place`: file, and number in the record."""
+    file, number = place
+    head = (entry.offset, entry.offset << _NUMBER_BITS | number, about.size, file, *about[1:])
     if talk is None:
         return (*head, None, None, None, None)
-    metadata = as_json({**talk.fields, "as_read": talk.origin})
+    own = {"own": talk.fields["as_read"]} if "as_read" in talk.fields else {}  # a field of the record by our name
+    metadata = as_json({**talk.fields, "as_read": talk.origin | own})
     return (*head, talk.messages, talk.rejected, talk.tools, metadata)
 
 
 STAGE = Source(
     name="read.conversations",
-    version=2,
+    version=3,
     config=Config,
     adds=ADDS,
     reasons=SAYS,

@@ -1,11 +1,12 @@
 """Put documents into named parts, such as train, validation and test, without a leak between them.
 
-What: documents whose prompts (of texts: whose texts) are nearly the same, or that a chain of such links holds together,
-are a cluster; the hash of its first member, that of the least id, says which part all of it goes to, in proportion to
-the weights. So a part's share is exact but for chance, no document has a near copy in another part, and the same
-documents are parted in the same way whatever their order. `split` names the part, `cluster` the first member: shots for
-a prompt are better taken from other clusters. Numbers do not tell prompts apart here, for a template with other
-numbers leaks as well.
+What: documents whose prompts are nearly the same, or that were made of one document (`parent#n`: rounds of a talk,
+paths of a tree, pieces of a book), or that a chain of such links holds together, are a cluster; of texts, and of talks
+in which the user says nothing, all that is said is compared. The hash of a cluster's first member, that of the least
+id, says which part all of it goes to, in proportion to the weights. So a part's share is exact but for chance, no
+document has a near copy in another part, and the same documents are parted in the same way whatever their order.
+`split` names the part, `cluster` the first member: shots for a prompt are better taken from other clusters. Numbers do
+not tell prompts apart here, for a template with other numbers leaks as well.
 Why: what a model has seen nearly word for word in training measures nothing in a test.
 `against` keeps what earlier runs assigned (they need `index: true`, and the same settings): a document of theirs stays
 in its part, a new one that is near to some of a part goes there, and one that is near to two parts, or stands in a
@@ -26,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
+from datapipe.algo.descent import roots_of
 from datapipe.algo.keyed import verdict_of_rows
 from datapipe.algo.minhash import shingle_sets
 from datapipe.algo.near import candidates, links
@@ -34,6 +36,7 @@ from datapipe.algo.prompts import PromptConfig, prompts, rows_of
 from datapipe.algo.survivors import hash_of_rows
 from datapipe.stage import Group, IndexedConfig, Round, decide, first_of, measure
 from datapipe.text import hash128, shingles
+from datapipe.text.jit import Uint64s
 from stages.split import _sides
 
 BRIDGES, OTHER = "bridges_splits", "other_part"
@@ -71,17 +74,37 @@ class Config(PromptConfig, IndexedConfig):
 
 
 def _compared(batch: pa.RecordBatch, config: Config) -> pa.LargeStringArray:
-    return prompts(batch.select(["text", "messages"]), config)
+    """What is compared of each document; where the user says nothing, all that is said."""
+    said = batch.select(["text", "messages"])
+    asked: Any = prompts(said, config)
+    nothing: Any = pc.equal(pc.utf8_trim_whitespace(asked.fill_null("")), pa.scalar("", pa.large_string()))
+    if pc.any(nothing).as_py():
+        asked = pc.if_else(nothing, prompts(said, config.model_copy(update={"on": "conversation"})), asked)
+    compared: pa.LargeStringArray = asked
+    return compared
 
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
-    """The keys of each document by what is compared of it, and one by its id, under which it meets itself again."""
-    found = rows_of(_compared(batch, config), config, batch.select([]), fuzzy=True)
-    high, low = hash128(batch["id"])
-    own = hash_of_rows(np.stack([high, low, np.full(len(batch), EVERYBODY)], axis=1))
-    both: pa.RecordBatch = pa.concat_batches([found, equal_rows(own, np.arange(len(batch)))])  # type: ignore[attr-defined]
-    order: Any = np.argsort(both["row"].to_numpy(), kind="stable")
-    return both.take(pa.array(order))
+    """The keys of each document by what is compared of it, and by its id, under which it meets itself again.
+
+    A child has that of the document it was made of as well, under which its siblings meet: what stands in one round
+    of a conversation, the next one tells again.
+    """
+    roots = roots_of(batch["id"])
+    children = np.flatnonzero(np.asarray(pc.not_equal(roots, batch["id"])))
+    made = [
+        rows_of(_compared(batch, config), config, batch.select([]), fuzzy=True),
+        equal_rows(_of_ids(batch["id"]), np.arange(len(batch))),
+        equal_rows(_of_ids(roots), children),
+    ]
+    keys: pa.RecordBatch = pa.concat_batches(made)  # type: ignore[attr-defined]
+    order: Any = np.argsort(keys["row"].to_numpy(), kind="stable")
+    return keys.take(pa.array(order))
+
+
+def _of_ids(ids: Any) -> tuple[Uint64s, Uint64s]:
+    high, low = hash128(ids)
+    return hash_of_rows(np.stack([high, low, np.full(len(ids), EVERYBODY)], axis=1))
 
 
 def measure_shingles(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
@@ -117,14 +140,14 @@ def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
 
 STAGE = Group(
     name="split.parts",
-    version=1,
+    version=2,
     config=Config,
     reads=("id", "text", "messages"),
     optional=("text", "messages"),
     adds=_sides.ADDS,
     coded=("cluster", "sides"),
     reasons={
-        BRIDGES: "it is near to documents of two parts, or in a chain that leads from one to another",
+        BRIDGES: "it is near to documents of two parts, or made of one with them, or in a chain from one to another",
         OTHER: "it is in a part that `keep` does not name",
     },
     rounds=(

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import orjson
 import pyarrow as pa
 
-from datapipe.algo.conversations import NOT_HELD, Talk, dataset_info, usage, write_talk
+from datapipe.algo.conversations import Talk, dataset_info, lost_of, usage, write_talk
 from datapipe.algo.exports import pretty
 from datapipe.algo.fields import as_json, parse
 from datapipe.algo.packed_lines import compressed, in_blocks, suffix_of
@@ -54,10 +54,17 @@ def select(available: tuple[str, ...], config: Config) -> tuple[str, ...]:
     return (*own, *(name for name in config.columns if name not in own))
 
 
-def records(stream: Iterator[pa.RecordBatch], config: Config, has: Counter[str]) -> Iterator[dict[str, Any]]:
-    """A record for each document; of one without messages, its other fields. `has` counts what they have."""
+class Told(NamedTuple):
+    """How many records have what not every form or trainer knows, and how many lack something, by its name."""
+
+    has: Counter[str]
+    lost: Counter[str]
+
+
+def records(stream: Iterator[pa.RecordBatch], config: Config, told: Told) -> Iterator[dict[str, Any]]:
+    """A record for each document; of one without messages, its other fields. `told` counts."""
     for batch in stream:
-        has.update(_parts(batch))
+        told.has.update(_parts(batch))
         for row in batch.to_pylist():
             fields, origin = _metadata(row.get("metadata"))
             own = {name: row[name] for name in config.columns if row[name] is not None}
@@ -65,7 +72,10 @@ def records(stream: Iterator[pa.RecordBatch], config: Config, has: Counter[str])
                 yield {**fields, **own}
                 continue
             talk = Talk(row["messages"], fields, origin, row.get("rejected"), row.get("tools"))
-            yield {**write_talk(talk, config.form), **own}
+            record = write_talk(talk, config.form)
+            told.has.update(name for name in OF_ALPACA if name in record)
+            told.lost.update(lost_of(record, talk))
+            yield {**record, **own}
 
 
 def _parts(batch: pa.RecordBatch) -> dict[str, int]:
@@ -79,25 +89,21 @@ def _parts(batch: pa.RecordBatch) -> dict[str, int]:
 def _metadata(text: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fields that have no column, and how the record was read; none where `metadata` is the user's own and no JSON."""
     fields = parse((text or "{}").encode()) or {}
-    origin = fields.pop("as_read", None)
-    return fields, origin if isinstance(origin, dict) else {}
+    origin = fields.get("as_read")
+    if not isinstance(origin, dict) or "form" not in origin:  # no reader of ours has been here
+        return fields, {}
+    del fields["as_read"]
+    return fields | ({"as_read": origin["own"]} if "own" in origin else {}), origin
 
 
 def write(stream: Iterator[pa.RecordBatch], target: BinaryIO, config: Config) -> Written:
     """Write the documents of one file; `target` stays open."""
-    has, lost = Counter[str](), Counter[str]()
-    lines = (_line(_counted(record, has, lost)) for record in records(stream, config, has))
+    told = Told(Counter(), Counter())
+    lines = (_line(record) for record in records(stream, config, told))
     with compressed(target, config.compression) as file:
         for block in in_blocks(lines):
             file.write(block)
-    return Written({"has": dict(sorted(has.items())), "not_held": dict(sorted(lost.items()))})
-
-
-def _counted(record: dict[str, Any], has: Counter[str], lost: Counter[str]) -> dict[str, Any]:
-    has.update(name for name in OF_ALPACA if name in record)
-    told = record.get(NOT_HELD)
-    lost.update(told if isinstance(told, list) else ())
-    return record
+    return Written({"has": dict(sorted(told.has.items())), "not_held": dict(sorted(told.lost.items()))})
 
 
 def _line(record: dict[str, Any]) -> bytes:
@@ -122,7 +128,7 @@ def finish(written: dict[str, dict[str, Any]], above: Above, config: Config) -> 
 
 STAGE = Sink(
     name="write.conversations",
-    version=2,
+    version=3,
     config=Config,
     libraries=("orjson", "zlib-ng", "zstandard"),
     select=select,

@@ -124,6 +124,8 @@ def _usage(written: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> str:
         for name, facts in written.items()
     }
     paths = " \\\n    ".join(f"{tokens} FOLDER/{name}" for name, tokens in sizes.items() if tokens)
+    if not paths:
+        return "# Tokens for Megatron-LM\n\nNo token came here: there is nothing to train on.\n"
     tokenizer = ""
     if manifest["tokenizer"]:
         tokenizer = " \\\n  --tokenizer-type HuggingFaceTokenizer --tokenizer-model FOLDER/tokenizer"

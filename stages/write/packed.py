@@ -111,8 +111,9 @@ def finish(written: dict[str, dict[str, Any]], above: Above, config: Config) -> 
     """The ledger, what `datasets` asks for, and the tokenizer."""
     yield from tokenizer_files(above.resources)
     manifest = totals(written, above.resources, config.length) | {"tokenizer": tokenizer_digests(above.resources)}
+    filled = [name for name, facts in written.items() if facts["sequences"]]
     state: dict[str, Any] = {
-        "_data_files": [{"filename": name} for name, facts in written.items() if facts["sequences"]],
+        "_data_files": [{"filename": name} for name in filled or list(written)[:1]],  # `datasets` asks for one at least
         "_fingerprint": xxhash.xxh3_64_hexdigest(json.dumps(manifest).encode()),
         "_format_columns": None,
         "_format_kwargs": {},

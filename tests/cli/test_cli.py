@@ -180,6 +180,7 @@ def test_the_page_of_a_stage_tells_everything(capsys: pytest.CaptureFixture[str]
             ["in a recipe   classifier: {use: filter.classifier, model: …}", "files count by what they hold"],
         ),
         ("read.jsonl", ["in a recipe   jsonl: {use: read.jsonl, paths: […], source: …}"]),
+        ("split.parts", ["adds    split (string), STAGE.cluster (string)", "STAGE is its name in the recipe"]),
         ("filter.fineweb2", ["by_language: datapipe stages filter.fineweb2 --languages", "datapipe what-if tells"]),
     ],
 )

@@ -61,6 +61,20 @@ def test_a_stage_that_judged_nothing_is_named_with_what_to_do(
     assert found == (["warning: {} judged none of its {}; {}".format(*told)] if told else [])
 
 
+@pytest.mark.parametrize(("text", "size"), [("", "0 B"), ("\n\n", "2 B")])
+def test_a_source_without_a_record_is_named(tmp_path: Path, text: str, size: str) -> None:
+    (tmp_path / "none.jsonl").write_text(text, encoding="utf-8")
+    none: dict[str, object] = {
+        "use": "read.jsonl",
+        "from": [],
+        "paths": [str(tmp_path / "none.jsonl")],
+        "source": "none",
+    }
+    found = warnings(tmp_path, [TEXTS["en"]], {"none": none})
+    said = f"none (read.jsonl) met no record in 1 file of {size}; look whether they are the ones that are meant"
+    assert found == [f"warning: {said}"]
+
+
 # ---------------------------------------------------------------------------------------------- over-removal
 
 COPIED = "The same announcement of the same fair stands on each of these pages again, word for word, number {}."

@@ -15,6 +15,7 @@ import pytest
 
 from datapipe.engine.cluster import DaskEngine
 from datapipe.engine.local import LocalEngine
+from datapipe.lineage import open_packed
 from datapipe.run.standing import run_state
 from tests.run.workbench import Done, Workbench, corpus, differences
 
@@ -104,6 +105,21 @@ def test_datasets_opens_the_files(tmp_path: Path) -> None:
     assert len(opened) == len(mine) == manifest(done)["sequences"]
     assert [row["input_ids"] for row in opened] == [row["input_ids"] for row in mine]
     assert set(opened.column_names) == {"input_ids", "labels", "seq_lengths"}
+
+
+def test_what_holds_no_sequence_opens_and_says_so(tmp_path: Path) -> None:
+    """All documents are too long: the data set has no rows, and is not taken for a damaged one."""
+    bench = Workbench(tmp_path)
+    bench.write("a.txt", ["x" * 70])
+    done = bench.run("none", chain(pack={"overlong": "drop"}))
+    assert done.dropped("packed") == {"too_long": 1}
+    opened = importlib.import_module("datasets").load_from_disk(str(done.folder / "out"))
+    assert (len(opened), set(opened.column_names)) == (0, {"input_ids", "labels", "seq_lengths"})
+    assert open_packed(str(done.folder / "out")).sequences == 0
+    stages = chain(pack={"overlong": "drop"})
+    told = bench.run("megatron", {**stages, "out": {"use": "write.megatron"}}).folder / "out" / "README.md"
+    assert "nothing to train on" in told.read_text(encoding="utf-8")
+    assert "--data-path" not in told.read_text(encoding="utf-8")
 
 
 def test_any_number_of_workers_and_runs_in_turn_give_the_same_bytes(

@@ -16,11 +16,10 @@ from datapipe.algo.conversations.reading import (
 )
 from datapipe.algo.conversations.trainers import dataset_info, usage
 from datapipe.algo.conversations.turns import BAD_CALL, NOT_TEXT, ROLES, UNKNOWN_ROLE, Unfit
-from datapipe.algo.conversations.writing import NOT_HELD, write_talk
+from datapipe.algo.conversations.writing import lost_of, write_talk
 
 __all__ = [
     "BAD_CALL",
-    "NOT_HELD",
     "NOT_TEXT",
     "NO_ANSWER",
     "NO_TURNS",
@@ -33,6 +32,7 @@ __all__ = [
     "Unfit",
     "dataset_info",
     "form_of",
+    "lost_of",
     "read_talks",
     "usage",
     "write_talk",

@@ -61,8 +61,8 @@ _SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 class Talk(NamedTuple):
     """A conversation; `rejected`: what its last turns were preferred to; `tools`: a JSON array of definitions.
 
-    `fields` has no place elsewhere; `origin` tells how the record was written; `key` tells the talks of one record
-    from each other.
+    `fields` has no place elsewhere; `origin` tells how the record was written; of several talks of one record
+    `root` says what all begin with, `key` tells them from each other.
     """
 
     messages: list[Message]
@@ -70,6 +70,7 @@ class Talk(NamedTuple):
     origin: Record
     rejected: list[Message] | None = None
     tools: str | None = None
+    root: str = ""
     key: str = ""
 
 
@@ -289,7 +290,8 @@ def _seed_task(rest: Record, roles: Roles, limit: int) -> Iterator[Talk]:
         (talk,) = _instructed({"instruction": asked, **instance}, roles)
         fields = rest | ({"instance": talk.fields} if talk.fields else {})
         key = json_text([message["content"] for message in talk.messages])
-        yield talk._replace(fields=fields, origin={**talk.origin, "instance": [number, len(instances)]}, key=key)
+        origin = {**talk.origin, "instance": [number, len(instances)]}
+        yield talk._replace(fields=fields, origin=origin, root=text_of(asked), key=key)
 
 
 def _pairs(rest: Record, roles: Roles) -> Iterator[Talk]:
@@ -369,8 +371,9 @@ def _tree(rest: Record, roles: Roles, limit: int) -> Iterator[Talk]:
     for nodes in paths_of(root, lambda node: read_turn(node, TREE, roles), limit):
         found += 1
         shapes = [shape for _, shape in nodes]
-        key = json_text([[shape.get("rest", {}).get("message_id"), message["content"]] for message, shape in nodes])
-        yield Talk([message for message, _ in nodes], rest, folded("turns", shapes), key=key)
+        said = [[shape.get("rest", {}).get("message_id"), message["content"]] for message, shape in nodes]
+        messages = [message for message, _ in nodes]
+        yield Talk(messages, rest, folded("turns", shapes), root=json_text(said[0]), key=json_text(said))
     if not found:
         raise Unfit(NO_ANSWER)
 

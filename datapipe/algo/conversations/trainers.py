@@ -112,6 +112,6 @@ def _llama_factory(form: str, names: list[str]) -> str:
     if form not in OPTIONAL:
         return ""
     if not names:
-        return "## LLaMA-Factory\n\nIt reads no packed files: set `compression: none`.\n"
+        return "## LLaMA-Factory\n\nIt reads no compressed files: set `compression: none`.\n"
     listed = ",".join(names)
     return f"## LLaMA-Factory\n\n```yaml\ndataset_dir: FOLDER\ndataset: {listed}\n```\n"

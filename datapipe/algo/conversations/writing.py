@@ -14,7 +14,7 @@ from typing import Any
 from datapipe.algo.conversations.reading import TRANSCRIPTS, Talk, style_of
 from datapipe.algo.conversations.turns import MESSAGES, SHAREGPT, Message, Shape, Style, write_turn
 
-__all__ = ["AS_READ", "NOT_HELD", "write_talk"]
+__all__ = ["AS_READ", "NOT_HELD", "lost_of", "write_talk"]
 
 AS_READ = "as_read"
 NOT_HELD = "not_held"
@@ -38,6 +38,12 @@ def write_talk(talk: Talk, form: str) -> dict[str, Any]:
     if form == "pairs":
         return _pair(talk, bare)
     return _plain(talk, bare, SHAREGPT if form == "sharegpt" else MESSAGES)
+
+
+def lost_of(record: dict[str, Any], talk: Talk) -> list[str]:
+    """What the form of a talk's record could not hold; a field of the user's own by that name says nothing of it."""
+    told = record.get(NOT_HELD)
+    return told if isinstance(told, list) and told is not talk.fields.get(NOT_HELD) else []
 
 
 def _shapes(messages: list[Message], told: Any) -> list[Shape]:
@@ -173,7 +179,7 @@ _AS_READ: dict[str, Callable[[Talk, list[Shape], list[Shape]], dict[str, Any] | 
 # ---------------------------------------------------------------------------------------------- in another form
 
 
-def _plain(talk: Talk, shapes: list[Shape], style: Style) -> dict[str, Any]:
+def _plain(talk: Talk, shapes: list[Shape], style: Style, lost: list[str] | None = None) -> dict[str, Any]:
     """ShareGPT or OpenAI messages; the rejected turns stand beside them."""
     key = "conversations" if style is SHAREGPT else "messages"
     record: dict[str, Any] = {key: _written(talk.messages, shapes, style)}
@@ -181,7 +187,7 @@ def _plain(talk: Talk, shapes: list[Shape], style: Style) -> dict[str, Any]:
         record["rejected"] = _written(talk.rejected, [{}] * len(talk.rejected), style)
     if talk.tools is not None:
         record["tools"] = talk.tools if style is SHAREGPT else _parsed(talk.tools)
-    return _with_fields(record, talk, [])
+    return _with_fields(record, talk, lost or [])
 
 
 def _pair(talk: Talk, shapes: list[Shape]) -> dict[str, Any]:
@@ -204,8 +210,7 @@ def _alpaca(talk: Talk, shapes: list[Shape]) -> dict[str, Any]:
     said = messages[first:]
     turns = [message["role"] for message in said]
     if not said or turns != ["user", "assistant"] * (len(said) // 2) or any(one["content"] is None for one in messages):
-        held = _plain(talk, shapes, MESSAGES)
-        return {**held, NOT_HELD: ["messages", *held.get(NOT_HELD, [])]}
+        return _plain(talk, shapes, MESSAGES, ["messages"])
     texts = [message["content"] for message in said]
     record: dict[str, Any] = {"instruction": texts[-2], "input": "", "output": texts[-1]}
     if first:
@@ -218,6 +223,7 @@ def _alpaca(talk: Talk, shapes: list[Shape]) -> dict[str, Any]:
 def _with_fields(record: dict[str, Any], talk: Talk, lost: list[str]) -> dict[str, Any]:
     """The record with the talk's other fields; one whose name the form itself uses is lost, and named with `lost`."""
     lost = [*lost, *(name for name in talk.fields if name in record)]
+    lost += [NOT_HELD] if lost and NOT_HELD in talk.fields else []
     others = {name: value for name, value in talk.fields.items() if name not in record}
     return {**record, **others, **({NOT_HELD: lost} if lost else {})}
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datapipe.algo.chance import chances
+from datapipe.algo.descent import roots_of
 from datapipe.algo.resource import loaded_once
 from datapipe.algo.rows import rows_by_value
 from datapipe.algo.turns import ASSISTANT, USER, Turns, question_hashes, replaced, talks_of, turns_of
@@ -43,7 +44,7 @@ class PoolConfig(StageConfig):
     """Which documents shots come from, and which they may go to."""
 
     part: str | None = measure(
-        description="column that says which part a document is in, as `split` gives it; null: all are training data"
+        description="column that says which part a document is in, as of `split.parts`; null: all are training data"
     )
     train: str = measure("train", "value of `part` of the documents that shots may come from")
     apart: tuple[str, ...] = measure(
@@ -72,11 +73,10 @@ def clusters_of(batch: pa.RecordBatch, turns: Turns, config: PoolConfig) -> Uint
     A document without a value stands for itself.
     """
     prompt = question_hashes(turns)
-    family: Any = pc.replace_substring_regex(batch["id"], r"(#\d+)+$", "")
     own = hash_slices(view_bytes(batch["id"]), 1)
     made = [
         np.where(np.asarray(prompt.is_null()), own, prompt.fill_null(0).to_numpy()),
-        hash_slices(view_bytes(family)),
+        hash_slices(view_bytes(roots_of(batch["id"]))),
     ]
     for name in config.apart:
         values = _strings(batch[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datapipe.algo.conversations import ROLES, Unfit, read_talks
+from datapipe.corpus.ids import document_ids
 from stages.read.conversations import STAGE, Config
 from tests.stages.read.archives import PACKS, assert_resumes
 
@@ -208,19 +210,32 @@ def test_a_tree_is_read_by_its_ways_to_answers(tmp_path: Path) -> None:
     assert rows[1]["record"] == rows[2]["record"]
     assert json.loads(rows[1]["metadata"])["message_tree_id"] == "t"
     longer = read(tmp_path, [{"text": "before"}, tree(node("d", "assistant"))])
-    assert [row["digest"] for row in longer[1:3]] == [row["digest"] for row in rows[1:3]]
+    assert ids_of(longer)[1:3] == ids_of(rows)[1:3]
+
+
+def ids_of(rows: list[dict[str, Any]]) -> list[str]:
+    return document_ids("s", pa.RecordBatch.from_pylist(rows)).to_pylist()  # type: ignore[no-any-return]
+
+
+SEEDS = [{"input": "b a", "output": "a b"}, {"input": "", "output": "?"}]
+
+
+@pytest.mark.parametrize("record", [tree(), {"instruction": "Sort", "instances": SEEDS}])
+def test_what_one_record_gives_has_one_parent_which_other_records_have_not(tmp_path: Path, record: Any) -> None:
+    one, two, alone, *others = ids_of(read(tmp_path, [record, {"text": "between"}, record]))
+    parents = [key.partition("#")[0] for key in (one, two, *others)]
+    assert parents[0] == parents[1] != parents[2] == parents[3]
+    assert "#" not in alone
+    assert sum(re.fullmatch(r"[0-9a-f]{32}#[0-9]+", key) is not None for key in {one, two, *others}) == 4
 
 
 def test_ways_with_the_same_words_have_ids_of_their_own(tmp_path: Path) -> None:
     same = [{"text": "a", "role": "assistant", "replies": []}] * 3
-    rows = read(tmp_path, [{"prompt": {"text": "p", "role": "prompter", "replies": same}}])
-    assert len({row["digest"] for row in rows}) == 3
+    assert len(set(ids_of(read(tmp_path, [{"prompt": {"text": "p", "role": "prompter", "replies": same}}])))) == 3
 
 
 def test_a_seed_task_is_a_conversation_for_each_instance(tmp_path: Path) -> None:
-    task = {"instruction": "Sort", "instances": [{"input": "b a", "output": "a b"}, {"input": "", "output": "?"}]}
-    rows = read(tmp_path, [task])
-    assert [said(row["messages"]) for row in rows] == [
+    assert [said(row["messages"]) for row in read(tmp_path, [{"instruction": "Sort", "instances": SEEDS}])] == [
         ["user: Sort\nb a", "assistant: a b"],
         ["user: Sort", "assistant: ?"],
     ]

@@ -159,7 +159,45 @@ def test_shots_from_other_clusters_are_unlike_the_prompt() -> None:
     assert {row["split"] for row in found} == {"train", "test"}
 
 
+def test_documents_made_of_one_are_in_one_part_however_unlike_they_are() -> None:
+    """Rounds of a conversation, pieces of a book: what one holds the next one tells again."""
+    ids = [f"{root}#{at}{deeper}" for root in range(30) for at in range(3) for deeper in ("", "#0", "#1")]
+    found = parted(Config(parts=HALVES), shard([words(at) for at in range(len(ids))], ids), cut=50)
+    clusters = {root: {row["cluster"] for key, row in found.items() if key.split("#")[0] == root} for root in "0123"}
+    assert clusters == {root: {f"{root}#0"} for root in "0123"}
+    assert len({row["cluster"] for row in found.values()}) == 30
+
+
+def test_a_document_and_what_was_made_of_it_are_in_one_part() -> None:
+    found = parted(Config(parts=HALVES), shard([words(1), words(2), words(3)], ["a", "a#1", "a#b"]))
+    assert {key: row["cluster"] for key, row in found.items()} == {"a": "a", "a#1": "a", "a#b": "a#b"}
+
+
+@pytest.mark.parametrize("on", ["prompts", "first_prompt", "conversation"])
+@pytest.mark.parametrize("asked", [None, " ", "### Instruction:"])
+def test_conversations_in_which_nobody_asks_are_parted_by_all_that_is_said(on: str, asked: str | None) -> None:
+    text = words(1)
+    said = [talk(("assistant", each)) for each in (text, changed(text, 3), words(2))]
+    given = [each if asked is None else [*talk(("user", asked)), *each] for each in said]
+    found = parted(Config.model_validate({"parts": HALVES, "on": on}), talks(given))
+    assert [row["cluster"] for row in found.values()] == ["d000", "d000", "d002"]
+
+
 # ---------------------------------------------------------------------------------------------- after an earlier run
+
+
+@pytest.mark.parametrize("part", list(HALVES))
+def test_what_is_made_of_a_document_goes_where_its_siblings_went(part: str) -> None:
+    config = Config(parts=HALVES)
+    root = next(key for key in "abcdefgh" if parted(config, shard([None], [f"{key}#1"]))[f"{key}#1"]["split"] == part)
+    old, new = (
+        shard([words(1), words(2)], [f"{root}#1", f"{root}#2"]),
+        shard([words(3), words(2)], [f"{root}#0", f"{root}#2"]),
+    )
+    found = parted_again(config, old, new)
+    assert {key: (row["split"], row["cluster"]) for key, row in found.items()} == {
+        f"{root}#{at}": (part, f"{root}#1") for at in (0, 2)
+    }
 
 
 def test_new_documents_go_where_their_like_is_and_old_ones_stay() -> None:

@@ -24,6 +24,18 @@ CHOSEN = STAGE.select(("id", "messages", "rejected", "tools", "metadata"), Confi
 
 def rewritten(folder: Path, records: list[Any], form: str, **changes: Any) -> list[dict[str, Any]]:
     """Records that were read, some columns changed, and written."""
+    return _rewritten(folder, records, form, changes)[0]
+
+
+def counted(folder: Path, record: Any, form: str) -> tuple[dict[str, Any], dict[str, int]]:
+    """A record that was read and written, and what is told of losses."""
+    (written,), facts = _rewritten(folder, [record], form, {})
+    return written, facts["not_held"]
+
+
+def _rewritten(
+    folder: Path, records: list[Any], form: str, changes: dict[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     path = folder / "x.jsonl"
     path.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
     config = reading.Config(paths=("x",), source="s")
@@ -33,8 +45,9 @@ def rewritten(folder: Path, records: list[Any], form: str, **changes: Any) -> li
         at = batches[0].schema.names.index(name)
         batches = [batches[0].set_column(at, name, pa.array(values, COLUMNS[name]))]
     target = io.BytesIO()
-    STAGE.write(iter(batches), target, Config.model_validate({"form": form, "compression": "none"}))
-    return [json.loads(line) for line in target.getvalue().splitlines()]
+    told = STAGE.write(iter(batches), target, Config.model_validate({"form": form, "compression": "none"}))
+    assert told is not None
+    return [json.loads(line) for line in target.getvalue().splitlines()], told.facts
 
 
 EXACT = {name: record for name, (record, _, _) in FORMS.items() if name != "openai"}  # whose parts are joined
@@ -166,6 +179,34 @@ def test_a_field_that_bears_the_name_of_a_key_is_named(tmp_path: Path) -> None:
         "instruction": None,
         "not_held": ["messages"],
     }
+
+
+@pytest.mark.parametrize("own", [[[1]], ["a"], "text", None, {"a": 1}])
+@pytest.mark.parametrize("form", ["as_read", "messages", "sharegpt", "alpaca", "pairs"])
+def test_fields_that_bear_our_own_names_come_back_and_are_no_loss_of_ours(tmp_path: Path, own: Any, form: str) -> None:
+    """Of `as_read`, under which the reader keeps its own, and of `not_held`, under which the writer does."""
+    record = {"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}
+    written, lost = counted(tmp_path, record | {"not_held": own, "as_read": own}, form)
+    assert {name: written[name] for name in ("not_held", "as_read")} == {"not_held": own, "as_read": own}
+    assert lost == {}
+
+
+@pytest.mark.parametrize("own", [[[1]], ["a"], None])
+def test_a_field_named_as_our_list_of_losses_makes_way_for_it_and_is_one(tmp_path: Path, own: Any) -> None:
+    written, lost = counted(tmp_path, {"prompt": "p", "chosen": "c", "rejected": "r", "not_held": own}, "alpaca")
+    assert written["not_held"] == ["rejected", "not_held"]
+    assert lost == {"rejected": 1, "not_held": 1}
+    written, lost = counted(tmp_path, {**WITH_CALL, "not_held": own}, "alpaca")
+    assert written["not_held"] == ["messages", "not_held"]
+    assert lost == {"messages": 1, "not_held": 1}
+
+
+def test_metadata_of_another_reader_keeps_a_field_by_our_name() -> None:
+    row = {"messages": [{"role": "user", "content": "u"}], "metadata": '{"as_read": {"on": "Monday"}}'}
+    layout = pa.schema([(name, COLUMNS[name]) for name in CHOSEN])
+    target = io.BytesIO()
+    STAGE.write(iter([pa.RecordBatch.from_pylist([row], layout)]), target, Config(compression="none"))
+    assert json.loads(target.getvalue())["as_read"] == {"on": "Monday"}
 
 
 def test_each_way_of_a_tree_is_a_record(tmp_path: Path) -> None:
