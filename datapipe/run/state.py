@@ -149,9 +149,14 @@ def totals(records: list[Record]) -> dict[str, Any]:
         "dropped": dict(sorted(dropped.items(), key=lambda item: (-item[1], item[0]))),
         "not_applied": sum(record.not_applied for record in records),
         "not_judged": sum(record.not_judged for record in records),
+        "sums": {name: sum(record.sums.get(name, 0) for record in records) for name in _summed(records)},
         "sum_in": sum((record.incoming for record in records), Tally()).sum,
         "sum_kept": sum((record.kept for record in records), Tally()).sum,
     }
+
+
+def _summed(records: list[Record]) -> list[str]:
+    return sorted({name for record in records for name in record.sums})
 
 
 def conserve(record: Record, before: Record | None) -> None:

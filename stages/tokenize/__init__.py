@@ -8,8 +8,8 @@ The mask gate, on every row: the rendering is that of the row's shape with the r
 that carry loss are, byte by byte, the turn in it. What the template renders at inference is known by shape, and from
 the texts themselves in one row of 32 and wherever a text holds what the template looks for (see `_turns`). What does
 not fit leaves with a reason; what templates drop (Qwen3: reasoning of earlier turns) and add (an empty think block) is
-told by message and totalled. For templates that rewrite history, `split.turns` before this stage makes a conversation
-of each turn. Template dates are the template's own: no output depends on the day. What hostile templates and
+told by message and totalled; the end of a run and its state say how many trained turns differ. For templates that
+rewrite history, `split.turns` before this stage makes a conversation of each turn. Template dates are the template's own: no output depends on the day. What hostile templates and
 tokenizers may do is bounded here (see `_sandbox`), so that no child process is needed.
 Why: masks that are off by a token, or zero, train silently on the wrong thing; stock templates give no mask at all.
 Costs: texts 93% to 114% of the speed of `tokenizers`' encode_batch on the same core; conversations: see
@@ -31,6 +31,7 @@ from datapipe.errors import InputError
 from datapipe.stage import (
     Map,
     Mask,
+    Notice,
     Prepare,
     Size,
     StageConfig,
@@ -302,6 +303,22 @@ def _is(faults: Any, fault: str) -> Mask:
     return found
 
 
+def say(sums: dict[str, int], config: Config) -> str | None:
+    """How many trained turns do not read as at inference, and what the template leaves out."""
+    told = []
+    if sums["rewritten_turns"]:
+        told.append(
+            f"{sums['rewritten_turns']:,} of {sums['trained_turns']:,} trained turns are not what the chat template "
+            "writes at inference; put {use: split.turns, reasoning_only: false} above it, or set rewritten: drop"
+        )
+    if sums["dropped_characters"]:
+        told.append(
+            f"the chat template leaves out {sums['dropped_characters']:,} characters of messages and tools, told by "
+            "message in by_message"
+        )
+    return "; ".join(told) or None
+
+
 def example(folder: Path) -> Config:
     """A small tokenizer of the corpus's own."""
     return Config(tokenizer=Trained(train=training.Training.model_validate({"vocabulary": 400})))
@@ -310,7 +327,7 @@ def example(folder: Path) -> Config:
 READS = ("text", "messages", "tools")
 STAGE = Map(
     name=NAME,
-    version=2,
+    version=3,
     config=Config,
     reads=READS,
     optional=READS,
@@ -327,5 +344,6 @@ STAGE = Map(
     process=process,
     decide=decide_reasons,
     decides=("fault", "token_count", "lost_reasoning", "rewritten_turns"),
+    notice=Notice(sums=("trained_turns", "rewritten_turns", "dropped_characters"), say=say),
     example=example,
 )

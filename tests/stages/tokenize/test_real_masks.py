@@ -64,14 +64,17 @@ def reason_of(talk: Any, chosen: list[int], bare: Bare) -> str | None:
     except Refused:
         return "template_refuses"
     messages = [talk[0][at] for at in chosen]
-    if not all(said in whole for each in messages for said in texts_of(each)):
+    if not all(shows(normal(bare.turn(*talk, at) or ""), talk[0][at]) for at in chosen):
         return "text_lost"
     return None if all(normal(each["reasoning"] or "").strip() in whole for each in messages) else LOST_REASONING
 
 
-def texts_of(message: dict[str, Any]) -> list[str]:
-    """What a message says, and the names of what it calls, in quotes or on a line of their own."""
-    return [normal(message["content"] or "").strip(), *(each["name"] for each in message["tool_calls"] or ())]
+def shows(turn: str, message: dict[str, Any]) -> bool:
+    """Whether a turn holds what its message says, and names what it calls more often than that does."""
+    said = normal(message["content"] or "").strip()
+    spoken_of = said + normal(message["reasoning"] or "")
+    names = Counter(call["name"] for call in message["tool_calls"] or ())
+    return said in turn and all(turn.count(name) >= spoken_of.count(name) + names[name] for name in names)
 
 
 def normal(text: str) -> str:
