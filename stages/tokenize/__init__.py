@@ -9,8 +9,9 @@ that carry loss are, byte by byte, the turn in it. What the template renders at 
 the texts themselves in one row of 32 and wherever a text holds what the template looks for (see `_turns`). What does
 not fit leaves with a reason; what templates drop (Qwen3: reasoning of earlier turns) and add (an empty think block) is
 told by message and totalled; the end of a run and its state say how many trained turns differ. For templates that
-rewrite history, `split.turns` before this stage makes a conversation of each turn. Template dates are the template's own: no output depends on the day. What hostile templates and
-tokenizers may do is bounded here (see `_sandbox`), so that no child process is needed.
+rewrite history, `split.turns` before this stage makes a conversation of each turn. Template dates are the template's
+own: no output depends on the day. What hostile templates and tokenizers may do is bounded here (see `_sandbox`), so
+that no child process is needed.
 Why: masks that are off by a token, or zero, train silently on the wrong thing; stock templates give no mask at all.
 Costs: texts 93% to 114% of the speed of `tokenizers`' encode_batch on the same core; conversations: see
 tests/benchmarks/tokens.py, one rendering each and one of each shape.
