@@ -63,6 +63,7 @@ FAULTS = {
     TOO_LARGE: "more bytes than max_bytes",
     turning.UNKNOWN_ROLE: f"a role that is none of {', '.join(turning.ROLES)}",
     turning.OTHERS: "a message of another role than the assistant is to be trained",
+    turning.WEIGHT: "the weight of a turn is below 0 or not finite",
     turning.NOTHING: "no turn of the assistant is to be trained",
     turning.TOOLS: "the tools are no JSON array",
     turning.UNPAIRED: "half of a character that is written in two (a lone surrogate)",
@@ -233,13 +234,21 @@ def _row(
             raise InputError(
                 f"{NAME}: the tokenizer has no chat template", remedy="set chat_template to the file of one"
             )
-        _fits(sum(len((each[name] or "").encode()) for each in messages for name in ("content", "reasoning")), config)
+        _fits(_size(messages, tools), config)
         shorter, cut = _shortened(messages, without)
         rendered = turning.render(shorter, tools, tokenizer, config.turns)
         items = encoding.items_of(rendered, tokenizer, bounds.opening)
     except Fault as fault:
         return Row(fault=fault.reason)
     return Row(items, rendered, cut=cut)
+
+
+def _size(messages: list[dict[str, Any]], tools: str | None) -> int:
+    """Bytes of all that is said, called and may be called."""
+    texts = [tools, *(each[name] for each in messages for name in ("content", "reasoning"))]
+    calls = [call for each in messages for call in each["tool_calls"] or ()]
+    texts += [call[name] for call in calls for name in ("name", "arguments")]
+    return sum(len((text or "").encode()) for text in texts)
 
 
 def _fits(size: int, config: Config) -> None:
