@@ -28,9 +28,7 @@ def agent(calls: int, *, system: bool = False) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("system", [False, True])
 def test_what_is_rendered_in_part_says_what_the_whole_says(
-    thinking: Path,
-    system: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    thinking: Path, monkeypatch: pytest.MonkeyPatch, *, system: bool
 ) -> None:
     talk = agent(60, system=system)
     ((part,), (reason,)) = tokenized(thinking, [(talk, None)])
