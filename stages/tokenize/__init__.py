@@ -72,8 +72,8 @@ FAULTS = {
     scenes.FAILS: "the chat template fails on the conversation, or does more than any should",
     turning.READS: "the chat template changes texts, so that they cannot be told from its own",
     scenes.LOST: "the chat template leaves out text of a trained turn",
-    scenes.NOT_FOUND: "a trained turn does not stand behind the prompt to speak, such as one that ends in <think> and the "
-    "turn without reasoning",
+    scenes.NOT_FOUND: "a trained turn does not stand behind the prompt to speak, as where that ends in <think> and the "
+    "turn has no reasoning",
     scenes.NO_END: "nothing ends a trained turn",
     encoding.IN_TEXT: "a control token in what somebody has said",
     encoding.TWICE: "the token that begins a sequence stands there twice",
