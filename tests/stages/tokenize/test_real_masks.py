@@ -51,7 +51,9 @@ def check_real(name: str, turns: str, talks: list[Any], tmp_path: Path) -> None:
         if reason is None:
             said = dict(zip(chosen, spoken(row, folder), strict=True))
             check_turns(talk, said, bare, style.ends)
-            differ = [at for at, turn in said.items() if not as_asked(turn, bare.turn(*talk, at), style.ends)]
+            differ = [
+                at for at, turn in said.items() if not as_asked(turn, bare.turn(talk[0], talk[1], at), style.ends)
+            ]
             assert len(differ) == row["rewritten_turns"]
 
 
@@ -64,7 +66,7 @@ def reason_of(talk: Any, chosen: list[int], bare: Bare) -> str | None:
     except Refused:
         return "template_refuses"
     messages = [talk[0][at] for at in chosen]
-    if not all(shows(normal(bare.turn(*talk, at) or ""), talk[0][at]) for at in chosen):
+    if not all(shows(normal(bare.turn(talk[0], talk[1], at) or ""), talk[0][at]) for at in chosen):
         return "text_lost"
     return None if all(normal(each["reasoning"] or "").strip() in whole for each in messages) else LOST_REASONING
 
