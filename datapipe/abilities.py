@@ -1,4 +1,4 @@
-"""What a stage may be able to do beside its work: tell which documents are like one, and be audited.
+"""What a stage may be able to do beside its work: tell which documents are like one, be audited, sum up.
 
 Costs nothing: declarations alone.
 """
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from datapipe.rules import Mask
 
-__all__ = ["Likeness", "Planting"]
+__all__ = ["Likeness", "Notice", "Planting"]
 
 Seeds: TypeAlias = npt.NDArray[np.uint64]
 Names: TypeAlias = "tuple[str, ...] | Callable[[Any], tuple[str, ...]]"
@@ -73,3 +73,15 @@ class Planting:
     def changes_for(self, config: Any) -> tuple[str, ...]:
         """Columns that a case brings itself; all others are those of its document."""
         return self.changes(config) if callable(self.changes) else self.changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """What a stage says of all documents that it kept, at the end of a run and in its state.
+
+    `sums`: integer columns of its own, each of which is summed over the documents that it judged and kept; null is 0.
+    `say(sums, config)` → a line, with what to set, or None where all is as it should be; it holds no text of documents.
+    """
+
+    sums: tuple[str, ...]
+    say: Callable[[dict[str, int], Any], str | None]

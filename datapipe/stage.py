@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, ClassVar, TypeAlias
 
 import pyarrow as pa
 
-from datapipe.abilities import Likeness, Planting
+from datapipe.abilities import Likeness, Notice, Planting
 from datapipe.config import IndexedConfig, SinkConfig, SourceConfig, StageConfig, decide, measure, place
 from datapipe.parts import Cover, File, Split
 from datapipe.rules import Mask, Threshold, above, at_least, below, columns, first_of, schema
@@ -44,6 +44,7 @@ __all__ = [
     "Likeness",
     "Map",
     "Mask",
+    "Notice",
     "Passed",
     "Planting",
     "Prepare",
@@ -152,13 +153,14 @@ class Deciding(Stage):
     `decide(measured, config)` → a reason per row, null = kept; it sees the columns in `decides`, which may depend
     on the config (default: all that `adds` declares, but for content), by short name where they are its own.
     `decide_libraries`: as `libraries`, of what shapes the decisions alone; a change of it measures nothing again.
-    `audit`: how cases are planted that the stage ought to find.
+    `audit`: how cases are planted that the stage ought to find. `notice`: what it says of all that it kept.
     """
 
     decide: Decide | None = None
     decides: Reads | None = None
     decide_libraries: Libraries = ()
     audit: Planting | None = None
+    notice: Notice | None = None
 
     def decides_for(self, config: StageConfig) -> tuple[str, ...]:
         """Columns that `decide` sees under this config."""

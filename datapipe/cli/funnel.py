@@ -12,14 +12,14 @@ from rich.table import Table
 
 from datapipe.cli.progress import say_bytes
 from datapipe.corpus.layer import TableFile
-from datapipe.recipe import Node
+from datapipe.recipe import Node, Recipe
 from datapipe.run.context import Context
 from datapipe.run.paths import Path
 from datapipe.run.state import totals
 from datapipe.schema import qualified
-from datapipe.stage import IndexedConfig, Source
+from datapipe.stage import Deciding, IndexedConfig, Source
 
-__all__ = ["empty_sources", "heavy_losses", "idle_stages", "print_funnel", "troubles"]
+__all__ = ["empty_sources", "heavy_losses", "idle_stages", "notices", "print_funnel", "troubles"]
 
 _LANGUAGE = "language"
 _SIZES = ("cluster_size", "copies")  # columns in which a Group tells how many documents are alike
@@ -92,6 +92,17 @@ def _remedy(context: Context, name: str, use: str) -> str:
     if any(_LANGUAGE in each.stage.adds_for(each.config).names for each in above):
         return f"which languages it knows: datapipe stages {use}"
     return "it asks for their language: put a stage {use: filter.language} above it"
+
+
+def notices(recipe: Recipe, sums: dict[str, dict[str, Any]]) -> list[str]:
+    """What stages say of all documents that they kept; `sums`: the totals of each by name."""
+    found = []
+    for name, node in recipe.nodes.items():
+        told = sums.get(name, {}).get("sums")
+        if told and isinstance(node.stage, Deciding) and node.stage.notice is not None:
+            line = node.stage.notice.say(told, node.config)
+            found += [f"{name} ({node.use}): {line}"] if line else []
+    return found
 
 
 def heavy_losses(context: Context) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from datapipe.cli.audited import print_audit
-from datapipe.cli.funnel import empty_sources, heavy_losses, idle_stages, print_funnel, troubles
+from datapipe.cli.funnel import empty_sources, heavy_losses, idle_stages, notices, print_funnel, troubles
 from datapipe.cli.masked import masked
 from datapipe.cli.options import console
 from datapipe.cli.progress import ConsoleProgress, say_seconds
@@ -20,6 +20,7 @@ from datapipe.recipe import Recipe, check_files, load_recipe
 from datapipe.registry import Registry
 from datapipe.run.audit import audit_result
 from datapipe.run.driver import open_run, run_recipe
+from datapipe.run.state import totals
 
 __all__ = ["Job", "carry_out"]
 
@@ -75,7 +76,8 @@ def carry_out(job: Job, began: float) -> int:
             else f"{count:,} {what.replace(' ', 's ', 1) if ' set' in what else what + 's'}"
         )
         click.echo(f"warning: {told}; see: datapipe show {run} --reason {reason}", err=True)
-    for line in [*empty_sources(context), *idle_stages(context), *heavy_losses(context)]:
+    sums = {name: totals(list(records.values())) for name, records in context.records.items()}
+    for line in [*empty_sources(context), *idle_stages(context), *heavy_losses(context), *notices(recipe, sums)]:
         click.echo(f"warning: {masked(line)}", err=True)
     return sum(found.values())
 

@@ -23,13 +23,14 @@ def status(run: str, stages_dir: Path | None) -> None:
 
     Can be called from any shell while a run goes on; it reads records alone. What stages that compare documents keep
     for that (keys, rounds, and with `index` what later runs need) is told apart as exchange. Where the recipe asks for
-    an `audit`, what each stage found of the cases planted for it follows.
+    an `audit`, what each stage found of the cases planted for it follows; then what stages warn of.
 
     \b
     Example:
       datapipe status runs/quickstart
     """
     from datapipe.cli.audited import print_audit
+    from datapipe.cli.funnel import notices
     from datapipe.cli.progress import say_bytes, say_seconds
     from datapipe.cli.telling import open_run
     from datapipe.run.audit import audit_result
@@ -39,7 +40,8 @@ def status(run: str, stages_dir: Path | None) -> None:
     for column in ("in", "kept", "share", "on disk", "of it exchange", "task time"):
         next(each for each in made.columns if each.header == column).justify = "right"
     context = open_run(run, stages_dir)
-    for state in stage_states(context):
+    states = stage_states(context)
+    for state in states:
         sums = state.totals
         came, kept = sums["documents_in"], sums["documents_kept"]
         cells = [f"{came:,}", f"{kept:,}", f"{kept / came:.1%}" if came else "·", _reasons(sums)]
@@ -50,6 +52,8 @@ def status(run: str, stages_dir: Path | None) -> None:
     out.print(made)
     if context.recipe.audited:
         print_audit(audit_result(context.store), out)
+    for line in notices(context.recipe, {state.name: state.totals for state in states}):
+        click.echo(f"warning: {masked(line)}", err=True)
 
 
 def _reasons(sums: dict[str, Any]) -> str:

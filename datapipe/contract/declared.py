@@ -6,6 +6,7 @@ import pickle
 import re
 from typing import Any
 
+import pyarrow as pa
 from pydantic import ValidationError
 
 from datapipe.contract.finding import Findings
@@ -42,6 +43,7 @@ def check_declared(stage: Stage, config: StageConfig | None, found: Findings) ->
         _check_round_trip(stage, config, found)
         _check_columns(stage, config, found)
         _check_leaving(stage, config, found)
+        _check_notice(stage, config, found)
 
 
 def _check_model(model: type[StageConfig], found: Findings) -> None:
@@ -104,6 +106,20 @@ def _check_leaving(stage: Stage, config: StageConfig, found: Findings) -> None:
     cover = getattr(stage, "cover", None)
     if cover is not None and cover.option not in stage.config.model_fields:
         found.add("cover", f"{cover.option!r} is no field of the config")
+
+
+def _check_notice(stage: Stage, config: StageConfig, found: Findings) -> None:
+    notice = getattr(stage, "notice", None)
+    if notice is None:
+        return
+    added = {field.name: field.type for field in stage.adds_for(config)}
+    for name in notice.sums:
+        if name not in added or not pa.types.is_integer(added[name]):
+            found.add("notice", f"{name} is named in sums, but is no column of integers in adds")
+    nothing = dict.fromkeys(notice.sums, 0)
+    line = found.attempt("notice", "saying what sums of 0 mean", lambda: notice.say(nothing, config))
+    if line is not None:
+        found.add("notice", "it says something of a run without documents")
 
 
 def _covers(stage: Stage, config: StageConfig, column: str) -> bool:

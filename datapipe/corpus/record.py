@@ -102,6 +102,7 @@ class Record(_Closed):
     dropped: dict[str, Tally] = {}
     not_applied: int = 0
     not_judged: int = 0
+    sums: dict[str, int] = {}  # of columns over the documents that it judged and kept, as its stage's `notice` asks
     bytes_in: int = 0  # bytes as read, of the documents that came in
     bytes_kept: int = 0
     layer: tuple[Part, ...] = ()

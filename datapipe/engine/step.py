@@ -71,6 +71,7 @@ class StepRun:
         self._dropped: dict[str, Tally] = {}
         self._incoming = Tally()
         self._counts = {"processed": 0, "reread": 0, "not_applied": 0, "not_judged": 0, "bytes_in": 0, "bytes_kept": 0}
+        self._sums: dict[str, int] = dict.fromkeys(self.stage.notice.sums if self.stage.notice else (), 0)
         self._seconds = 0.0
         self._old: Record | None = None
         self._events: list[dict[str, Any]] = []  # what befell documents that the guard set aside
@@ -243,6 +244,9 @@ class StepRun:
         self._kept += tally(window.hashes[kept])
         for reason, left in tallies(window.hashes, reasons).items():
             self._dropped[reason] = self._dropped.get(reason, Tally()) + left
+        for column in self._sums:
+            values = self._columns.get(qualified(column, self.name), window.rows[kept & applied], (self.name,))
+            self._sums[column] += int(pc.sum(values).as_py() or 0)
         self._counts["not_applied"] += int((~applied).sum())
         self._counts["bytes_in"] += int(window.sizes.sum())
         self._counts["bytes_kept"] += int(window.sizes[kept].sum())
@@ -276,6 +280,7 @@ class StepRun:
             reasons=write_reasons(self._store, f"{self.name}/{self.shard}", rows, reasons),
             not_applied=counts["not_applied"],
             not_judged=counts["not_judged"],
+            sums=self._sums,
             bytes_in=counts["bytes_in"],
             bytes_kept=counts["bytes_kept"],
             work=work,

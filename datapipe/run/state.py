@@ -149,9 +149,17 @@ def totals(records: list[Record]) -> dict[str, Any]:
         "dropped": dict(sorted(dropped.items(), key=lambda item: (-item[1], item[0]))),
         "not_applied": sum(record.not_applied for record in records),
         "not_judged": sum(record.not_judged for record in records),
+        **_summed(records),
         "sum_in": sum((record.incoming for record in records), Tally()).sum,
         "sum_kept": sum((record.kept for record in records), Tally()).sum,
     }
+
+
+def _summed(records: list[Record]) -> dict[str, dict[str, int]]:
+    """`sums` of a stage that has a notice; nothing of others."""
+    names = sorted({name for record in records for name in record.sums})
+    sums = {name: sum(record.sums.get(name, 0) for record in records) for name in names}
+    return {"sums": sums} if sums else {}
 
 
 def conserve(record: Record, before: Record | None) -> None:

@@ -8,12 +8,14 @@ The mask gate, on every row: the rendering is that of the row's shape with the r
 that carry loss are, byte by byte, the turn in it. What the template renders at inference is known by shape, and from
 the texts themselves in one row of 32 and wherever a text holds what the template looks for (see `_turns`). What does
 not fit leaves with a reason; what templates drop (Qwen3: reasoning of earlier turns) and add (an empty think block) is
-told by message and totalled. For templates that rewrite history, `split.turns` before this stage makes a conversation
-of each turn. Template dates are the template's own: no output depends on the day. What hostile templates and
-tokenizers may do is bounded here (see `_sandbox`), so that no child process is needed.
+told by message and totalled; the end of a run and its state say how many trained turns differ. For templates that
+rewrite history, `split.turns` before this stage makes a conversation of each turn. Template dates are the template's
+own: no output depends on the day. What hostile templates and tokenizers may do is bounded here (see `_sandbox`), so
+that no child process is needed.
 Why: masks that are off by a token, or zero, train silently on the wrong thing; stock templates give no mask at all.
-Costs: texts 93% to 114% of the speed of `tokenizers`' encode_batch on the same core; conversations: see
-tests/benchmarks/tokens.py, one rendering each and one of each shape.
+Costs: texts 93% to 114% of the speed of `tokenizers`' encode_batch on the same core. Conversations, with one rendering
+each and one of each shape: with SmolLM2's tokenizer 69% of encode_batch of the rendered texts, 89% of rendering and
+encode_batch; with Qwen3's 108% and 121% (tests/benchmarks/tokens.py).
 Source: TRL and torchtune for the loss on all of the assistant's turns; transformers for templates.
 """
 
@@ -31,6 +33,7 @@ from datapipe.errors import InputError
 from datapipe.stage import (
     Map,
     Mask,
+    Notice,
     Prepare,
     Size,
     StageConfig,
@@ -61,6 +64,7 @@ FAULTS = {
     TOO_LARGE: "more bytes than max_bytes",
     turning.UNKNOWN_ROLE: f"a role that is none of {', '.join(turning.ROLES)}",
     turning.OTHERS: "a message of another role than the assistant is to be trained",
+    turning.WEIGHT: "the weight of a turn is below 0 or not finite",
     turning.NOTHING: "no turn of the assistant is to be trained",
     turning.TOOLS: "the tools are no JSON array",
     turning.UNPAIRED: "half of a character that is written in two (a lone surrogate)",
@@ -68,7 +72,8 @@ FAULTS = {
     scenes.FAILS: "the chat template fails on the conversation, or does more than any should",
     turning.READS: "the chat template changes texts, so that they cannot be told from its own",
     scenes.LOST: "the chat template leaves out text of a trained turn",
-    scenes.NOT_FOUND: "a trained turn does not stand behind a prompt to speak",
+    scenes.NOT_FOUND: "a trained turn does not stand behind the prompt to speak, as where that ends in <think> and the "
+    "turn has no reasoning",
     scenes.NO_END: "nothing ends a trained turn",
     encoding.IN_TEXT: "a control token in what somebody has said",
     encoding.TWICE: "the token that begins a sequence stands there twice",
@@ -231,13 +236,21 @@ def _row(
             raise InputError(
                 f"{NAME}: the tokenizer has no chat template", remedy="set chat_template to the file of one"
             )
-        _fits(sum(len((each[name] or "").encode()) for each in messages for name in ("content", "reasoning")), config)
+        _fits(_size(messages, tools), config)
         shorter, cut = _shortened(messages, without)
         rendered = turning.render(shorter, tools, tokenizer, config.turns)
         items = encoding.items_of(rendered, tokenizer, bounds.opening)
     except Fault as fault:
         return Row(fault=fault.reason)
     return Row(items, rendered, cut=cut)
+
+
+def _size(messages: list[dict[str, Any]], tools: str | None) -> int:
+    """Bytes of all that is said, called and may be called."""
+    texts = [tools, *(each[name] for each in messages for name in ("content", "reasoning"))]
+    calls = [call for each in messages for call in each["tool_calls"] or ()]
+    texts += [call[name] for call in calls for name in ("name", "arguments")]
+    return sum(len((text or "").encode()) for text in texts)
 
 
 def _fits(size: int, config: Config) -> None:
@@ -302,6 +315,22 @@ def _is(faults: Any, fault: str) -> Mask:
     return found
 
 
+def say(sums: dict[str, int], config: Config) -> str | None:
+    """How many trained turns do not read as at inference, and what the template leaves out."""
+    told = []
+    if sums["rewritten_turns"]:
+        told.append(
+            f"{sums['rewritten_turns']:,} of {sums['trained_turns']:,} trained turns are not what the chat template "
+            "writes at inference; put {use: split.turns, reasoning_only: false} above it, or set rewritten: drop"
+        )
+    if sums["dropped_characters"]:
+        told.append(
+            f"the chat template leaves out {sums['dropped_characters']:,} characters of messages and tools, told by "
+            "message in by_message"
+        )
+    return "; ".join(told) or None
+
+
 def example(folder: Path) -> Config:
     """A small tokenizer of the corpus's own."""
     return Config(tokenizer=Trained(train=training.Training.model_validate({"vocabulary": 400})))
@@ -310,7 +339,7 @@ def example(folder: Path) -> Config:
 READS = ("text", "messages", "tools")
 STAGE = Map(
     name=NAME,
-    version=2,
+    version=3,
     config=Config,
     reads=READS,
     optional=READS,
@@ -327,5 +356,6 @@ STAGE = Map(
     process=process,
     decide=decide_reasons,
     decides=("fault", "token_count", "lost_reasoning", "rewritten_turns"),
+    notice=Notice(sums=("trained_turns", "rewritten_turns", "dropped_characters"), say=say),
     example=example,
 )

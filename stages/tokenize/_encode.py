@@ -8,7 +8,7 @@ Costs what `tokenizers` takes for the batch, and a little for arrays.
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
@@ -82,7 +82,7 @@ def items_of(rendered: Rendered, tokenizer: Tokenizer, begin: int | None) -> Ite
 
     at, cuts = 0, [turn.start for turn in rendered.turns]
     for start, end, token in (*rendered.controls, (len(text), len(text), None)):
-        bounds = [at, *(cut for cut in cuts if at < cut < start), start]
+        bounds = [at, *cuts[bisect_right(cuts, at) : bisect_left(cuts, start)], start]
         for low, high in pairwise(bounds):
             if low < high:
                 put(low, MIDDLE if low > at else AFTER if at else BEGIN, text[low:high])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -170,9 +171,29 @@ def _parted(pairs: list[Pair]) -> Pair:
 
 
 def _object(text: str) -> Any:
-    """The JSON object that a text is, or None."""
+    """The JSON object that a text is; None where it is none, or one that would not be written as it was read."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of names of which each stands there once; ValueError for others, of which only the last would stay."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError
+    return made
+
+
+def _refuse(_name: str) -> Any:
+    """NaN and Infinity are not JSON."""
+    raise ValueError
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number

@@ -6,8 +6,9 @@ says is carried over to the real rendering of a row through the texts' places, a
 letter, between the texts.
 A turn begins where the rendering of all before it, with the prompt to speak, ends, and reads as at inference if the
 rendering that ends with it says so: two renderings a turn, each up to the turn. Where there are more than LONG
-messages before a turn, these begin with the last round but WINDOW messages, behind what the system says, so that the
-work is linear in turns.
+messages before a turn, these begin with the last round but WINDOW messages, behind what the system says, and where that
+round is longer than LONG behind its first question and with its last calls and results, so that the work is linear in
+turns.
 Costs a rendering for a shape and two for each of its turns to train; see `Kept` for the memory.
 """
 
@@ -123,10 +124,15 @@ class Scene:
         if at <= LONG:
             return self.given[:at], 0
         first = at - WINDOW
-        while first and self.given[first]["role"] != "user":
+        while first > at - LONG and self.given[first]["role"] != "user":
             first -= 1
-        system = self.given[:1] if first and self.given[0]["role"] in {"system", "developer"} else []
-        return [*system, *self.given[first:at]], first
+        head = 1 if self.given[0]["role"] in {"system", "developer"} else 0
+        if self.given[first]["role"] != "user":  # one long round: its question, and the last calls with their results
+            while head < first and self.given[head]["role"] == "user":
+                head += 1
+            while first < at - 1 and self.given[first]["role"] != "assistant":
+                first += 1
+        return [*self.given[:head], *self.given[first:at]], first
 
     def _same(self, before: str, behind: int) -> int | None:
         """Where what is rendered before a turn ends in the scene, if the scene says the same; of a part, its end."""

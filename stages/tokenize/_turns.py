@@ -11,6 +11,7 @@ Costs a rendering of the conversation, and of each shape that is met (see `_scen
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ READS = "template_reads_text"
 TOOLS = "tools_are_no_json"
 NOTHING = "nothing_trained"
 OTHERS = "trains_other_role"
+WEIGHT = "weight_is_no_weight"
 UNPAIRED = "unpaired_surrogate"
 EVERY = 32  # rows
 CLOSES = re.compile(r"</think>\s*")
@@ -120,6 +122,8 @@ def _trained(messages: list[dict[str, Any]], turns: str) -> dict[int, float]:
     spoken = [at for at, each in enumerate(messages) if each["role"] == "assistant"]
     chosen = spoken[-1:] if turns == "last" else spoken
     weights = {at: 1.0 if messages[at]["weight"] is None else float(messages[at]["weight"]) for at in chosen}
+    if not all(0 <= weight < math.inf for weight in weights.values()):  # NaN is neither
+        raise Fault(WEIGHT)
     found = {at: weight for at, weight in weights.items() if weight and messages[at]["train"] is not False}
     if not found:
         raise Fault(NOTHING)

@@ -56,7 +56,7 @@ def main() -> None:
         folder = Path(temporary)
         (folder / "in").mkdir()
         batches = corpus(folder / "in")
-        few, many = (shots.Config(part=None, style=style, zero_shot=0) for style in ("turns", "prompt"))
+        few, many = (shots.Config(part=None, apart=(), style=style, zero_shot=0) for style in ("turns", "prompt"))
         began = time.process_time()
         made = [pooling.sketch(batch, few) for batch in batches]
         pool = pooling.merge(made)

@@ -20,14 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2.ext
-import jinja2.sandbox
 import pyarrow as pa
 import tokenizers
 
 from stages.tokenize import Config, build, process
 from stages.tokenize._marked import talk_of
 from stages.tokenize._train import merge
+from tests.stages.tokenize.bare import compiled
 from tests.stages.tokenize.talks import batch_of, batch_of_texts, real
 
 ROUNDS = 5
@@ -98,11 +97,7 @@ def never(_text: str) -> bool:
 
 def conversations(talks: list[Any], stage: Callable[..., Any], bare: Callable[..., Any], told: dict[str, Any]) -> None:
     """The figures of conversations; `told`: tokenizer_config.json."""
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols]
-    )
-    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
-    template = environment.from_string(told["chat_template"])
+    template = compiled(told["chat_template"])
     tokens = {name: told[name] for name in ("bos_token", "eos_token") if told.get(name)}
     given = [
         (talk_of((messages, json.loads(tools or "null") or None), never, "\x00", texts=False, thinks=False))

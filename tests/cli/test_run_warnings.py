@@ -1,4 +1,4 @@
-"""What `datapipe run` warns of at its end: a stage that let everything pass because it could judge nothing."""
+"""What `datapipe run` warns of at its end: what judged nothing, let most of a source go, or says so of what it kept."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import yaml
 from click.testing import CliRunner
 
 from datapipe.cli.run import run
+from datapipe.cli.status import status
+from tests.stages.tokenize.styles import STYLES, write
 
 TEXTS = {
     "en": "The committee met in the old town hall and spoke about the new bridge for most of the afternoon. ",
@@ -122,3 +124,62 @@ def test_a_stage_that_cuts_is_watched_too(tmp_path: Path) -> None:
     assert len(found) == 1
     assert "lines (dedup.lines) dropped 8 of 10 documents of source 'ads'" in found[0]
     assert "cluster" not in found[0]
+
+
+# ---------------------------------------------------------------------------------------------- what a stage says
+
+
+def conversations(folder: Path, **options: object) -> dict[str, object]:
+    """Two conversations of two answers and one of one, through a template that rewrites the first of two answers."""
+    talks = [["one", "two"], ["three", "four"], ["five"]]
+    made = [
+        [
+            each
+            for said in talk
+            for each in ({"role": "user", "content": "Go on."}, {"role": "assistant", "content": said})
+        ]
+        for talk in talks
+    ]
+    (folder / "in.jsonl").write_text("\n".join(json.dumps({"messages": each}) for each in made), encoding="utf-8")
+    tokenizer = write(STYLES["thinking, as qwen3"], folder / "tokenizer")
+    stages: dict[str, object] = {
+        "talks": {"use": "read.conversations", "paths": [str(folder / "in.jsonl")], "source": "mine"},
+        "tokens": {"use": "tokenize", "tokenizer": str(tokenizer), **options},
+    }
+    return {"run": str(folder / "run"), "stages": stages}
+
+
+def warned(folder: Path, recipe: dict[str, object]) -> tuple[list[str], list[str]]:
+    """Warnings at the end of a run, and of its state."""
+    (folder / "r.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+    done = CliRunner().invoke(run, [str(folder / "r.yaml"), "--local"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    told = CliRunner().invoke(status, [str(folder / "run")], catch_exceptions=False)
+    ended, stands = (
+        [line for line in each.stderr.splitlines() if line.startswith("warning: ")] for each in (done, told)
+    )
+    return ended, stands
+
+
+def test_turns_that_are_not_trained_as_at_inference_are_told_at_the_end_and_by_status(tmp_path: Path) -> None:
+    ended, stands = warned(tmp_path, conversations(tmp_path))
+    (line,) = ended
+    assert "tokens (tokenize): 2 of 5 trained turns are not what the chat template writes at inference" in line
+    assert "split.turns, reasoning_only: false" in line
+    assert "rewritten: drop" in line
+    assert stands == ended
+    assert warned(tmp_path, conversations(tmp_path)) == (ended, ended)  # where all was done already
+
+
+def test_of_documents_that_left_nothing_is_told(tmp_path: Path) -> None:
+    """A change of `rewritten` alone: what was measured stands, and is summed anew over what stays."""
+    assert len(warned(tmp_path, conversations(tmp_path))[0]) == 1
+    assert warned(tmp_path, conversations(tmp_path, rewritten="drop")) == ([], [])
+
+
+def test_split_turns_above_leaves_nothing_to_tell(tmp_path: Path) -> None:
+    recipe = conversations(tmp_path)
+    stages = recipe["stages"]
+    assert isinstance(stages, dict)
+    stages["turns"], stages["tokens"] = {"use": "split.turns", "reasoning_only": False}, stages.pop("tokens")
+    assert warned(tmp_path, recipe) == ([], [])

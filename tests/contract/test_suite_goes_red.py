@@ -15,7 +15,7 @@ import pytest
 
 from datapipe.contract import Finding, check_stage
 from datapipe.registry import Registry
-from datapipe.stage import Round, SourceConfig, Split, Stage, StageConfig, columns, decide, schema
+from datapipe.stage import Notice, Round, SourceConfig, Split, Stage, StageConfig, columns, decide, schema
 from tests.contract import toys
 
 
@@ -122,6 +122,22 @@ BAD_PROCESS: list[tuple[Callable[..., pa.RecordBatch], str]] = [
     (no_odd_text, "odd text"),
     (no_empty_batch, "empty"),
 ]
+
+
+def always(sums: dict[str, int], config: Any) -> str | None:
+    return f"{len(sums)} sums"
+
+
+def never(sums: dict[str, int], config: Any) -> str | None:
+    return f"{sums['characters']:,} characters" if sums["characters"] else None
+
+
+@pytest.mark.parametrize(
+    ("sums", "say", "found"),
+    [(("characters",), never, set()), (("characters",), always, {"notice"}), (("characters", "w"), never, {"notice"})],
+)
+def test_a_notice_sums_integers_of_its_own_and_is_silent_of_nothing(sums: Any, say: Any, found: set[str]) -> None:
+    assert checks_of(check_stage(replace(toys.MAP, notice=Notice(sums=sums, say=say)))) == found
 
 
 @pytest.mark.parametrize(("process", "check"), BAD_PROCESS, ids=lambda value: getattr(value, "__name__", value))

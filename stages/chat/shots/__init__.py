@@ -5,8 +5,9 @@ a share of documents stays zero-shot, the others get 1 to `shots` of them, which
 stand as turns before the question, without loss, or in the question itself, in one of some layouts (`style: prompt`).
 Leaks: shots come only from documents whose `part` is `train`, so none of validation or test data is in any prompt of
 training data; and never from the document's own cluster, which is any document of the same prompt (by its words),
-made of the same document (`id#n`), or of the same value in one of the columns `apart`, such as the near-duplicate
-clusters by which `split.parts` was made. Documents of all parts get shots, as at a test.
+made of the same document (`id#n`), or of the same value in one of the columns `apart`: the near-duplicate clusters by
+which `split.parts` was made. `apart` has no default, because without it a near copy of the question could be its own
+shot. Documents of all parts get shots, as at a test.
 Only a conversation of one question and one answer, without tools, gives shots or gets any; others stay as they are.
 Why: models that train on zero-shot and few-shot prompts at once are better at both.
 A document's shots are those in the pool that hash next to it: when documents come or go, and with them a shot of the

@@ -48,7 +48,8 @@ class PoolConfig(StageConfig):
     )
     train: str = measure("train", "value of `part` of the documents that shots may come from")
     apart: tuple[str, ...] = measure(
-        (), "columns of which no shot shares a value with its document: clusters, templates.question_hash"
+        description="columns of which no shot shares a value with its document: the near-duplicate clusters of "
+        "split.parts or chat.dedup, as in [parts.cluster], templates.question_hash; [] says that none are near copies"
     )
     by: str | None = measure("source", "column of few values: shots are of the document's own; null: of any")
     max_characters: int = measure(2000, "characters of question, answer and reasoning; longer ones are no shots", ge=1)

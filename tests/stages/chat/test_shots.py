@@ -25,7 +25,7 @@ from tests.stages.tokenize.talks import call, message
 
 def shown(parts: Sequence[pa.RecordBatch], folder: Path, **options: Any) -> list[dict[str, Any]]:
     """The rows that come out, of a pool made of the same batches."""
-    config = Config(**{"part": "part", "seed": 3, "zero_shot": 0, **options})
+    config = Config(**{"part": "part", "apart": (), "seed": 3, "zero_shot": 0, **options})
     target = folder / str(len(list(folder.iterdir())))
     target.mkdir()
     build(merge([sketch(part, config) for part in parts]), config, target)
@@ -138,7 +138,7 @@ def test_the_same_prompt_in_other_signs_is_no_shot(tmp_path: Path) -> None:
 
 
 def test_too_few_shots_are_a_reason_only_where_asked(tmp_path: Path) -> None:
-    config = Config(part="part", shots=64, zero_shot=0, lacking="drop")
+    config = Config(part="part", apart=(), shots=64, zero_shot=0, lacking="drop")
     rows = shown([questions(3)], tmp_path, shots=64)
     lacks = [each["count"] < each["wanted"] for each in rows]
     assert any(lacks)
@@ -194,6 +194,11 @@ def test_without_the_column_of_clusters_their_documents_would_leak(tmp_path: Pat
     )
 
 
+def test_what_sets_near_copies_apart_must_be_said() -> None:
+    with pytest.raises(ValidationError, match="apart"):
+        Config.model_validate({"part": "part"})
+
+
 # ---------------------------------------------------------------------------------------------- the same for any cut
 
 
@@ -212,7 +217,7 @@ def test_cuts_and_order_of_the_corpus_change_nothing(count: int, cuts: list[int]
 
 
 def test_the_pool_is_bounded_and_a_new_document_changes_few_prompts(tmp_path: Path) -> None:
-    config = PoolConfig(part=None)
+    config = PoolConfig(part=None, apart=())
     size = POOL + 300
     pooled = sketch(questions(size), config)
     assert len(pooled) == POOL
@@ -224,7 +229,7 @@ def test_the_pool_is_bounded_and_a_new_document_changes_few_prompts(tmp_path: Pa
 
 
 def test_a_column_of_too_many_values_is_one_clear_line() -> None:
-    config = PoolConfig(part=None, by="id")
+    config = PoolConfig(part=None, apart=(), by="id")
     tables = [sketch(questions(1000, id=[f"{block}-{row}" for row in range(1000)]), config) for block in range(3)]
     with pytest.raises(InputError, match=r"`by` has more than 2,000 values.*set `by` to a column of fewer"):
         merge(tables)
@@ -234,6 +239,7 @@ def test_a_column_of_too_many_values_is_one_clear_line() -> None:
     ("options", "words"),
     [
         ({}, "part"),
+        ({"part": None, "apart": None}, "apart"),
         ({"part": None, "layouts": {"en": ("{answer} {question}",)}}, "{question} and then {answer}"),
         ({"part": None, "layouts": {"en": ("{question}",)}}, "{question} and then {answer}"),
         ({"part": None, "layouts": {"en": ("{question} {reply}",)}}, "{reply} is no placeholder"),
@@ -243,7 +249,7 @@ def test_a_column_of_too_many_values_is_one_clear_line() -> None:
 )
 def test_options_that_make_no_sense_are_told(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        Config(**options)
+        Config(**{"apart": (), **options})
     assert words in str(caught.value)
 
 

@@ -54,6 +54,25 @@ CHATGLM = (
     "[gMASK]<sop>{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
 )
+# As SmolLM2's: a system message of its own where there is none. As Qwen3's: reasoning before the last question is left
+# out, and an answer at the end that has none gets an empty block.
+GREETED = (
+    "{% if not messages or messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou help at the harbour."
+    "<|im_end|>\n' }}{% endif %}" + CHATML
+)
+THINKING = (
+    "{% if tools %}{{ '<|im_start|>system\nThese may be called: ' + (tools | tojson) + '<|im_end|>\n' }}{% endif %}"
+    "{% set asked = namespace(last=-1) %}{% for message in messages %}{% if message['role'] == 'user' %}"
+    "{% set asked.last = loop.index0 %}{% endif %}{% endfor %}{% for message in messages %}"
+    "{% set said, thought = message['content'], message['reasoning_content'] or '' %}"
+    "{% if not thought and '</think>' in said %}{% set thought = (said.split('</think>')[0].split('<think>')[-1]) %}"
+    "{% set said = said.split('</think>')[-1].lstrip() %}{% endif %}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' and loop.index0 > asked.last and (thought or loop.last) %}"
+    "{{ '<think>\n' + thought.strip('\n') + '\n</think>\n\n' }}{% endif %}{{ said }}"
+    "{% for call in message['tool_calls'] or [] %}{{ '\n<tool_call>' + (call['function'] | tojson) + '</tool_call>' }}"
+    "{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
 CALLS = ("begin", "end")
 TOOLS = tuple(f"<｜tool▁{what}▁{end}｜>" for what in ("calls", "call", "outputs") for end in CALLS)
 
@@ -71,6 +90,12 @@ class Style:
     last: str | None = None
     spaced: bool = False  # words begin with their space, as in sentencepiece
     roles: tuple[str, ...] = ("system", "user", "assistant", "tool")
+    texts: bool = False  # arguments of calls are texts
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """What may end an answer."""
+        return tuple(form.partition("{}")[2] for form in (self.said, self.last or self.said))
 
     def reads(self, answers: list[str]) -> list[str]:
         """What carries loss of some answers."""
@@ -91,6 +116,7 @@ STYLES = {
         DEEPSEEK,
         ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", *TOOLS),
         "{}<｜end▁of▁sentence｜>",
+        texts=True,
     ),
     "mistral, a space before answers": Style(
         MISTRAL.replace("SPACE", "' '"), ("<s>", "</s>"), " {}</s>", spaced=True, roles=PAIR
@@ -104,6 +130,13 @@ STYLES = {
         ("<sop>", "<|endoftext|>", "[gMASK]", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"),
         "{}<|user|>",
         last="{}<|endoftext|>",
+    ),
+    "greeted, as smollm2": Style(GREETED, ("<s>", "<|im_end|>", "<|im_start|>"), "{}<|im_end|>"),
+    "thinking, as qwen3": Style(
+        THINKING,
+        ("<s>", "<|im_end|>", "<|im_start|>"),
+        "{}<|im_end|>",
+        last="<think>\n\n</think>\n\n{}<|im_end|>",
     ),
 }
 

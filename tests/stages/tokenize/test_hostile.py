@@ -11,6 +11,7 @@ import pytest
 
 from datapipe.errors import InputError
 from stages.tokenize._bounds import flat
+from stages.tokenize._marked import talk_of
 from stages.tokenize._template import Template, TemplateFault
 from tests.stages.tokenize.styles import CHATML, STYLES, write
 from tests.stages.tokenize.talks import batch_of, batch_of_texts, call, message
@@ -203,3 +204,22 @@ def test_work_is_linear_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         work.append(sum(given) / turns)
     assert work[2] < 1.2 * work[1] < 1.2**2 * work[0]
     assert work[2] < 60
+
+
+@pytest.mark.parametrize("where", ["arguments", "name", "tools", "reasoning", "content"])
+def test_all_that_is_said_and_called_counts_toward_max_bytes(where: str, tmp_path: Path) -> None:
+    long = "x" * 3000
+    called = call(long if where == "name" else "f", json.dumps({"a": long if where == "arguments" else ""}))
+    said, thought = (long if where == each else "Yes." for each in ("content", "reasoning"))
+    talk = [TALK[0], message("assistant", said, reasoning=thought, tool_calls=[called])]
+    tools = json.dumps([{"name": long if where == "tools" else "f"}])
+    folder = write(STYLES["thinking, as qwen3"], tmp_path)
+    reasons = [made(folder, batch_of([(talk, tools)]), max_bytes=most)[1] for most in (3000, 4000)]
+    assert reasons == [["too_large"], [None]]
+
+
+@pytest.mark.parametrize("arguments", ['{"a": 1, "a": 2}', '{"a": 1e400}', '{"a": NaN}', '{"a": [{"b": 1, "b": 2}]}'])
+def test_arguments_that_would_be_written_otherwise_stay_as_they_are(arguments: str) -> None:
+    talk = [message("assistant", "", tool_calls=[call("f", arguments)])]
+    found = talk_of((talk, None), lambda _: False, "Qx0z", texts=False, thinks=False)
+    assert found.messages[0][0]["tool_calls"][0]["function"]["arguments"] == arguments

@@ -12,7 +12,7 @@ from stages.tokenize._train import TEMPLATE
 from tests.stages.chat.talk_batches import Talk, asked, batch_of
 from tests.stages.tokenize.styles import Style, write
 from tests.stages.tokenize.talks import call, message
-from tests.stages.tokenize.test_masks import folder_of, spoken, tokenized
+from tests.stages.tokenize.test_masks import spoken, tokenized
 
 TOKENS = ("<s>", "<|im_end|>", "<|im_start|>")
 UNTAGGED = (
@@ -66,8 +66,7 @@ def test_only_the_turns_that_say_so_are_masked(tmp_path: Path) -> None:
     assert spoken(row, folder) == ["So it is.<|im_end|>", "<think>\nHm.\n\nYes.\n</think>\n\n  Like this.<|im_end|>"]
 
 
-def test_qwen3_reads_masked_reasoning_of_the_last_turn_and_trains_its_answer() -> None:
-    folder = folder_of("qwen3")
-    (row,), (reason,) = tokenized(folder, [(masked(TALK[:2]), None)])
+def test_masked_reasoning_of_the_last_turn_is_read_and_its_answer_trained(thinking: Path) -> None:
+    (row,), (reason,) = tokenized(thinking, [(masked(TALK[:2]), None)])
     assert (reason, row["lost_reasoning"], row["rewritten_turns"]) == (None, 0, 0)
-    assert spoken(row, folder) == ["So it is.<|im_end|>"]
+    assert spoken(row, thinking) == ["So it is.<|im_end|>"]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jinja2.ext
-import jinja2.sandbox
 import pytest
 
 from stages.split.turns import Config as SplitConfig
@@ -17,9 +14,10 @@ from stages.tokenize import STAGE, Config
 from stages.tokenize import _turns as turning
 from stages.tokenize._tokenizer import load
 from stages.tokenize._turns import Fault, render
+from tests.stages.tokenize.bare import bare_of
 from tests.stages.tokenize.styles import CHATML, STYLES, write
 from tests.stages.tokenize.talks import batch_of, call, message, real
-from tests.stages.tokenize.test_masks import folder_of, prepared, qwen, spoken, tokenized
+from tests.stages.tokenize.test_masks import folder_of, one, prepared, spoken, tokenized
 
 ASKED = message("user", "What is the tide today?")
 SECOND = message("user", "And later?")
@@ -82,7 +80,7 @@ def test_what_became_of_each_message_is_told_and_adds_up(tmp_path: Path) -> None
     assert [each["added"] for each in told] == [0, end, 0, end, 0, 0]
     assert [each["weight"] for each in told] == [0, 1, 0, 0.5, 0, 0]
     assert [each["trained"] for each in told][::2] == [0, 0, 0]
-    assert [each["trained"] for each in told if each["weight"]] == [one["end"] - one["start"] for one in row["loss"]]
+    assert [each["trained"] for each in told if each["weight"]] == [span["end"] - span["start"] for span in row["loss"]]
     assert sum(each["trained"] for each in told) == row["trained_count"]
     assert sum(each["dropped"] for each in told) == row["dropped_characters"]
     assert sum(each["added"] for each in told) == row["added_characters"]
@@ -98,7 +96,7 @@ def test_messages_that_are_cut_stand_as_null_in_their_place(tmp_path: Path) -> N
     ((row,), _) = tokenized(folder, [(talk, None)], max_tokens=most, overlong="cut_front")
     assert [each is None for each in row["by_message"]] == [False, True, True] + [False] * 6
     assert [each["trained"] for each in row["by_message"] if each and each["trained"]] == [
-        one["end"] - one["start"] for one in row["loss"]
+        span["end"] - span["start"] for span in row["loss"]
     ]
     assert row["by_message"][4]["weight"] == 1
 
@@ -113,18 +111,6 @@ def test_arguments_that_the_template_leaves_out_are_lost_and_counted(tmp_path: P
 
 
 # ---------------------------------------------------------------------------------------------- split.turns
-
-
-def plain(given: list[dict[str, Any]], source: str, *, prompt: bool) -> str:
-    """What a user of the model renders at inference: Jinja's own sandbox, and nothing of the stage's."""
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols]
-    )
-    told = [{"role": each["role"], "content": each["content"]} for each in given]
-    for one, each in zip(told, given, strict=True):
-        if each["reasoning"]:
-            one["reasoning_content"] = each["reasoning"]
-    return environment.from_string(source).render(messages=told, tools=None, add_generation_prompt=prompt)
 
 
 def children(talk: list[dict[str, Any]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
@@ -147,19 +133,16 @@ THOUGHT = [
 ]
 
 
-def test_behind_split_turns_each_turn_of_qwen3_is_what_it_renders_at_inference() -> None:
-    """Prompt and answer, token by token: `tokenizers` on the text that the real template renders."""
-    folder = folder_of("qwen3")
-    tokenizer = load(prepared(folder))
-    source = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"]
-    whole = tokenizer.whole
+def test_behind_split_turns_each_turn_is_what_is_rendered_at_inference(thinking: Path) -> None:
+    """Prompt and answer, token by token: `tokenizers` on the text that Jinja alone renders."""
+    whole, bare = load(prepared(thinking)).whole, bare_of(thinking)
     found = list(children(THOUGHT))
     assert len(found) == 4
     for at, child in found:
-        row, reason, said = qwen(child, turns="last")
+        row, reason, said = one(thinking, child, turns="last")
         assert (reason, row["lost_reasoning"], row["rewritten_turns"]) == (None, 0, 0)
-        prompt = plain(THOUGHT[:at], source, prompt=True)
-        text = plain(THOUGHT[: at + 1], source, prompt=False)
+        prompt = bare.text(THOUGHT[:at], None, prompt=True)
+        text = bare.text(THOUGHT[: at + 1], None)
         assert text.startswith(prompt)
         (span,) = row["loss"]
         assert row["tokens"][: span["start"]] == whole.encode(prompt, add_special_tokens=False).ids
@@ -169,15 +152,15 @@ def test_behind_split_turns_each_turn_of_qwen3_is_what_it_renders_at_inference()
         assert "The table says noon." not in prompt  # reasoning of earlier turns is gone, as at inference
 
 
-def test_a_conversation_that_loses_reasoning_is_told_the_remedy_and_the_remedy_helps() -> None:
-    _, reason, _ = qwen(THOUGHT)
+def test_a_conversation_that_loses_reasoning_is_told_the_remedy_and_the_remedy_helps(thinking: Path) -> None:
+    _, reason, _ = one(thinking, THOUGHT)
     assert reason == "reasoning_lost"
     assert all("split.turns" in STAGE.reasons[each] for each in ("reasoning_lost", "history_rewritten"))
     described = {name: field.description or "" for name, field in Config.model_fields.items()}
     assert all("split.turns" in described[name] for name in ("lost_reasoning", "rewritten"))
-    rows, reasons = tokenized(folder_of("qwen3"), [(child, None) for _, child in children(THOUGHT)], rewritten="drop")
+    rows, reasons = tokenized(thinking, [(child, None) for _, child in children(THOUGHT)], rewritten="drop")
     assert reasons == [None] * 4
-    assert [len(spoken(row, folder_of("qwen3"))) for row in rows] == [1] * 4
+    assert [len(spoken(row, thinking)) for row in rows] == [1] * 4
 
 
 def test_batches_however_cut_say_the_same(tmp_path: Path, real_data: Path) -> None:
