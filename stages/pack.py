@@ -206,4 +206,5 @@ STAGE = Group(
     rounds=(Round(emit=emit, resolve=resolve, whole=True),),
     apply=apply,
     decide=decide_reasons,
+    no_where="would be written all the same, one a sequence",
 )
