@@ -155,7 +155,7 @@ def test_sequences_can_be_read(run: Path) -> None:
 
 
 def test_the_lines_that_hold_some_out_part_what_is_packed(tmp_path: Path) -> None:
-    """With them taken in, as the comment says, the training shards come of one part, and the validation shards of another."""
+    """With them taken in, training shards come of one part, and validation shards of another."""
     text = (ROOT / "configs/sft.yaml").read_text(encoding="utf-8")
     path = tmp_path / "sft.yaml"
     path.write_text(re.sub(r"(?m)^  # (\w+: \{use: )", r"  \1", text), encoding="utf-8")
