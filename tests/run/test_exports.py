@@ -130,7 +130,8 @@ def test_the_card_tells_also_what_was_done_above_a_stage_that_makes_new_document
     out = made.pop("out") | {"from": "words"}
     done = bench(tmp_path).run("run", {**made, "words": {"use": "toy.words", "from": "count"}, "out": out})
     text = (done.folder / "out" / "README.md").read_text(encoding="utf-8")
-    kept, words = len(corpus(done, "count")), len(corpus(done, "words"))
+    texts = [row["text"] for row in corpus(done, "count").values()]
+    kept, words = len(texts), sum(len(text.split()) for text in texts)
     rows = [line for line in text.splitlines() if "`toy." in line]
     assert rows[0] == "| docs | `toy.lines` | 36 | 36 |  |"
     assert rows[1] == f"| count | `toy.count` | 36 | {kept} | {36 - kept} too_short |"
