@@ -286,6 +286,7 @@ class Group(Deciding):
     likeness: Likeness | None = None
     compares: Reads = ()
     recalls: tuple[str, ...] = ()
+    no_where: str = ""
 
     def compares_for(self, config: StageConfig) -> tuple[str, ...]:
         """Columns that it compares under this config."""

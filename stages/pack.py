@@ -240,4 +240,5 @@ STAGE = Group(
     apply=apply,
     decide=decide_reasons,
     prepare=Prepare(build=build, sketch=sketch, merge=merge, reads=("id", "source", "token_count", "positions")),
+    no_where="would be written all the same, one a sequence",
 )

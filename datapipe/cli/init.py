@@ -21,7 +21,8 @@ def init(inputs: tuple[str, ...], output: Path, run_folder: str | None, *, force
     An INPUT is a file, a folder or a glob.
 
     WARC, WET and ARC archives, HTML pages, PDF, text, JSON, CSV, Parquet, Arrow and what `datasets` saved are told
-    apart by name and first bytes; in tables the column that holds the text is found by looking at some records.
+    apart by name and first bytes; in tables the column that holds the text, or the fields that hold a conversation, are
+    found by looking at some records.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """Tells what kind of files a user has, and which of their columns holds the text.
 
-Costs a few kilobytes of each file whose name says nothing, and some records of the first file of a kind.
+Costs a few kilobytes of each file whose name says nothing, some records of the first file of a kind, and three of each
+table: conversations are told from texts by their fields.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _LABELS = {
     "read.parquet": "Parquet",
     "read.arrow": "Arrow",
     "read.hub": "saved data set",
+    "read.conversations": "conversation",
 }
 _SAVED = ("dataset_dict.json", "state.json")  # in folders that the library `datasets` wrote
 _SUFFIXES = {
@@ -62,6 +64,8 @@ _SUFFIXES = {
     ".pdf": "read.pdf",
     ".txt": "read.text",
 }
+_LISTED = {"sharegpt", "messages"}  # forms of conversations that no table of texts has
+_ASKED = {"alpaca", "pairs", "tree", "prompt_response"}  # and those of fields that it may have beside its texts
 _TEXT_NAMES = ("text", "content", "body", "raw_content", "article", "document", "page", "markdown", "contents")
 _ID_NAMES = ("id", "doc_id", "document_id", "uuid", "_id", "docid")
 _URL_NAMES = ("url", "uri", "link", "source_url")
@@ -99,7 +103,7 @@ def look(inputs: Sequence[str]) -> tuple[tuple[Found, ...], int]:
             files.setdefault(reader, []).extend(members)
             paths.setdefault(reader, []).extend(_patterns(given, members, everything))
     if not files:
-        message = f"no {', '.join(tuple(_LABELS.values())[:-1])} or {_LABELS['read.hub']} in {', '.join(inputs)}"
+        message = f"no {', '.join(tuple(_LABELS.values())[:-2])} or {_LABELS['read.hub']} in {', '.join(inputs)}"
         raise InputError(message, remedy="see which readers there are: datapipe stages")
     found, lacking = [], []
     for reader in (reader for reader in _LABELS if reader in files):
@@ -152,8 +156,25 @@ def _files(given: str) -> list[Path]:
 def _kinds(files: Sequence[Path]) -> dict[str, list[Path]]:
     kinds: dict[str, list[Path]] = {}
     for file in files:
-        kinds.setdefault(_reader(file), []).append(file)
+        reader = _reader(file)
+        kinds.setdefault("read.conversations" if _holds_talks(reader, file) else reader, []).append(file)
     return kinds
+
+
+def _holds_talks(reader: str, file: Path) -> bool:
+    """Whether the first records of a table are conversations or preferences."""
+    from datapipe.algo.conversations import form_of
+
+    if reader not in _TABLES_OF_TALKS:
+        return False
+    try:
+        first = list(islice(_RECORDS[reader](file), 3))
+    except Exception:  # noqa: BLE001 - damaged bytes make each library fail in its own way; columns tell of it
+        return False
+    return bool(first) and all(
+        form in _LISTED or (form in _ASKED and not any(isinstance(record.get(name), str) for name in _TEXT_NAMES))
+        for record, form in zip(first, map(form_of, first), strict=True)
+    )
 
 
 def _by_name(file: Path) -> str | None:
@@ -346,6 +367,9 @@ _RECORDS: dict[str, Callable[[Path], Iterator[dict[str, Any]]]] = {
     "read.arrow": _arrow,
     "read.hub": _arrow,
 }
+
+
+_TABLES_OF_TALKS = ("read.jsonl", "read.json", "read.parquet", "read.arrow")
 
 
 def _longest(records: Sequence[dict[str, Any]], names: set[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,16 +86,26 @@ def _show_documents(run: str, stages_dir: Path | None, asked: dict[str, Any]) ->
 
 def _lines(each: Sampled, *, full: bool) -> list[str]:
     from datapipe.cli.telling import headline, measure_lines
-    from datapipe.lineage import excerpt, mask_url, safe
+    from datapipe.lineage import mask_url, safe
 
     what = f"dropped by {each.stage}: {each.reason}" if each.reason else f"kept by {each.stage}"
     lines = [headline(each.place.url, each.place.id), f"id {mask_url(each.place.id)}, {what}"]
     if each.title:
         lines.append(f"title: {safe(each.title, lines=False)}")
     lines += measure_lines(each.measures)
-    if each.text is None:
-        lines.append("     (no text is stored for it here)")
-    else:
-        shown = safe(each.text)
-        lines += [f"  | {line}" for line in (shown if full else excerpt(shown, EXCERPT)).splitlines() or [""]]
-    return lines
+    return [*lines, *_words(each, full=full)]
+
+
+def _words(each: Sampled, *, full: bool) -> Iterator[str]:
+    """The text, or a line for each message; masked first, then cut."""
+    from datapipe.lineage import excerpt, safe
+
+    if each.text is None and not each.turns:
+        yield "     (no text is stored for it here)"
+    left = EXCERPT
+    for said in each.turns or ((each.text,) if each.text is not None else ()):
+        shown = safe(said)
+        yield from (f"  | {line}" for line in (shown if full else excerpt(shown, left)).splitlines() or [""])
+        left -= len(shown)
+        if left <= 0 and not full:
+            break

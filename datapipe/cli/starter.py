@@ -22,9 +22,11 @@ _NAMES = {
     "read.parquet": "tables",
     "read.arrow": "arrows",
     "read.hub": "sets",
+    "read.conversations": "chats",
 }
 _WEB = ("read.warc", "read.html")
 _PDF = "read.pdf"
+_TALKS = "read.conversations"
 
 _EXTRACT_PDF = """
   # Takes the text layer out of each PDF; scans leave as pdf_without_text.
@@ -68,22 +70,40 @@ _CLEAN = """
     use: write.parquet
 """
 
+_CHECK_TALKS = """
+  # Broken conversations leave with a reason; all else is measured. How to clean, tokenise and pack: configs/sft.yaml
+  checked:
+    use: chat.validate
+
+  # What is left, in one form, as JSON lines in <run>/messages.
+  messages:
+    use: write.conversations
+    form: messages
+"""
+
 
 def starter(found: Sequence[Found], run: str) -> str:
-    """The whole recipe as text. Every kind of input becomes a source; pages go through `extract` first."""
-    parts = [_HEAD.format(run=json.dumps(run, ensure_ascii=False))]
+    """The whole recipe as text; every kind of input is a source. Conversations stand apart."""
     named = set[str]()
+    texts = [kind for kind in found if kind.reader != _TALKS]
+    parts = [_HEAD.format(run=json.dumps(run, ensure_ascii=False)), *(_of_texts(texts, named) if texts else ())]
+    for kind in (kind for kind in found if kind.reader == _TALKS):
+        parts += ["\n".join(_source(kind, _source_name(kind, named))), _CHECK_TALKS]
+    return "\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def _of_texts(found: Sequence[Found], named: set[str]) -> Iterator[str]:
+    """Sources of pages and texts, and what cleans them together."""
     web = [_NAMES[kind.reader] for kind in found if kind.reader in _WEB]
     others = ["layers" if kind.reader == _PDF else _NAMES[kind.reader] for kind in found if kind.reader not in _WEB]
     joined = (["text"] if web else []) + others
     for kind in sorted(found, key=lambda kind: kind.reader not in _WEB):
-        parts.append("\n".join(_source(kind, _source_name(kind, named))) + "\n")
+        yield "\n".join(_source(kind, _source_name(kind, named)))
         if web and _NAMES[kind.reader] == web[-1]:
-            parts.append(_extract(web))
+            yield _extract(web)
         elif kind.reader == _PDF:
-            parts.append(_EXTRACT_PDF)
-    parts.append(_CLEAN.format(languages_from=f"\n    from: [{', '.join(joined)}]" if len(joined) > 1 else ""))
-    return "\n".join(part.strip("\n") + "\n" for part in parts)
+            yield _EXTRACT_PDF
+    yield _CLEAN.format(languages_from=f"\n    from: [{', '.join(joined)}]" if len(joined) > 1 else "")
 
 
 def _source_name(kind: Found, taken: set[str]) -> str:

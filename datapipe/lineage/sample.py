@@ -22,6 +22,7 @@ from datapipe.engine.columns import Columns
 from datapipe.errors import InputError
 from datapipe.lineage.find import Place, names_of
 from datapipe.lineage.story import Measure, measures_of
+from datapipe.lineage.talk import turns_of, value_of
 from datapipe.recipe import Node
 from datapipe.recipe.wording import did_you_mean
 from datapipe.run.again import SLICE_ROWS
@@ -44,6 +45,7 @@ class Sampled:
     title: str | None
     text: str | None
     measures: tuple[Measure, ...]
+    turns: tuple[str, ...] = ()  # of a conversation, which has no text
 
 
 def sample(
@@ -154,13 +156,9 @@ def _sampled(context: Context, path: Path, place: Place, reason: str | None) -> 
     columns = open_columns(context, path, with_input(place.shard))
     row = np.array([place.row], np.uint32)
     owners = path.owners_after
-    values: dict[str, Any] = {}
-    for name in ("title", "text"):
-        try:
-            values[name] = columns.get(name, row, owners.get(name, ()))[0].as_py()
-        except InputError:  # it is read from the input, which is not at hand
-            values[name] = None
+    title, text = (value_of(columns, name, row, owners) for name in ("title", "text"))
+    turns = () if text is not None else turns_of(columns, row, owners) or turns_of(columns, row, path.owners)
     measures = () if isinstance(path.last.stage, Source | Expand) else measures_of(columns, path, row)
     name = names_of(TableFile(context.store, place.shard.record.layer[0]), row.astype(np.int64))[0].as_py()
     found = Place(place.root, place.shard, place.row, place.id, name)
-    return Sampled(found, path.last.name, reason, values["title"], values["text"], measures)
+    return Sampled(found, path.last.name, reason, title, text, measures, turns)

@@ -20,8 +20,9 @@ from datapipe.corpus.record import Record
 from datapipe.engine.columns import Columns
 from datapipe.engine.sink import by_column, folder_of
 from datapipe.engine.step import FAILURE
-from datapipe.errors import DatapipeError, InputError
+from datapipe.errors import DatapipeError
 from datapipe.lineage.find import Place, find
+from datapipe.lineage.talk import words_of
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard
 from datapipe.run.earlier import earlier_runs
@@ -35,6 +36,7 @@ from datapipe.text.thresholds import BY_LANGUAGE, is_by_language, threshold_of
 __all__ = ["OTHERS", "SURVIVOR", "Chapter", "Measure", "Story", "measures_of", "story"]
 
 SURVIVOR = "survivor"  # the column in which a Group names the document that stays in another's place
+WORDS = ("text", "messages", "rejected")  # columns that are read to people
 OTHERS = "decided by"  # stands for the options that bound no single measure, such as labels to drop
 
 
@@ -279,23 +281,17 @@ def _language(columns: Columns, path: Path, row: Any) -> str | None:
 
 
 def _text_read(context: Context, root: Path, shard: Shard, row: Any) -> tuple[None, str] | None:
-    """The text that a document began with, if it had one and it is at hand."""
-    if "text" not in added(root.root):
-        return None
-    try:
-        text = open_columns(context, root, shard).get("text", row, (root.root.name,))[0].as_py()
-    except InputError:
-        return None
+    """The words that a document began with, if it had any and they are at hand."""
+    owners = {name: (root.root.name,) for name in WORDS if name in added(root.root)}
+    text = words_of(open_columns(context, root, shard), row, owners) if owners else None
     return None if text is None else (None, text)
 
 
 def _change(columns: Columns, path: Path, row: Any) -> tuple[str | None, str | None] | None:
-    """The text before and after a stage that writes text; None where it wrote the same."""
-    if "text" not in path.last.stage.adds_for(path.last.config).names:
+    """The words before and after a stage that writes any; None where it wrote the same."""
+    adds = path.last.stage.adds_for(path.last.config).names
+    if not any(name in adds for name in WORDS):
         return None
-    after = columns.get("text", row, (path.last.name,))[0].as_py()
-    try:
-        before = columns.get("text", row, path.owners.get("text", ()))[0].as_py()
-    except InputError:  # it is read from the input, which is not at hand
-        before = None
+    after = words_of(columns, row, path.owners | {name: (path.last.name,) for name in WORDS if name in adds})
+    before = words_of(columns, row, path.owners)
     return None if before == after else (before, after)

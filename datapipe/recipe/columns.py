@@ -5,6 +5,7 @@ Costs nothing for a sound recipe; a missing column imports all stages once, to s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -78,6 +79,10 @@ class Follower:
         if draft.stage is not None and not isinstance(draft.stage, Map | Group):
             kind = type(draft.stage).__name__
             self.document.problem(path, f"`where` has no meaning for a {kind}", "it limits a Map or a Group")
+            return None
+        if isinstance(draft.stage, Group) and draft.stage.no_where:
+            remedy = f"leave it out, and put {{use: filter.metadata, keep: {json.dumps(draft.where)}}} above"
+            self.document.problem(path, f"those of which it does not hold {draft.stage.no_where}", remedy)
             return None
         try:
             return parse_where(draft.where, before.types)

@@ -14,7 +14,8 @@ import xxhash
 from datapipe.corpus.record import Part
 from datapipe.recipe import Node
 from datapipe.run.context import Context
-from datapipe.stage import USAGE, Above, Passed
+from datapipe.run.expanding import parents_of
+from datapipe.stage import USAGE, Above, Expand, Passed
 
 __all__ = ["above", "write_beside"]
 
@@ -25,16 +26,27 @@ def above(context: Context, node: Node) -> Above:
     nodes = [each for each in context.recipe.nodes.values() if each.name in known]
     prepared = {each.name: context.resource(each) for each in nodes if each.stage.prepare is not None}
     resources = {name: Folder(folder) for name, folder in prepared.items() if folder}
-    return Above(resources, tuple(_passed(context, each) for each in nodes))
+    return Above(resources, tuple(_passed(context, each) for each in _ancestors(context, node)))
+
+
+def _ancestors(context: Context, node: Node) -> list[Node]:
+    """All stages that documents came through, in the order of the recipe: also above one that made new ones of them."""
+    nodes, found = context.recipe.nodes, set[str]()
+    for name in reversed(nodes):  # children before parents
+        if name == node.name or name in found:
+            found.update(nodes[name].parents)
+    return [each for each in nodes.values() if each.name in found]
 
 
 def _passed(context: Context, node: Node) -> Passed:
-    records = context.state.of(node.name).values()
+    """Of an Expand, what came in and left are the parents, and what it kept are their children."""
+    made = context.state.of(node.name).values()
+    records = context.state.of(parents_of(node)).values() if isinstance(node.stage, Expand) else made
     dropped: Counter[str] = Counter()
     for record in records:
         dropped.update({reason: tally.documents for reason, tally in record.dropped.items()})
     incoming = sum(record.incoming.documents for record in records)
-    kept = sum(record.kept.documents for record in records)
+    kept = sum(record.kept.documents for record in made)
     return Passed(node.name, node.use, incoming, kept, dict(sorted(dropped.items())))
 
 

@@ -103,10 +103,15 @@ def _base(context: Context, path: Path, shard: Shard) -> BaseShard:
     return BaseShard(call, shard.name, shard.record, shard.split, layers, path.last.name, parent)
 
 
+READ_TO_PEOPLE = {"text", "messages"}
+
+
 def with_input(shard: Shard) -> Shard:
-    """The shard with the input that it was read from, where that can be found and texts are read from it again."""
+    """The shard with the input that it was read from, where that is at hand and holds what people read."""
     stage: Any = shard.root.stage
-    if shard.record.split is None or not isinstance(stage, Source) or "text" not in stage.transient:
+    if shard.record.split is None or not isinstance(stage, Source):
+        return shard
+    if READ_TO_PEOPLE.isdisjoint(stage.transient):
         return shard
     try:
         splits = list(stage.splits(shard.root.config))

@@ -35,6 +35,7 @@ from datapipe.stage import USAGE, Above, Sink, SinkConfig, Written, measure
 
 READS = ("messages", "rejected", "tools", "metadata")
 OF_TURNS = ("reasoning", "tool_calls", "train", "weight")
+TURNS = {"messages": "messages", "sharegpt": "conversations"}  # where a form has its turns
 OF_ALPACA = ("system", "history")  # fields that not every record has
 
 
@@ -79,11 +80,13 @@ def records(stream: Iterator[pa.RecordBatch], config: Config, told: Told) -> Ite
 
 
 def _parts(batch: pa.RecordBatch) -> dict[str, int]:
-    """How many documents have tools, and how many turns have what not every form or trainer knows."""
+    """How many documents have rejected turns or tools, and how many turns have what not every form or trainer knows."""
     turns: Any = batch["messages"]
     turns = turns.flatten()
     told = {name: len(turns) - turns.field(name).null_count for name in OF_TURNS}
-    return told | {name: len(batch) - batch[name].null_count for name in ("tools",) if name in batch.schema.names}
+    return told | {
+        name: len(batch) - batch[name].null_count for name in ("rejected", "tools") if name in batch.schema.names
+    }
 
 
 def _metadata(text: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -98,12 +101,33 @@ def _metadata(text: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def write(stream: Iterator[pa.RecordBatch], target: BinaryIO, config: Config) -> Written:
     """Write the documents of one file; `target` stays open."""
-    told = Told(Counter(), Counter())
-    lines = (_line(record) for record in records(stream, config, told))
+    told, keys = Told(Counter(), Counter()), _Keys(config.form)
+    lines = (_line(keys.of(record)) for record in records(stream, config, told))
     with compressed(target, config.compression) as file:
         for block in in_blocks(lines):
             file.write(block)
-    return Written({"has": dict(sorted(told.has.items())), "not_held": dict(sorted(told.lost.items()))})
+    facts = {"has": dict(sorted(told.has.items())), "not_held": dict(sorted(told.lost.items()))}
+    return Written(facts | keys.facts())
+
+
+class _Keys:
+    """The fields that records have, and those of their turns: not the same in every file."""
+
+    def __init__(self, form: str) -> None:
+        self._turns = TURNS.get(form, "")
+        self._keys, self._of_turns = set[str](), set[str]()
+
+    def of(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record as it is."""
+        self._keys.update(record)
+        turns = record.get(self._turns)  # of a document without messages, anything of that name
+        if isinstance(turns, list):
+            self._of_turns.update(*(turn for turn in turns if isinstance(turn, dict)))
+        return record
+
+    def facts(self) -> dict[str, Any]:
+        """All of it."""
+        return {"keys": sorted(self._keys), "turn_keys": sorted(self._of_turns)}
 
 
 def _line(record: dict[str, Any]) -> bytes:
@@ -123,7 +147,7 @@ def finish(written: dict[str, dict[str, Any]], above: Above, config: Config) -> 
     info = dataset_info(written, config.form)
     if info:
         yield "dataset_info.json", pretty(info)
-    yield USAGE, usage(written, config.form, list(info)).encode()
+    yield USAGE, usage(written, config.form, info).encode()
 
 
 STAGE = Sink(

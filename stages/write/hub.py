@@ -190,9 +190,21 @@ def _body(written: dict[str, dict[str, Any]], above: Above, config: Config) -> s
         f"{_table(('stage', 'what', 'in', 'kept', 'let go'), stages)}\n"
         "## Use\n\n"
         '```python\nfrom datasets import load_dataset\n\ndocuments = load_dataset("FOLDER")\n```\n\n'
+        f"{_parts(written)}"
         "FOLDER is the folder of this file, or the name it has on the hub once you have uploaded it:\n\n"
         "```\nhf upload --repo-type dataset NAME FOLDER --include README.md "
         "--include '*-[0-9][0-9][0-9][0-9].parquet'\n```\n"
+    )
+
+
+def _parts(written: dict[str, dict[str, Any]]) -> str:
+    """A word on parts that stand in one folder: what loads files has them all as one split."""
+    together = any(not posixpath.dirname(name) for name in written)
+    if not together or all(each["name"] != "split" for facts in written.values() for each in facts["features"]):
+        return ""
+    return (
+        "All documents load as one split, `train`; their column `split` says which are to train on, and which are held "
+        'out: `documents["train"].filter(lambda document: document["split"] == "train")`. Files apart: `by: split`.\n\n'
     )
 
 

@@ -213,3 +213,33 @@ def test_packed_files_are_looked_into(tmp_path: Path, packing: str) -> None:
     (tmp_path / "records").write_bytes(pack(json.dumps({"body": TEXT}).encode()))
     found, unknown = look([os.fspath(tmp_path)])
     assert (found[0].reader, found[0].columns, unknown) == ("read.jsonl", {"text": "body"}, 0)
+
+
+def test_conversations_of_any_form_are_told_from_texts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    turns = [{"role": "user", "content": TEXT}, {"role": "assistant", "content": TEXT}]
+    records: dict[str, Any] = {
+        "sharegpt.jsonl": {"conversations": [{"from": "human", "value": TEXT}, {"from": "gpt", "value": TEXT}]},
+        "openai.jsonl": {"messages": turns},
+        "pairs.jsonl": {"prompt": TEXT, "chosen": TEXT, "rejected": TEXT},
+        "texts.jsonl": {"text": TEXT, "output": TEXT},
+    }
+    (tmp_path / "my").mkdir()
+    for name, record in records.items():
+        (tmp_path / "my" / name).write_text(f"{json.dumps(record)}\n" * 3)
+    alpaca = {"instruction": TEXT, "input": "", "output": TEXT}
+    (tmp_path / "my/alpaca.json").write_text(json.dumps([alpaca] * 3))
+    pq.write_table(pa.table({"messages": [turns]}), tmp_path / "my/chat.parquet")
+    code, out, err = call(capsys, "init", "my/*")
+    assert code == 0, err
+    assert "5 conversation files → read.conversations" in out
+    assert "left out" not in out
+    made = load_recipe(Path("recipe.yaml"), Registry())
+    names = ("alpaca.json", "chat.parquet", "openai.jsonl", "pairs.jsonl", "sharegpt.jsonl")
+    assert made.nodes["chats"].config.model_dump()["paths"] == tuple(f"my/{name}" for name in names)
+    assert made.nodes["records"].config.model_dump()["paths"] == ("my/texts.jsonl",)
+    assert made.chain("messages") == ("chats", "checked", "messages")
+    assert call(capsys, "init", "my/chat.parquet", "--force")[0] == 0
+    assert list(load_recipe(Path("recipe.yaml"), Registry()).nodes) == ["chats", "checked", "messages"]

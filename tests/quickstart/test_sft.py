@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,8 @@ from click.testing import CliRunner
 
 from datapipe.cli.main import cli
 from datapipe.lineage import open_packed
+from datapipe.recipe import load_recipe
+from datapipe.registry import Registry
 from tests.quickstart.conftest import ROOT
 
 STAGES = ("chats", "checked", "language", "mild", "clean", "masked", "tokens", "mixture", "packed")
@@ -149,3 +152,14 @@ def test_sequences_can_be_read(run: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert shown.output.count("«<|im_start|>»") > 4
     assert shown.output.count("⟦") > 4
+
+
+def test_the_lines_that_hold_some_out_part_what_is_packed(tmp_path: Path) -> None:
+    """With them taken in, training shards come of one part, and validation shards of another."""
+    text = (ROOT / "configs/sft.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "sft.yaml"
+    path.write_text(re.sub(r"(?m)^  # (\w+: \{use: )", r"  \1", text), encoding="utf-8")
+    recipe = load_recipe(path, Registry(None))
+    parted = {sink: [name for name in ("only", "held") if name in recipe.chain(sink)] for sink in ("out", "val")}
+    assert parted == {"out": ["only"], "val": ["held"]}
+    assert all("parts" in recipe.chain(sink) for sink in parted)

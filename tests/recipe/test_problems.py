@@ -376,3 +376,25 @@ stages:
     with pytest.raises(RecipeError, match=f"documents cut from one share its `{column}`") as told:
         load_recipe(path, Registry(None))
     assert "above the stage that cuts them" in str(told.value)
+
+
+def test_packing_takes_no_where_since_what_it_passed_by_would_stand_in_the_shards(tmp_path: Path) -> None:
+    text = """\
+run: runs/x
+stages:
+  chats: {use: read.conversations, paths: [chats], source: chats}
+  parts: {use: split.parts}
+  tokens: {use: tokenize, tokenizer: {train: {vocabulary: 500}}}
+  train: {use: pack, where: "split == 'train'"}
+  out: {use: write.packed}
+"""
+    path = tmp_path / "r.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError, match="would be written all the same, one a sequence") as told:
+        load_recipe(path, Registry(None))
+    keep = "{use: filter.metadata, keep: \"split == 'train'\"}"
+    assert str(told.value).startswith(f"{path}:6: stages.train.where")
+    assert f"put {keep} above" in str(told.value)
+    above = text.replace("  train: {use: pack, where: \"split == 'train'\"}", f"  only: {keep}\n  train: {{use: pack}}")
+    path.write_text(above, encoding="utf-8")
+    assert load_recipe(path, Registry(None)).children("only") == ("train",)

@@ -154,3 +154,16 @@ def test_a_changed_title_writes_the_card_alone(tmp_path: Path) -> None:
     assert done.told.tasks == 0
     assert "# Other" in (done.folder / "out" / "README.md").read_text()
     assert done.told.notes.count(f"out: {done.folder}/out/README.md says how to read these files") == 1
+
+
+def test_the_card_tells_also_what_was_done_above_a_stage_that_makes_new_documents(tmp_path: Path) -> None:
+    made = hub()
+    out = made.pop("out") | {"from": "words"}
+    done = bench(tmp_path).run("run", {**made, "words": {"use": "toy.words", "from": "count"}, "out": out})
+    text = (done.folder / "out" / "README.md").read_text(encoding="utf-8")
+    texts = [row["text"] for row in corpus(done, "count").values()]
+    kept, words = len(texts), sum(len(text.split()) for text in texts)
+    rows = [line for line in text.splitlines() if "`toy." in line]
+    assert rows[0] == "| docs | `toy.lines` | 36 | 36 |  |"
+    assert rows[1] == f"| count | `toy.count` | 36 | {kept} | {36 - kept} too_short |"
+    assert rows[2].startswith(f"| words | `toy.words` | {kept} | {words} |")

@@ -15,11 +15,11 @@ from datapipe.schema import COLUMNS
 from datapipe.stage import USAGE, Above, Passed
 from stages.write.hub import STAGE, Config, features
 
-NAMES = ("id", "text", "source", "language")
+NAMES = ("id", "text", "source", "language", "split")
 ROWS: list[dict[str, Any]] = [
-    {"id": "1", "text": "Grüße", "source": "web", "language": "de"},  # 1 + 7 + 3 + 2 bytes
-    {"id": "2", "text": None, "source": "chats", "language": None},  # 1 + 5
-    {"id": "3", "text": "hi", "source": "web", "language": "en"},  # 1 + 2 + 3 + 2
+    {"id": "1", "text": "Grüße", "source": "web", "language": "de", "split": None},  # 1 + 7 + 3 + 2 bytes
+    {"id": "2", "text": None, "source": "chats", "language": None, "split": None},  # 1 + 5
+    {"id": "3", "text": "hi", "source": "web", "language": "en", "split": None},  # 1 + 2 + 3 + 2
 ]
 NAME = "0123456789abcdef-0000.parquet"
 
@@ -103,3 +103,9 @@ def test_features_are_named_as_datasets_names_them() -> None:
         {"name": "grid", "list": {"list": "int8"}},
         {"name": "one", "struct": [{"name": "a", "dtype": "bool"}]},
     ]
+
+
+def test_parts_that_load_as_one_are_told() -> None:
+    together, apart = card({NAME: ROWS})[1], card({f"train/{NAME}": ROWS, f"test/{NAME}": ROWS})[1]
+    assert "their column `split` says which are to train on" in together
+    assert "column `split`" not in apart
