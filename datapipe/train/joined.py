@@ -7,8 +7,10 @@ Costs what one folder costs; nothing is copied or listed.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -18,13 +20,13 @@ from torch.utils.data import DataLoader, Dataset
 from datapipe.errors import InputError
 from datapipe.train.collator import Collator
 from datapipe.train.packed import FILLER, PackedDataset
-from datapipe.train.sampler import Ints, OrderedSampler
+from datapipe.train.sampler import CHUNK, Ints, OrderedSampler
 
 __all__ = ["Feed", "JoinedDataset", "StepBatches"]
 
 
 class JoinedDataset:
-    """Sequences of several packed folders, numbered through; items are those of `PackedDataset`.
+    """Sequences of several packed folders, numbered through; items are the views of `PackedDataset`.
 
     Raises InputError where one folder has loss weights and another none.
     """
@@ -36,7 +38,7 @@ class JoinedDataset:
             raise InputError(
                 f"{' and '.join(folders)} differ in having loss weights", remedy="write them with one `loss_weights`"
             )
-        self._firsts: Ints = np.concatenate(([0], np.cumsum([len(part) for part in self.parts], dtype=np.int64)))
+        self._firsts = [0, *accumulate(len(part) for part in self.parts)]
         self.sources = sorted({source for part in self.parts for source in part.sources})
         numbers = {source: at for at, source in enumerate(self.sources)}
         self._numbers = [np.array([numbers[source] for source in part.sources], np.int64) for part in self.parts]
@@ -52,18 +54,18 @@ class JoinedDataset:
         return xxhash.xxh3_128_hexdigest(" ".join(part.digest for part in self.parts).encode())
 
     def __len__(self) -> int:
-        return int(self._firsts[-1])
+        return self._firsts[-1]
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         if number == FILLER:
-            return self.parts[0][FILLER]
+            return self.parts[0].views(FILLER)
         which, own = self.place(number)
-        return self.parts[which][own] | {"index": number}
+        return self.parts[which].views(own) | {"index": number}
 
     def place(self, number: int) -> tuple[int, int]:
         """Which folder, and the number of the sequence in it."""
-        which = int(np.searchsorted(self._firsts, number, "right")) - 1
-        return which, number - int(self._firsts[which])
+        which = bisect_right(self._firsts, number) - 1
+        return which, number - self._firsts[which]
 
     def source_numbers(self, number: int) -> Ints:
         """The number, in `sources`, of the source of each document of a sequence."""
@@ -113,20 +115,20 @@ class StepBatches:
         return self.steps * self.accumulation
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self.first, self.steps):
-            for part in range(self.accumulation):
-                yield self.numbers(step, part)
+        own = self._own()
+        several = max(1, CHUNK // len(own))  # a call for each micro-batch would cost more than its sequences
+        for first in range(self.first, self.steps, several):
+            steps = np.arange(first, min(self.steps, first + several))
+            positions = steps[:, None] * self.batch + own
+            inside = (own < self.batch) & (positions < self.total)
+            found = np.full(positions.shape, FILLER)
+            found[inside] = self.order.at(positions[inside])
+            yield from found.reshape(-1, self.micro).tolist()
 
-    def numbers(self, step: int, part: int) -> list[int]:
-        """Sequences of one micro-batch, filled up with FILLER."""
-        begin = (part * self.world + self.rank) * self.micro
-        own = np.arange(begin, begin + self.micro)
-        positions = np.where(own < self.batch, step * self.batch + own, self.total)
-        inside = positions < self.total
-        found = np.full(self.micro, FILLER)
-        found[inside] = self.order.at(positions[inside])
-        listed: list[int] = found.tolist()
-        return listed
+    def _own(self) -> Ints:
+        """Places in a step of the sequences of this rank, one micro-batch after the other."""
+        begins = (np.arange(self.accumulation) * self.world + self.rank) * self.micro
+        return (begins[:, None] + np.arange(self.micro)).ravel()
 
     def epochs(self, step: int) -> float:
         """Passes over the data that `step` steps make."""
