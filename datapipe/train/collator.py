@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -42,10 +43,11 @@ class Collator:
     """Makes a batch of the items that `PackedDataset` gives.
 
     Tensors are [1, B × T] for `varlen`, [B, T] else; T is `length`, or with `fixed_size=False` what the batch needs.
-    `input_ids`, `labels`, `position_ids` (int64), `loss_weights` (float32, 0 where no loss); lists of int, which stay on
-    the CPU: `indices` of the sequences, `lengths` in tokens of their documents. With `source_numbers`, a function from
-    sequence to the sources of its documents, `sources` (int64, -1 at padding). For `varlen` also `cu_seq_lens_q`, `cu_seq_lens_k` (int32), padded with empty
-    documents to a power of two, and `max_length_q`, `max_length_k` (int, a power of two).
+    `input_ids`, `labels`, `position_ids` (int64), `loss_weights` (float32, 0 where no loss); lists of int, which stay
+    on the CPU: `indices` of the sequences, `lengths` in tokens of their documents. With `source_numbers`, a function
+    from sequence to the sources of its documents, `sources` (int64, -1 at padding). For `varlen` also `cu_seq_lens_q`,
+    `cu_seq_lens_k` (int32), padded with empty documents to a power of two, and `max_length_q`, `max_length_k` (int, a
+    power of two).
     Raises CorruptData if a sequence is longer than `length`, has tokens that a model of `vocabulary` rows has not,
     labels that are neither NO_LOSS nor the token itself (shifting them is the loss's), or weights that weigh nothing.
     """
@@ -64,16 +66,30 @@ class Collator:
 
     def __call__(self, items: list[dict[str, Any]]) -> Batch:
         """The batch of some items."""
+        return self.several(items, len(items))[0]
+
+    def several(self, items: list[dict[str, Any]], micro: int) -> list[Batch]:
+        """Batches of `micro` items each, made at once: what a batch costs beside its tokens is shared.
+
+        Without a fixed size all are as wide as the widest. Their tensors are views of common ones.
+        """
         width = self.length if self.fixed_size else max(1, *(len(item["input_ids"]) for item in items))
         rows = _Rows(items, width, self.source_numbers)
         rows.check(self.vocabulary)
         rows.no_first_targets()
-        varlen = self.attention == "varlen"
-        made = rows.tensors((1, rows.size) if varlen else rows.shape)
-        if varlen:
-            made |= _cumulative(rows.lengths, rows.size)
-        lengths = [length for item in items for length in item["seq_lengths"].tolist() if length]
-        return made | {"indices": [item["index"] for item in items], "lengths": lengths}
+        varlen, size = self.attention == "varlen", micro * width
+        made = rows.tensors((-1, 1, size) if varlen else (-1, micro, width))
+        batches: list[Batch] = [
+            dict(zip(made, values, strict=True))
+            for values in zip(*(each.unbind() for each in made.values()), strict=True)
+        ]
+        bounds: Iterator[Batch] = _cumulative(rows, size) if varlen else repeat({})
+        for at, batch in enumerate(batches):
+            own = items[at * micro : (at + 1) * micro]
+            batch["indices"] = [item["index"] for item in own]
+            batch["lengths"] = [length for item in own for length in item["seq_lengths"].tolist() if length]
+            batch.update(next(bounds))
+        return batches
 
 
 class _Rows:
@@ -126,7 +142,9 @@ class _Rows:
         if odd.any():
             self._refuse(odd, "labels that are not its tokens")
         if self.weights is not None and not (self.weights.min() >= 0 and self.weights.max() < np.inf):
-            self._refuse(~((self.weights >= 0) & (self.weights < np.inf)), "loss weights that are negative or no numbers")
+            self._refuse(
+                ~((self.weights >= 0) & (self.weights < np.inf)), "loss weights that are negative or no numbers"
+            )
 
     def _refuse(self, odd: npt.NDArray[np.bool_], what: str) -> None:
         number = self.items[int(odd.any(1).argmax())]["index"]
@@ -140,8 +158,8 @@ class _Rows:
         self.labels.ravel()[self.starts] = NO_LOSS
         self.targets.ravel()[self.starts] = False
 
-    def tensors(self, shape: tuple[int, int]) -> Batch:
-        """`shape` each: [B, T], or all in one row."""
+    def tensors(self, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
+        """Of all rows, `shape` each."""
         before = np.repeat(self.starts, self.lengths)
         weights = self.targets.astype(np.float32)
         made = {
@@ -164,18 +182,22 @@ def _counted(size: int) -> Ints:
     return np.arange(size)
 
 
-def _cumulative(lengths: Ints, tokens: int) -> Batch:
-    """Cumulative lengths of the documents of a batch, padding included, in few different sizes."""
-    bounds = np.full(_power(max(len(lengths) + 1, tokens // FEWEST_TOKENS)), tokens, np.int32)
-    bounds[0] = 0
-    bounds[1 : len(lengths) + 1] = np.cumsum(lengths)
-    cumulative, longest = torch.from_numpy(bounds), _power(int(lengths.max()))
-    return {
-        "cu_seq_lens_q": cumulative,
-        "cu_seq_lens_k": cumulative,
-        "max_length_q": longest,
-        "max_length_k": longest,
-    }
+def _cumulative(rows: _Rows, size: int) -> Iterator[Batch]:
+    """Cumulative lengths of the documents of each `size` tokens, padding included, in few different sizes."""
+    begins = np.arange(0, rows.size, size)
+    edges = np.searchsorted(rows.starts, begins)
+    longest = np.maximum.reduceat(rows.lengths, edges).tolist()
+    ends = [*edges[1:].tolist(), len(rows.starts)]
+    for begin, edge, end, most in zip(begins.tolist(), edges.tolist(), ends, longest, strict=True):
+        bounds = np.full(_power(max(end - edge + 1, size // FEWEST_TOKENS)), size, np.int32)
+        bounds[: end - edge] = rows.starts[edge:end] - begin
+        cumulative = torch.from_numpy(bounds)
+        yield {
+            "cu_seq_lens_q": cumulative,
+            "cu_seq_lens_k": cumulative,
+            "max_length_q": _power(most),
+            "max_length_k": _power(most),
+        }
 
 
 def _power(number: int) -> int:

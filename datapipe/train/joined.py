@@ -2,18 +2,23 @@
 
 A step takes the same sequences for every number of ranks and of loader workers: step s those at positions [s × B,
 (s + 1) × B) of the order. What ranks and micro-batches leave over is filled with sequences without tokens.
-Costs what one folder costs; nothing is copied or listed.
+Costs what one folder costs; nothing is listed. Batches are made some 16,384 tokens at a time: with one sequence in
+each, calls would take longer than their tokens.
 """
 
 from __future__ import annotations
 
+import math
+import signal
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import partial
+from itertools import accumulate, chain, islice
 from typing import Any
 
 import numpy as np
+import torch
 import xxhash
 from torch.utils.data import DataLoader, Dataset
 
@@ -23,6 +28,8 @@ from datapipe.train.packed import FILLER, PackedDataset
 from datapipe.train.sampler import CHUNK, Ints, OrderedSampler
 
 __all__ = ["Feed", "JoinedDataset", "StepBatches"]
+
+GROUP = 1 << 14  # tokens, padding counted, that a call of the loader makes batches of
 
 
 class JoinedDataset:
@@ -140,16 +147,76 @@ class StepBatches:
         return {"digest": self.order.digest, "epoch": epoch, "position": place}
 
 
+@dataclass(frozen=True)
+class _Groups:
+    """Micro-batches, so many on end in one list."""
+
+    batches: StepBatches
+    size: int
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.batches) / self.size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        micros = iter(self.batches)
+        while group := list(chain.from_iterable(islice(micros, self.size))):
+            yield group
+
+
+class _Loader(DataLoader[Any]):
+    """Micro-batches, though they are made a group at a time."""
+
+    def __len__(self) -> int:
+        groups: Any = self.batch_sampler
+        return len(groups.batches)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override] # no more is asked of it
+        for group in super().__iter__():
+            yield from group
+
+
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """Packed data, the batches made of them, and how: what is trained on, or what is evaluated on."""
+    """Packed data, the batches made of them, and how: what is trained on, or what is evaluated on.
+
+    `vocabulary`: rows that the model has for tokens, where they are to be looked at. Raises InputError for data that
+    no token is learned from.
+    """
 
     data: JoinedDataset
     batches: StepBatches
     attention: Any
+    vocabulary: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.data) and not any(part.manifest.get("trained", 1) for part in self.data.parts):
+            raise InputError(
+                f"{', '.join(self.data.folders)}: no token is trained on, so that nothing would be learned",
+                remedy="see by `datapipe show FOLDER` which tokens carry loss",
+            )
 
     def loader(self, workers: int, *, pinned: bool) -> DataLoader[Any]:
         """Batches on the CPU, from `batches.first` on."""
         data: Dataset[Any] = self.data  # type: ignore[assignment] # map-style: __getitem__ and __len__ are all of it
-        collator = Collator(self.data.length, attention=self.attention, source_numbers=self.data.source_numbers)
-        return DataLoader(data, batch_sampler=self.batches, collate_fn=collator, num_workers=workers, pin_memory=pinned)
+        length, micro = self.data.length, self.batches.micro
+        collator = Collator(
+            length,
+            attention=self.attention,
+            source_numbers=self.data.source_numbers,
+            vocabulary=self.vocabulary,
+        )
+        groups: Any = _Groups(self.batches, max(1, GROUP // (micro * length)))
+        return _Loader(
+            data,
+            batch_sampler=groups,
+            collate_fn=partial(collator.several, micro=micro),
+            num_workers=workers,
+            pin_memory=pinned,
+            worker_init_fn=_deaf,
+            generator=torch.Generator(),  # a loader draws a seed: not from the state that dropout goes on with
+        )
+
+
+def _deaf(_: int) -> None:
+    """Ends with the main process, which still needs batches when a launcher sends SIGTERM to all of a group."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -207,7 +207,7 @@ class PackedDataset:
         return item | lists | {"loss_weights": None if weights is None else weights.copy()}
 
     def views(self, number: int) -> dict[str, Any]:
-        """`ds[number]` as it stands in the file: lists of int32, mapped and not to be written to. The collator copies."""
+        """`ds[number]` as it stands in the file: lists of int32, mapped and not to be written to."""
         if number == FILLER:
             return _item(number, [_NOTHING] * 3)
         file, own = self._place(number)

@@ -165,6 +165,14 @@ def test_every_token_stands_in_its_document_and_no_first_one_is_a_target(
         assert int(positions.max()) < batch["max_length_q"]
 
 
+@given(lengths=LENGTHS, attention=st.sampled_from(["varlen", "sdpa"]), micro=st.integers(1, 3))
+def test_batches_made_at_once_are_those_made_one_by_one(lengths: list[list[int]], attention: Any, micro: int) -> None:
+    rows = [item(*each, index=at) for at, each in enumerate(lengths * micro)]
+    collator = Collator(120, attention=attention, source_numbers=lambda at: np.arange(len(rows[at]["seq_lengths"])))
+    alone = [collator(rows[at : at + micro]) for at in range(0, len(rows), micro)]
+    assert [told(each) for each in collator.several(rows, micro)] == [told(each) for each in alone]
+
+
 def test_shapes_do_not_change_from_batch_to_batch() -> None:
     rng = np.random.default_rng(0)
     shapes = set()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ from datapipe.errors import InputError
 from datapipe.train.joined import Feed, JoinedDataset, StepBatches
 from datapipe.train.packed import FILLER
 from datapipe.train.sampler import OrderedSampler, permuted
-from tests.train.packed_folder import drawn, write_packed
+from tests.train.packed_folder import Document, drawn, write_packed
 
 
 def order(count: int = 10, **options: Any) -> OrderedSampler:
@@ -140,6 +142,32 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> JoinedDataset:
     return JoinedDataset(
         [str(write_packed(folder / str(at), some, files=3, length=12)) for at, some in enumerate(made)]
     )
+
+
+@pytest.mark.parametrize("attention", ["varlen", "sdpa"])
+def test_how_many_batches_are_made_at_a_time_does_not_show(
+    data: JoinedDataset, attention: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = OrderedSampler(data.digest, len(data), seed=3, shuffle=True)
+    own = StepBatches(order=order, total=len(data), batch=6, micro=2, first=1)
+    told = []
+    for group in (1, 70, 10**6):  # one batch, two, and all
+        monkeypatch.setattr("datapipe.train.joined.GROUP", group)
+        loader = Feed(data=data, batches=own, attention=attention).loader(0, pinned=False)
+        made = list(loader)
+        assert [each["indices"] for each in made] == list(own)
+        assert len(loader) == len(own)  # that of the whole, wherever it begins
+        told.append([{name: torch.as_tensor(value).tolist() for name, value in each.items()} for each in made])
+    assert told[0] == told[1] == told[2]
+
+
+def test_data_that_no_token_is_learned_from_is_refused(tmp_path: Path) -> None:
+    single = [[Document(str(at), "web", [at + 1])] for at in range(4)]  # a first token is never a target
+    data = JoinedDataset([str(write_packed(tmp_path / "out", single, length=12))])
+    own = StepBatches(order=OrderedSampler(data.digest, len(data), seed=3), total=len(data), batch=6, micro=2)
+    with pytest.raises(InputError, match="no token is trained on") as raised:
+        Feed(data=data, batches=own, attention="sdpa")
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # more workers than cores
