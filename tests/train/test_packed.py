@@ -93,6 +93,7 @@ def test_a_copy_in_another_process_reads_the_same(folder: Path, *, used: bool) -
     assert len(pickle.dumps(dataset)) < 20_000  # it carries places, not tokens
 
 
+@pytest.mark.full  # a process that imports all anew
 def test_workers_that_are_spawned_read_the_same(folder: Path) -> None:
     loader: DataLoader[Any] = DataLoader(
         PackedDataset(folder),  # type: ignore[arg-type] # any map will do
