@@ -11,6 +11,8 @@ Costs: a copy of the tokens; shapes stay the same from step to step, so that a c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -25,9 +27,10 @@ __all__ = ["NOT_FOR_THE_MODEL", "Collator", "model_inputs", "padded"]
 Ints = npt.NDArray[np.int64]
 Batch = dict[str, Any]
 # What a batch holds beside the model's arguments.
-NOT_FOR_THE_MODEL = ("labels", "loss_weights", "sources", "indices", "documents")
+NOT_FOR_THE_MODEL = ("labels", "loss_weights", "sources", "indices", "lengths")
 PAD = 0  # any token does: padding is a document of its own and carries no loss
 NO_SOURCE = -1
+MOST_TOKENS = 1 << 31  # of a vocabulary whose size is not told
 FEWEST_TOKENS = 64  # of a document, in the mean of a batch, below which its cumulative lengths take more room
 
 
@@ -40,11 +43,13 @@ class Collator:
     """Makes a batch of the items that `PackedDataset` gives.
 
     Tensors are [1, B × T] for `varlen`, [B, T] else; T is `length`, or with `fixed_size=False` what the batch needs.
-    `input_ids`, `labels`, `position_ids` (int64), `loss_weights` (float32, 0 where no loss), `indices` (int64 [B]),
-    `documents` (how many there are). With `source_numbers`, a function from sequence to the sources of its documents,
-    `sources` (int64, -1 at padding). For `varlen` also `cu_seq_lens_q`, `cu_seq_lens_k` (int32), padded with empty
-    documents to a power of two, and `max_length_q`, `max_length_k` (int, a power of two).
-    Raises CorruptData if a sequence is longer than `length`.
+    `input_ids`, `labels`, `position_ids` (int64), `loss_weights` (float32, 0 where no loss); lists of int, which stay
+    on the CPU: `indices` of the sequences, `lengths` in tokens of their documents. With `source_numbers`, a function
+    from sequence to the sources of its documents, `sources` (int64, -1 at padding). For `varlen` also `cu_seq_lens_q`,
+    `cu_seq_lens_k` (int32), padded with empty documents to a power of two, and `max_length_q`, `max_length_k` (int, a
+    power of two).
+    Raises CorruptData if a sequence is longer than `length`, has tokens that a model of `vocabulary` rows has not,
+    labels that are neither NO_LOSS nor the token itself (shifting them is the loss's), or weights that weigh nothing.
     """
 
     def __init__(
@@ -54,20 +59,37 @@ class Collator:
         fixed_size: bool = True,
         attention: Literal["varlen", "sdpa", "eager"] = "sdpa",
         source_numbers: Callable[[int], Ints] | None = None,
+        vocabulary: int | None = None,
     ) -> None:
         self.length, self.fixed_size, self.attention = length, fixed_size, attention
-        self.source_numbers = source_numbers
+        self.source_numbers, self.vocabulary = source_numbers, vocabulary or MOST_TOKENS
 
     def __call__(self, items: list[dict[str, Any]]) -> Batch:
         """The batch of some items."""
+        return self.several(items, len(items))[0]
+
+    def several(self, items: list[dict[str, Any]], micro: int) -> list[Batch]:
+        """Batches of `micro` items each, made at once: what a batch costs beside its tokens is shared.
+
+        Without a fixed size all are as wide as the widest. Their tensors are views of common ones.
+        """
         width = self.length if self.fixed_size else max(1, *(len(item["input_ids"]) for item in items))
         rows = _Rows(items, width, self.source_numbers)
-        made = rows.tensors()
-        if self.attention == "varlen":
-            made = {name: value.reshape(1, -1) for name, value in made.items()} | _cumulative(rows.lengths, rows.size)
-        indices = torch.from_numpy(np.array([item["index"] for item in items], np.int64))
-        documents = sum(len(item["seq_lengths"]) for item in items)
-        return made | {"indices": indices, "documents": documents}
+        rows.check(self.vocabulary)
+        rows.no_first_targets()
+        varlen, size = self.attention == "varlen", micro * width
+        made = rows.tensors((-1, 1, size) if varlen else (-1, micro, width))
+        batches: list[Batch] = [
+            dict(zip(made, values, strict=True))
+            for values in zip(*(each.unbind() for each in made.values()), strict=True)
+        ]
+        bounds: Iterator[Batch] = _cumulative(rows, size) if varlen else repeat({})
+        for at, batch in enumerate(batches):
+            own = items[at * micro : (at + 1) * micro]
+            batch["indices"] = [item["index"] for item in own]
+            batch["lengths"] = [length for item in own for length in item["seq_lengths"].tolist() if length]
+            batch.update(next(bounds))
+        return batches
 
 
 class _Rows:
@@ -79,24 +101,22 @@ class _Rows:
     def __init__(
         self, items: list[dict[str, Any]], width: int, source_numbers: Callable[[int], Ints] | None = None
     ) -> None:
-        self.shape, self.size = (len(items), width), len(items) * width
+        self.items, self.shape, self.size = items, (len(items), width), len(items) * width
         self.tokens: Ints = np.empty(self.shape, np.int64)
         self.labels: Ints = np.empty(self.shape, np.int64)
-        self.weights: npt.NDArray[np.float32] = np.ones(self.shape, np.float32)
+        self.weights: npt.NDArray[np.float32] | None = None
         lengths, sources = list[Ints](), list[Ints]()
         for row, item in enumerate(items):
             size = self._copy(row, item)
             lengths += [item["seq_lengths"], np.array([width - size])]
             if source_numbers is not None:
-                sources += [source_numbers(item["index"]), np.array([NO_SOURCE])]
+                sources += [source_numbers(item["index"]), _NO_SOURCE]
         whole = np.concatenate(lengths)
         there = whole > 0
         self.lengths: Ints = whole[there]
-        starts = np.cumsum(self.lengths) - self.lengths
-        self.labels.ravel()[starts] = NO_LOSS
-        self.weights *= self.labels != NO_LOSS
-        self.positions: Ints = (np.arange(self.size) - np.repeat(starts, self.lengths)).reshape(self.shape)
-        self.sources = np.repeat(np.concatenate(sources)[there], self.lengths).reshape(self.shape) if sources else None
+        self.starts: Ints = np.cumsum(self.lengths) - self.lengths
+        self.targets = self.labels != NO_LOSS
+        self.sources = np.repeat(np.concatenate(sources)[there], self.lengths) if sources else None
 
     def _copy(self, row: int, item: dict[str, Any]) -> int:
         """Put the lists of a sequence into a row; how many tokens it has."""
@@ -109,34 +129,75 @@ class _Rows:
         self.tokens[row, :size], self.tokens[row, size:] = item["input_ids"], PAD
         self.labels[row, :size], self.labels[row, size:] = item["labels"], NO_LOSS
         if item["loss_weights"] is not None:
+            if self.weights is None:
+                self.weights = np.ones(self.shape, np.float32)
             self.weights[row, :size] = item["loss_weights"]
         return size
 
-    def tensors(self) -> Batch:
-        """[B, T] each."""
+    def check(self, vocabulary: int) -> None:
+        """Raises CorruptData for what a model would train on without a word, or end on without a useful one."""
+        if self.tokens.view(np.uint64).max() >= vocabulary:  # negative ones are large without their sign
+            self._refuse((self.tokens < 0) | (self.tokens >= vocabulary), f"tokens outside of [0, {vocabulary:,})")
+        odd = self.targets & (self.labels != self.tokens)
+        if odd.any():
+            self._refuse(odd, "labels that are not its tokens")
+        if self.weights is not None and not (self.weights.min() >= 0 and self.weights.max() < np.inf):
+            self._refuse(
+                ~((self.weights >= 0) & (self.weights < np.inf)), "loss weights that are negative or no numbers"
+            )
+
+    def _refuse(self, odd: npt.NDArray[np.bool_], what: str) -> None:
+        number = self.items[int(odd.any(1).argmax())]["index"]
+        raise CorruptData(
+            f"sequence {number} of the packed data has {what}",
+            remedy="write the packed folder anew: its recipe, with the tokenizer of the model that is trained",
+        )
+
+    def no_first_targets(self) -> None:
+        """Take the loss from the first token of each document."""
+        self.labels.ravel()[self.starts] = NO_LOSS
+        self.targets.ravel()[self.starts] = False
+
+    def tensors(self, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
+        """Of all rows, `shape` each."""
+        before = np.repeat(self.starts, self.lengths)
+        weights = self.targets.astype(np.float32)
         made = {
             "input_ids": self.tokens,
             "labels": self.labels,
-            "position_ids": self.positions,
-            "loss_weights": self.weights,
+            "position_ids": np.subtract(_counted(self.size), before, out=before),
+            "loss_weights": weights if self.weights is None else np.multiply(weights, self.weights, out=weights),
         }
         if self.sources is not None:
             made["sources"] = self.sources
-        return {name: torch.from_numpy(values) for name, values in made.items()}
+        return {name: torch.from_numpy(values.reshape(shape)) for name, values in made.items()}
 
 
-def _cumulative(lengths: Ints, tokens: int) -> Batch:
-    """Cumulative lengths of the documents of a batch, padding included, in few different sizes."""
-    bounds = np.full(_power(max(len(lengths) + 1, tokens // FEWEST_TOKENS)), tokens, np.int32)
-    bounds[0] = 0
-    bounds[1 : len(lengths) + 1] = np.cumsum(lengths)
-    cumulative, longest = torch.from_numpy(bounds), _power(int(lengths.max()))
-    return {
-        "cu_seq_lens_q": cumulative,
-        "cu_seq_lens_k": cumulative,
-        "max_length_q": longest,
-        "max_length_k": longest,
-    }
+_NO_SOURCE: Ints = np.array([NO_SOURCE])
+
+
+@lru_cache(maxsize=4)
+def _counted(size: int) -> Ints:
+    """0, 1, …, the same for every batch."""
+    return np.arange(size)
+
+
+def _cumulative(rows: _Rows, size: int) -> Iterator[Batch]:
+    """Cumulative lengths of the documents of each `size` tokens, padding included, in few different sizes."""
+    begins = np.arange(0, rows.size, size)
+    edges = np.searchsorted(rows.starts, begins)
+    longest = np.maximum.reduceat(rows.lengths, edges).tolist()
+    ends = [*edges[1:].tolist(), len(rows.starts)]
+    for begin, edge, end, most in zip(begins.tolist(), edges.tolist(), ends, longest, strict=True):
+        bounds = np.full(_power(max(end - edge + 1, size // FEWEST_TOKENS)), size, np.int32)
+        bounds[: end - edge] = rows.starts[edge:end] - begin
+        cumulative = torch.from_numpy(bounds)
+        yield {
+            "cu_seq_lens_q": cumulative,
+            "cu_seq_lens_k": cumulative,
+            "max_length_q": _power(most),
+            "max_length_k": _power(most),
+        }
 
 
 def _power(number: int) -> int:
@@ -151,7 +212,9 @@ def padded(items: list[dict[str, Any]]) -> Batch:
     """
     parts = [part for item in items for part in _documents(item)]
     width = max(len(part["input_ids"]) for part in parts)
-    made = _Rows(parts, width).tensors()
+    rows = _Rows(parts, width)
+    rows.no_first_targets()
+    made = rows.tensors(rows.shape)
     lengths = torch.tensor([len(part["input_ids"]) for part in parts])
     mask = torch.arange(width)[None, :] < lengths[:, None]
     return made | {"attention_mask": mask.long()}

@@ -11,6 +11,7 @@ sheets of A100, H100, H200, B200, L4, L40S; a figure given with sparsity is halv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -89,7 +90,7 @@ def flops(
 
 def peak(device: str) -> float | None:
     """FLOP/s of a device by its name, dense bfloat16; None where it is not known."""
-    return next((value for name, value in _PEAKS.items() if name in device), None)
+    return next((value for name, value in _PEAKS.items() if re.search(rf"\b{name}\b", device)), None)  # no L4 in an L40
 
 
 def mfu(done: Flops, seconds: float, peak_flops: float) -> float:

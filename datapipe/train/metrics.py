@@ -2,7 +2,8 @@
 
 One JSON object a line in `metrics.jsonl`, every `log_steps` steps; and every step, which sequences it trained on.
 Why: a loss over all hides that one source is forgotten; tokens a second that count padding flatter.
-Costs a few small sums a step on the device, read once a line; over several ranks one more small exchange a step.
+Costs a few small sums a step on the device, which are read, and waited for, once a line alone; over several ranks one
+more small exchange a step, which is waited for.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def reduced(sums: torch.Tensor, world: int) -> torch.Tensor:
 
 
 class Meter:
-    """Sums since the last line, kept on the device: loss and weight by source, tokens and places; FLOPs and seconds.
+    """Sums since the last line: loss and weight by source, on the device; tokens and places, FLOPs and seconds.
 
     `work`: FLOPs of a forward and backward pass over documents of some lengths, for the MFU, which is told where the
     device's peak is known. Whoever trains adds to `waited` (seconds without a batch).
@@ -45,39 +46,38 @@ class Meter:
         self.sources = tuple(sources)
         self.peak = _peak() if work else None
         self._device, self._work = device, work if self.peak else None
-        self._numbers: list[torch.Tensor] = []
+        self._numbers: list[int] = []
         self.restart()
 
     def restart(self) -> None:
         """Begin to count anew."""
         self._sums = torch.zeros(2, len(self.sources), device=self._device)
-        self._tokens = torch.zeros((), dtype=torch.int64, device=self._device)
-        self._places = 0
+        self._tokens = self._places = 0
         self.flops = self.waited = 0.0
         self._began = time.perf_counter()
 
     def add(self, batch: dict[str, Any], sums: tuple[torch.Tensor, torch.Tensor]) -> None:
         """A micro-batch as the collator made it, and of each source the sums of weight × loss and of weight."""
         if self._work is not None:
-            self.flops += self._work(_documents(batch))
+            self.flops += self._work(batch["lengths"])
         self._sums += torch.stack(sums)
-        self._tokens += (batch["sources"] >= 0).sum()
+        self._tokens += sum(batch["lengths"])
         self._places += batch["input_ids"].numel()
-        self._numbers.append(batch["indices"])
+        self._numbers += batch["indices"]
 
     def numbers(self, world: int, micro: int) -> list[int]:
         """Sequences of the step that ends, of all ranks, in the order of the data, with what filled it up."""
-        own = torch.cat(self._numbers)
-        self._numbers = []
+        numbers, self._numbers = self._numbers, []
         if world > 1:
+            own = torch.tensor(numbers, device=self._device)
             every = [torch.empty_like(own) for _ in range(world)]
             distributed.all_gather(every, own)
-            own = torch.stack(every).reshape(world, -1, micro).transpose(0, 1).reshape(-1)
-        return [int(number) for number in own.tolist()]
+            numbers = torch.stack(every).reshape(world, -1, micro).transpose(0, 1).reshape(-1).tolist()
+        return numbers
 
     def take(self, world: int) -> dict[str, Any]:
         """The figures since the last time, over all ranks; starts anew."""
-        counts = torch.tensor([self._tokens.item(), self._places, self.flops, self.waited], dtype=torch.float64)
+        counts = torch.tensor([self._tokens, self._places, self.flops, self.waited], dtype=torch.float64)
         useful, places, flops, waited = reduced(counts.to(self._device), world).tolist()
         loss, weight = reduced(self._sums, world).tolist()
         seconds = max(time.perf_counter() - self._began, 1e-9)
@@ -93,15 +93,6 @@ class Meter:
             "memory_bytes": _peak_memory(),
             "seconds": seconds,
         }
-
-
-def _documents(batch: dict[str, Any]) -> list[int]:
-    """Lengths of the documents of a batch; padding is none."""
-    positions, useful = batch["position_ids"].reshape(-1), batch["sources"].reshape(-1) >= 0
-    starts = torch.nonzero((positions == 0) | ~useful).reshape(-1)
-    lengths = torch.diff(starts, append=torch.tensor([len(positions)], device=starts.device))
-    found: list[int] = lengths[useful[starts]].tolist()
-    return found
 
 
 def _peak() -> float | None:

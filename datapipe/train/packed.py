@@ -201,13 +201,21 @@ class PackedDataset:
         return self._firsts[-1]
 
     def __getitem__(self, number: int) -> dict[str, Any]:
+        item = self.views(number)
+        weights = item["loss_weights"]
+        lists = {name: item[name].astype(np.int64) for name in NEEDED}
+        return item | lists | {"loss_weights": None if weights is None else weights.copy()}
+
+    def views(self, number: int) -> dict[str, Any]:
+        """`ds[number]` as it stands in the file: lists of int32, mapped and not to be written to."""
         if number == FILLER:
-            return _item(number, [np.zeros(0, np.int32)] * 3)
+            return _item(number, [_NOTHING] * 3)
         file, own = self._place(number)
         lists = file.lists(own)
         tokens, labels, lengths = lists[:3]
-        even = len(labels) == len(tokens) == int(lengths.sum()) and all(len(each) == len(tokens) for each in lists[3:])
-        if not even or (lengths < 0).any():
+        sizes = lengths.tolist()
+        even = len(labels) == len(tokens) == sum(sizes) and all(len(each) == len(tokens) for each in lists[3:])
+        if not even or min(sizes, default=0) < 0:
             raise CorruptData(f"{file.path}: the lists of sequence {own} are not of one length", remedy=_AGAIN)
         return _item(number, lists)
 
@@ -306,7 +314,10 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     return dict(told)
 
 
+_NOTHING: npt.NDArray[np.int32] = np.zeros(0, np.int32)
+
+
 def _item(number: int, lists: list[npt.NDArray[np.int32]]) -> dict[str, Any]:
-    tokens, labels, lengths = (each.astype(np.int64) for each in lists[:3])
-    weights = lists[3].view(np.float32).copy() if len(lists) > 3 else None
+    tokens, labels, lengths = lists[:3]
+    weights = lists[3].view(np.float32) if len(lists) > 3 else None
     return {"input_ids": tokens, "labels": labels, "seq_lengths": lengths, "loss_weights": weights, "index": number}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,7 @@ def _train_part(work: _Work, number: int) -> None:
         for name in (LINES, METRICS):
             cut_back(folder / name, batches.first)
     model = _model(work, number)
+    feed = replace(feed, vocabulary=model.get_input_embeddings().num_embeddings)
     args = arguments_of(plan, part, folder, steps=batches.steps, accumulation=batches.accumulation)
     meter = Meter(feed.data.sources, args.device, _flops_of(model))
     trainer = PackedTrainer(

@@ -65,9 +65,10 @@ def items(seed: int = 0) -> list[dict[str, Any]]:
 
 def packed_logits(model: Any, path: Any, sequences: list[dict[str, Any]]) -> list[torch.Tensor]:
     """The logits of each document of a batch."""
-    batch = Collator(WIDTH, attention=path)(sequences)
+    batch = model_inputs(Collator(WIDTH, attention=path)(sequences))
+    given = {name: value.to(model.device) if torch.is_tensor(value) else value for name, value in batch.items()}
     with torch.no_grad():
-        rows = model(**model_inputs(batch)).logits.reshape(len(sequences), WIDTH, -1)
+        rows = model(**given).logits.reshape(len(sequences), WIDTH, -1)
     return [
         part
         for row, each in zip(rows, sequences, strict=True)
@@ -80,7 +81,7 @@ def apart(model: Any, sequences: list[dict[str, Any]]) -> Iterator[torch.Tensor]
     for each in sequences:
         for tokens in np.split(each["input_ids"], np.cumsum(each["seq_lengths"])[:-1]):
             with torch.no_grad():
-                yield model(input_ids=torch.from_numpy(tokens)[None]).logits[0]
+                yield model(input_ids=torch.from_numpy(tokens)[None].to(model.device)).logits[0]
 
 
 def furthest(some: list[torch.Tensor], others: list[torch.Tensor]) -> float:
@@ -308,5 +309,7 @@ def test_varlen_refuses_what_its_kernel_would_leave_out(changes: dict[str, Any],
 def test_the_kernel_gives_packed_logits_of_each_document_alone(family: str) -> None:
     assert choose("varlen", "cuda").name == "varlen"
     register()
-    model = build(FAMILIES[family], "varlen", torch.bfloat16).cuda()
+    model, plain = (build(FAMILIES[family], path, torch.bfloat16).cuda() for path in ("varlen", "sdpa"))
     check_isolation(model, "varlen")
+    told = packed_logits(model, "varlen", items())
+    assert furthest(told, list(apart(plain, items()))) <= TOLERANCE[torch.bfloat16]

@@ -49,7 +49,7 @@ def test_rows_for_masks() -> None:
         "loss_weights": [[0, 1, 1, 0, 1, 0], [0, 0.5, 0, 2, 0, 0]],
         "sources": [[1, 1, 1, 0, 0, -1], [2, 2, 2, 2, -1, -1]],
         "indices": [4, 9],
-        "documents": 3,
+        "lengths": [3, 2, 4],
     }
 
 
@@ -99,6 +99,46 @@ def test_a_sequence_longer_than_a_row_is_one_line() -> None:
     assert "\n" not in str(raised.value)
 
 
+def spoilt(**changes: list[Any]) -> dict[str, Any]:
+    """A sequence of five tokens with a list or two in place of its own."""
+    return item(3, 2, index=9, weights=[1.0] * 5) | {name: np.array(value) for name, value in changes.items()}
+
+
+@pytest.mark.parametrize("attention", ["varlen", "sdpa"])
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"labels": [2, 3, NONE, 5, NONE]}, "labels that are not its tokens"),  # shifted already
+        ({"labels": [NONE, 2, -1, NONE, 5]}, "labels that are not its tokens"),
+        ({"labels": [NONE, 2, 9, NONE, 5]}, "labels that are not its tokens"),
+        ({"input_ids": [1, 2, 3, 10, 5]}, "tokens outside of [0, 10)"),
+        ({"input_ids": [1, 2, -3, 4, 5]}, "tokens outside of [0, 10)"),
+        ({"loss_weights": [1, 1, -0.5, 1, 1]}, "loss weights that are negative or no numbers"),
+        ({"loss_weights": [1, 1, 1, float("nan"), 1]}, "loss weights that are negative or no numbers"),
+        ({"loss_weights": [1, float("inf"), 1, 1, 1]}, "loss weights that are negative or no numbers"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused_by_its_number(
+    changes: dict[str, list[Any]], says: str, attention: Any
+) -> None:
+    collator = Collator(6, attention=attention, vocabulary=10)
+    collator([TWO[0], spoilt()])
+    with pytest.raises(CorruptData) as raised:
+        collator([TWO[0], spoilt(**changes)])
+    assert f"sequence 9 of the packed data has {says}" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert raised.value.remedy
+
+
+def test_a_token_may_be_any_that_the_model_has() -> None:
+    with pytest.raises(CorruptData, match=r"outside of \[0, 5\)"):
+        Collator(6, vocabulary=5)([item(3, 2)])
+    assert Collator(6, vocabulary=6)([item(3, 2)])["input_ids"].max() == 5
+    assert Collator(6)([item(1) | {"input_ids": np.array([2**31 - 1]), "labels": np.array([NONE])}])
+    with pytest.raises(CorruptData):
+        Collator(6)([item(1) | {"input_ids": np.array([-1]), "labels": np.array([NONE])}])
+
+
 LENGTHS = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=12).filter(sum), min_size=1, max_size=4)
 
 
@@ -123,6 +163,14 @@ def test_every_token_stands_in_its_document_and_no_first_one_is_a_target(
         assert bounds[-1] == len(positions)
         assert torch.equal(starts.long(), torch.nonzero(positions == 0).ravel())
         assert int(positions.max()) < batch["max_length_q"]
+
+
+@given(lengths=LENGTHS, attention=st.sampled_from(["varlen", "sdpa"]), micro=st.integers(1, 3))
+def test_batches_made_at_once_are_those_made_one_by_one(lengths: list[list[int]], attention: Any, micro: int) -> None:
+    rows = [item(*each, index=at) for at, each in enumerate(lengths * micro)]
+    collator = Collator(120, attention=attention, source_numbers=lambda at: np.arange(len(rows[at]["seq_lengths"])))
+    alone = [collator(rows[at : at + micro]) for at in range(0, len(rows), micro)]
+    assert [told(each) for each in collator.several(rows, micro)] == [told(each) for each in alone]
 
 
 def test_shapes_do_not_change_from_batch_to_batch() -> None:

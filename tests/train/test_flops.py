@@ -105,6 +105,8 @@ def test_window_bounds_what_long_documents_cost() -> None:
         ("NVIDIA A100-SXM4-80GB", 312e12),
         ("NVIDIA L40S", 362e12),
         ("NVIDIA L4", 121e12),
+        ("NVIDIA L40", None),
+        ("NVIDIA GH200 480GB", 989e12),
         ("NVIDIA GeForce GTX 1080", None),
     ],
 )

@@ -71,6 +71,16 @@ def test_documents_and_sources_of_a_sequence_are_those_that_it_was_made_of(folde
         assert [dataset.sources[each] for each in dataset.source_numbers(number)] == [each.source for each in documents]
 
 
+def test_views_are_the_same_uncopied(folder: Path) -> None:
+    dataset = PackedDataset(folder)
+    for number in (0, 255, 256, 599, FILLER):
+        views = dataset.views(number)
+        assert read(views) == read(dataset[number])
+        assert {views[name].dtype for name in ("input_ids", "labels", "seq_lengths")} == {np.dtype(np.int32)}
+    assert not dataset.views(0)["input_ids"].flags.writeable
+    assert dataset[0]["input_ids"].flags.writeable
+
+
 @pytest.mark.parametrize("used", [False, True], ids=["before use", "after use"])
 def test_a_copy_in_another_process_reads_the_same(folder: Path, *, used: bool) -> None:
     dataset = PackedDataset(folder)
@@ -83,6 +93,7 @@ def test_a_copy_in_another_process_reads_the_same(folder: Path, *, used: bool) -
     assert len(pickle.dumps(dataset)) < 20_000  # it carries places, not tokens
 
 
+@pytest.mark.full  # a process that imports all anew
 def test_workers_that_are_spawned_read_the_same(folder: Path) -> None:
     loader: DataLoader[Any] = DataLoader(
         PackedDataset(folder),  # type: ignore[arg-type] # any map will do

@@ -2,43 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader
 
 from datapipe.errors import InputError
-from datapipe.train.collator import Collator
-from datapipe.train.packed import FILLER, PackedDataset
+from datapipe.train.joined import Feed, JoinedDataset, StepBatches
+from datapipe.train.packed import FILLER
 from datapipe.train.sampler import OrderedSampler, permuted
-from tests.train.packed_folder import drawn, write_packed
+from tests.train.packed_folder import Document, drawn, write_packed
 
 
-def sampler(count: int = 10, **options: int | bool) -> OrderedSampler:
-    return OrderedSampler("d", count, **({"seed": 7} | options))  # type: ignore[arg-type] # of many kinds
+def order(count: int = 10, **options: Any) -> OrderedSampler:
+    return OrderedSampler("d", count, **({"seed": 7} | options))
 
 
-def over_ranks(count: int, world: int, batch: int, **options: int | bool) -> list[int]:
-    """What all ranks get, step by step."""
-    ranks = [list(sampler(count, rank=rank, world=world, batch=batch, **options)) for rank in range(world)]
-    assert len({len(each) for each in ranks}) == 1
-    assert [len(each) for each in ranks] == [
-        len(sampler(count, rank=rank, world=world, batch=batch, **options)) for rank in range(world)
-    ]
-    steps = range(0, len(ranks[0]), batch)
-    return [number for step in steps for each in ranks for number in each[step : step + batch]]
+def batches(count: int, *, batch: int = 1, micro: int = 1, **options: Any) -> StepBatches:
+    made = order(count, **options)
+    return StepBatches(order=made, total=made.total, batch=batch, micro=micro)
+
+
+def over_ranks(whole: StepBatches, world: int) -> list[int]:
+    """What all ranks get, micro-batch by micro-batch."""
+    ranks = [list(replace(whole, rank=rank, world=world)) for rank in range(world)]
+    (micros,) = {len(each) for each in ranks}
+    assert micros == (whole.steps - whole.first) * replace(whole, world=world).accumulation
+    return [number for at in range(micros) for each in ranks for number in each[at]]
 
 
 def test_the_packed_order_is_kept_unless_another_is_asked_for() -> None:
-    assert list(sampler(5, epochs=2)) == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
+    assert list(batches(5, epochs=2)) == [[0], [1], [2], [3], [4], [0], [1], [2], [3], [4]]
 
 
-def test_ranks_take_turns_and_the_last_step_is_filled_up() -> None:
-    assert list(sampler(5, rank=0, world=2, batch=2)) == [0, 1, 4, FILLER]
-    assert list(sampler(5, rank=1, world=2, batch=2)) == [2, 3, FILLER, FILLER]
+def test_ranks_take_turns_and_what_a_step_leaves_over_is_filled_up() -> None:
+    one = batches(8, batch=5, micro=2)  # a step: 0 1 2 3 4, then 5 6 7
+    assert list(replace(one, rank=0, world=2)) == [[0, 1], [4, FILLER], [5, 6], [FILLER, FILLER]]
+    assert list(replace(one, rank=1, world=2)) == [[2, 3], [FILLER, FILLER], [7, FILLER], [FILLER, FILLER]]
 
 
 @given(count=st.integers(1, 3000), seed=st.integers(0, 2**64 - 1), epoch=st.integers(0, 5))
@@ -64,111 +70,127 @@ def test_permutations_differ_by_seed_and_epoch_and_look_drawn() -> None:
     count=st.integers(1, 60),
     epochs=st.integers(1, 3),
     world=st.integers(1, 5),
-    batch=st.integers(1, 7),
+    batch=st.integers(1, 20),
+    micro=st.integers(1, 7),
     place=st.floats(0, 1),
 )
 def test_any_number_of_ranks_takes_up_anywhere_what_one_rank_would_see(
-    count: int, epochs: int, world: int, batch: int, place: float, *, shuffle: bool
+    count: int, epochs: int, world: int, batch: int, micro: int, place: float, *, shuffle: bool
 ) -> None:
-    alone = list(sampler(count, epochs=epochs, shuffle=shuffle))
+    alone = [number for (number,) in batches(count, epochs=epochs, shuffle=shuffle)]
     assert sorted(alone) == sorted(list(range(count)) * epochs)
-    position = int(place * len(alone))
-    told = over_ranks(count, world, batch, epochs=epochs, position=position, shuffle=shuffle)
-    assert [number for number in told if number != FILLER] == alone[position:]
-    assert len(told) - len(alone[position:]) < world * batch
+    whole = batches(count, batch=batch, micro=micro, epochs=epochs, shuffle=shuffle)
+    whole.first = int(place * whole.steps)
+    told = over_ranks(whole, world)
+    assert [number for number in told if number != FILLER] == alone[whole.first * batch :]
+    size = len(told) // max(1, whole.steps - whole.first)
+    for at, step in enumerate(range(whole.first, whole.steps)):  # each step holds its own positions
+        held = [number for number in told[at * size : (at + 1) * size] if number != FILLER]
+        assert held == alone[step * batch : (step + 1) * batch]
+
+
+def test_a_part_of_an_epoch_ends_where_it_is_told_to() -> None:
+    made = StepBatches(order=order(10), total=7, batch=4, micro=2)
+    assert list(made) == [[0, 1], [2, 3], [4, 5], [6, FILLER]]
+    assert (made.steps, len(made)) == (2, 4)
 
 
 def test_what_is_made_at_a_time_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = [over_ranks(100, 2, 3, epochs=2, shuffle=shuffle) for shuffle in (False, True)]
+    made = [batches(100, batch=7, micro=3, epochs=2, shuffle=shuffle) for shuffle in (False, True)]
+    whole = [over_ranks(each, 2) for each in made]
     for chunk in (1, 5, 64):
-        monkeypatch.setattr("datapipe.train.sampler.CHUNK", chunk)
-        assert [over_ranks(100, 2, 3, epochs=2, shuffle=shuffle) for shuffle in (False, True)] == whole
+        monkeypatch.setattr("datapipe.train.joined.CHUNK", chunk)
+        assert [over_ranks(each, 2) for each in made] == whole
 
 
 def test_its_state_is_where_it_is() -> None:
-    one = sampler(10, epochs=3, shuffle=True)
-    assert one.state_dict() == {"digest": one.digest, "epoch": 0, "position": 0}
-    one.advance(14)
-    assert one.state_dict() == {"digest": one.digest, "epoch": 1, "position": 4}
-    other = sampler(10, epochs=3, shuffle=True, world=2, rank=1, batch=2)
-    other.load_state_dict(one.state_dict())
-    assert list(other)[:2] == list(one)[2:4]
-    one.advance(99)
-    assert (one.position, len(one), list(one)) == (30, 0, [])
-
-
-def test_iterating_ahead_moves_nothing() -> None:
-    one = sampler(10)
-    ahead = iter(one)
-    assert [next(ahead), next(ahead)] == [0, 1]
-    assert one.state_dict()["position"] == 0
+    made = batches(10, batch=7, epochs=3, shuffle=True)
+    digest = made.order.digest
+    assert made.state(0) == {"digest": digest, "epoch": 0, "position": 0}
+    assert made.state(2) == {"digest": digest, "epoch": 1, "position": 4}
+    assert made.state(99) == {"digest": digest, "epoch": 3, "position": 0}
+    assert [made.epochs(step) for step in (0, 2, 99)] == [0, 1.4, 3]
 
 
 def test_it_takes_up_far_away_without_going_there() -> None:
     count, epochs = 10**9, 10**6
     for shuffle in (False, True):
-        one = sampler(count, epochs=epochs, shuffle=shuffle)
-        one.load_state_dict({"digest": one.digest, "epoch": epochs - 1, "position": count - 3})
-        wanted = np.arange(count - 3, count)
-        assert list(one) == (permuted(wanted, count, 7, epochs - 1) if shuffle else wanted).tolist()
+        made = batches(count, epochs=epochs, batch=3, shuffle=shuffle)
+        made.first = made.steps - 1  # 10^15 = 3 × 333,333,333,333,333 + 1
+        wanted = np.array([count - 1])
+        found = [number for (number,) in islice(made, 3)]
+        assert found == [*(permuted(wanted, count, 7, epochs - 1) if shuffle else wanted).tolist(), FILLER, FILLER]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        OrderedSampler("other data", 10, seed=7),
-        OrderedSampler("d", 11, seed=7),
-        OrderedSampler("d", 10, seed=7, shuffle=True),
-    ],
-)
-def test_the_state_of_another_order_is_refused_in_one_line(other: OrderedSampler) -> None:
-    with pytest.raises(InputError, match="other packed data, or in another order") as raised:
-        sampler(10).load_state_dict(other.state_dict())
-    assert "\n" not in str(raised.value)
-    shuffled = sampler(10, shuffle=True)
-    with pytest.raises(InputError):
-        shuffled.load_state_dict(sampler(10, seed=8, shuffle=True).state_dict())
+def test_the_digest_tells_other_data_and_other_orders_apart() -> None:
+    orders = [order(), OrderedSampler("other data", 10, seed=7), order(11), order(shuffle=True)]
+    orders.append(order(shuffle=True, seed=8))
+    assert len({each.digest for each in orders}) == 5
+    assert order(seed=8).digest == order(epochs=3).digest == order().digest  # none of these changes the packed order
 
 
 def test_an_order_over_nothing_is_refused() -> None:
-    for options in ({"count": 0}, {"epochs": 0}, {"rank": 2, "world": 2}, {"batch": 0}):
+    for options in ({"count": 0}, {"epochs": 0}):
         with pytest.raises(InputError):
-            sampler(**options)
+            order(**options)
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
-    return PackedDataset(write_packed(tmp_path_factory.mktemp("order") / "out", drawn(40), files=3, length=12))
+def data(tmp_path_factory: pytest.TempPathFactory) -> JoinedDataset:
+    folder = tmp_path_factory.mktemp("order")
+    made = [drawn(40), drawn(25, seed=1)]
+    return JoinedDataset(
+        [str(write_packed(folder / str(at), some, files=3, length=12)) for at, some in enumerate(made)]
+    )
+
+
+@pytest.mark.parametrize("attention", ["varlen", "sdpa"])
+def test_how_many_batches_are_made_at_a_time_does_not_show(
+    data: JoinedDataset, attention: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = OrderedSampler(data.digest, len(data), seed=3, shuffle=True)
+    own = StepBatches(order=order, total=len(data), batch=6, micro=2, first=1)
+    told = []
+    for group in (1, 70, 10**6):  # one batch, two, and all
+        monkeypatch.setattr("datapipe.train.joined.GROUP", group)
+        loader = Feed(data=data, batches=own, attention=attention).loader(0, pinned=False)
+        made = list(loader)
+        assert [each["indices"] for each in made] == list(own)
+        assert len(loader) == len(own)  # that of the whole, wherever it begins
+        told.append([{name: torch.as_tensor(value).tolist() for name, value in each.items()} for each in made])
+    assert told[0] == told[1] == told[2]
+
+
+def test_data_that_no_token_is_learned_from_is_refused(tmp_path: Path) -> None:
+    single = [[Document(str(at), "web", [at + 1])] for at in range(4)]  # a first token is never a target
+    data = JoinedDataset([str(write_packed(tmp_path / "out", single, length=12))])
+    own = StepBatches(order=OrderedSampler(data.digest, len(data), seed=3), total=len(data), batch=6, micro=2)
+    with pytest.raises(InputError, match="no token is trained on") as raised:
+        Feed(data=data, batches=own, attention="sdpa")
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # more workers than cores
-@pytest.mark.parametrize("workers", [1, 2, 3])
-@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize(("workers", "world"), [(0, 1), (1, 2), (3, 1), (2, 2)])
 def test_a_loader_gives_the_same_batches_with_any_workers_and_ranks(
-    dataset: PackedDataset, workers: int, world: int
+    data: JoinedDataset, workers: int, world: int
 ) -> None:
-    position, whole = 23, 4  # sequences of a step of all ranks
-    alone = list(OrderedSampler(dataset.digest, len(dataset), seed=3, epochs=2, shuffle=True))[position:]
+    first, step = 5, 4  # steps that are behind, sequences of a step of all ranks
+    made = OrderedSampler(data.digest, len(data), seed=3, epochs=2, shuffle=True)
+    alone = made.at(np.arange(made.total)).tolist()[first * step :]
     ranks = []
     for rank in range(world):
-        order = OrderedSampler(
-            dataset.digest, len(dataset), seed=3, epochs=2, shuffle=True, rank=rank, world=world, batch=whole // world
+        own = StepBatches(
+            order=made, total=made.total, batch=step, micro=step // world, rank=rank, world=world, first=first
         )
-        order.load_state_dict({"digest": order.digest, "epoch": 0, "position": position})
-        loader: DataLoader[Any] = DataLoader(
-            dataset,  # type: ignore[arg-type] # any map will do
-            batch_size=whole // world,
-            sampler=order,
-            num_workers=workers,
-            collate_fn=Collator(12, source_numbers=dataset.source_numbers),
-        )
-        ranks.append(list(loader))
-    for step in range(len(ranks[0])):
-        told = [number for batches in ranks for number in batches[step]["indices"].tolist()]
-        wanted = alone[step * whole : (step + 1) * whole]
-        assert told == wanted + [FILLER] * (whole - len(wanted))
-        tokens = [row for batches in ranks for row in batches[step]["input_ids"].tolist()]
-        for number, row in zip(wanted, tokens, strict=False):
-            held = dataset[number]["input_ids"].tolist()
+        ranks.append(list(Feed(data=data, batches=own, attention="sdpa").loader(workers, pinned=False)))
+    for at in range(len(ranks[0])):
+        told = [number for each in ranks for number in each[at]["indices"]]
+        wanted = alone[at * step : (at + 1) * step]
+        assert told == wanted + [FILLER] * (step - len(wanted))
+        rows = [row for each in ranks for row in each[at]["input_ids"].tolist()]
+        for number, row in zip(wanted, rows, strict=False):
+            which, within = data.place(number)
+            held = data.parts[which][within]["input_ids"].tolist()
             assert row == held + [0] * (12 - len(held))
-    assert len(ranks[0]) == -(-len(alone) // whole)
+    assert len(ranks[0]) == -(-len(alone) // step)

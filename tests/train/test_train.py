@@ -201,6 +201,7 @@ def test_a_run_is_not_begun_twice_nor_gone_on_with_by_another_plan(parts: dict[s
 # ---------------------------------------------------------------------------------------------- step to documents
 
 
+@pytest.mark.full
 def test_a_step_of_training_leads_to_its_documents(parts: dict[str, Path], tmp_path: Path) -> None:
     run(planned(tmp_path, part(parts["both"], batch_tokens=2 * LENGTH)))
     log = tmp_path / "run" / "1-sft" / "sequences.jsonl"
