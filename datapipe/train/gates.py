@@ -1,7 +1,7 @@
-"""Whether packed data may be trained on: their gates were met, and they were cut by one tokenizer, that of the model.
+"""Whether packed data may be trained on: their gates were met, and they were cut by one tokenizer.
 
 Why: a gate that nobody has to pass is a remark. Who trains all the same gives a reason, which the model card tells.
-Costs reading one manifest a folder, and the tokenizer of a saved model once.
+Costs reading one manifest a folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from datapipe.errors import GateNotMet, InputError
 from datapipe.train.packed import manifest_of
 
-__all__ = ["PENDING", "check_gates", "check_tokenizers", "failed_gates", "same_vocabulary"]
+__all__ = ["PENDING", "check_gates", "check_tokenizers", "failed_gates"]
 
 PENDING = "_pending"  # a folder of this name holds output whose gates are not met
 
@@ -54,18 +54,3 @@ def check_tokenizers(folders: Sequence[str]) -> Path:
     if not (place / "tokenizer.json").is_file():
         raise InputError(f"{folders[0]} has no tokenizer beside it", remedy="run the stage `write.packed` again")
     return place
-
-
-def same_vocabulary(packed: Path, model: Path) -> bool:
-    """Whether two tokenizer folders give the same numbers to the same tokens."""
-    one, other = (_vocabulary(folder / "tokenizer.json") for folder in (packed, model))
-    return one == other
-
-
-def _vocabulary(path: Path) -> dict[str, int]:
-    """Numbers of tokens, special ones included."""
-    known = json.loads(path.read_bytes())
-    vocabulary = known["model"]["vocab"]
-    if isinstance(vocabulary, list):  # a unigram model: pairs of a piece and its score, in order
-        vocabulary = {piece: number for number, (piece, _score) in enumerate(vocabulary)}
-    return {**vocabulary, **{added["content"]: added["id"] for added in known.get("added_tokens", ())}}

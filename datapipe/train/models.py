@@ -20,8 +20,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
 
 from datapipe.errors import InputError
-from datapipe.train.gates import same_vocabulary
 from datapipe.train.plan import TINY, Model, Plan
+from datapipe.train.tokenizer import check_tokenizer
 
 __all__ = ["carry_tokenizer", "frozen", "load_model", "load_tokenizer", "merged", "stops"]
 
@@ -54,7 +54,7 @@ def _first(plan: Plan, tokenizer_folder: Path, attention: str, length: int) -> A
     """The model that the plan begins with."""
     asked = plan.model
     if asked.name is not None:
-        _check_tokenizer(asked.name, tokenizer_folder)
+        check_tokenizer(asked.name, tokenizer_folder, trust_code=asked.trust_code)
         return _loaded(plan, asked.name, attention, **_quantised(asked, plan.precision))
     config = _random_config(asked, tokenizer_folder, length)
     set_seed(plan.seed)
@@ -107,15 +107,6 @@ def _random_config(asked: Model, tokenizer_folder: Path, length: int) -> Any:
             f"model.config: transformers makes no model_type {kind!r} of it ({' '.join(str(error).split())[:120]})",
             remedy="name a model_type such as llama or qwen3, and sizes that fit each other",
         ) from error
-
-
-def _check_tokenizer(name: str, packed: Path) -> None:
-    own = Path(name)
-    if (own / "tokenizer.json").is_file() and not same_vocabulary(packed, own):
-        raise InputError(
-            f"{name} has another tokenizer than the packed data: its weights would read other words",
-            remedy=f"tokenise with it: tokenizer: {name}",
-        )
 
 
 def _quantised(asked: Model, precision: str) -> dict[str, Any]:

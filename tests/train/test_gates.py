@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from datapipe.errors import GateNotMet, InputError
-from datapipe.train.gates import check_gates, check_tokenizers, failed_gates, same_vocabulary
+from datapipe.train.gates import check_gates, check_tokenizers, failed_gates
 
 
 def packed(folder: Path, *, tokenizer: dict[str, str] | None = None, **more: Any) -> str:
@@ -58,23 +58,3 @@ def test_packed_data_of_two_tokenizers_are_refused(tmp_path: Path) -> None:
         check_tokenizers([one])
     with pytest.raises(InputError, match=r"holds no packed sequences"):
         check_gates([str(tmp_path / "none")], None)
-
-
-@pytest.mark.parametrize(
-    ("other", "same"),
-    [
-        ({"model": {"vocab": {"a": 0, "b": 1}}, "added_tokens": [{"content": "<s>", "id": 2}]}, True),
-        ({"model": {"vocab": {"a": 0, "b": 1, "<s>": 2}}, "added_tokens": [], "version": "1.0"}, True),
-        ({"model": {"vocab": [["a", -1.0], ["b", -2.0], ["<s>", 0.0]]}}, True),
-        ({"model": {"vocab": {"a": 1, "b": 0}}, "added_tokens": [{"content": "<s>", "id": 2}]}, False),
-        ({"model": {"vocab": {"a": 0, "b": 1}}}, False),
-    ],
-)
-def test_tokenizers_are_the_same_where_tokens_have_the_same_numbers(
-    tmp_path: Path, other: dict[str, Any], *, same: bool
-) -> None:
-    one = {"model": {"vocab": {"a": 0, "b": 1}}, "added_tokens": [{"content": "<s>", "id": 2}]}
-    for name, told in (("one", one), ("other", other)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "tokenizer.json").write_text(json.dumps(told), encoding="utf-8")
-    assert same_vocabulary(tmp_path / "one", tmp_path / "other") is same
