@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 import xxhash
 from torch.utils.data import DataLoader, Dataset
 
@@ -150,4 +151,11 @@ class Feed:
         """Batches on the CPU, from `batches.first` on."""
         data: Dataset[Any] = self.data  # type: ignore[assignment] # map-style: __getitem__ and __len__ are all of it
         collator = Collator(self.data.length, attention=self.attention, source_numbers=self.data.source_numbers)
-        return DataLoader(data, batch_sampler=self.batches, collate_fn=collator, num_workers=workers, pin_memory=pinned)
+        return DataLoader(
+            data,
+            batch_sampler=self.batches,
+            collate_fn=collator,
+            num_workers=workers,
+            pin_memory=pinned,
+            generator=torch.Generator(),  # a loader draws a seed: not from the state that dropout goes on with
+        )
