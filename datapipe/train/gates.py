@@ -6,7 +6,6 @@ Costs reading one manifest a folder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
