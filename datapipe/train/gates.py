@@ -12,7 +12,7 @@ from pathlib import Path
 from datapipe.errors import GateNotMet, InputError
 from datapipe.train.packed import manifest_of
 
-__all__ = ["PENDING", "check_gates", "check_tokenizers", "failed_gates"]
+__all__ = ["PENDING", "check_gates", "check_tokenizers", "failed_gates", "unjudged"]
 
 PENDING = "_pending"  # a folder of this name holds output whose gates are not met
 
@@ -24,6 +24,11 @@ def failed_gates(folder: str) -> tuple[str, ...]:
     if not failed and PENDING in Path(folder).resolve().parts:
         failed = [PENDING]
     return tuple(failed)
+
+
+def unjudged(folders: Sequence[str]) -> tuple[str, ...]:
+    """The packed data that no gate has judged: their recipe has none."""
+    return tuple(folder for folder in folders if not manifest_of(Path(folder)).get("gates"))
 
 
 def check_gates(folders: Sequence[str], reason: str | None) -> dict[str, tuple[str, ...]]:

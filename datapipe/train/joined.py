@@ -7,6 +7,7 @@ Costs what one folder costs; nothing is copied or listed.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -157,5 +158,11 @@ class Feed:
             collate_fn=collator,
             num_workers=workers,
             pin_memory=pinned,
+            worker_init_fn=_deaf,
             generator=torch.Generator(),  # a loader draws a seed: not from the state that dropout goes on with
         )
+
+
+def _deaf(_: int) -> None:
+    """Ends with the main process, which still needs batches when a launcher sends SIGTERM to all of a group."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -6,6 +6,7 @@ loss, and evaluation (by source). Costs what the parts cost.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -15,8 +16,10 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import Trainer
 
+from datapipe.errors import RunError
 from datapipe.train.collator import model_inputs
 from datapipe.train.joined import Feed
+from datapipe.train.log import LINES
 from datapipe.train.loss import by_source, step_weight, token_losses, weighted_loss
 from datapipe.train.metrics import Meter, reduced
 
@@ -30,7 +33,7 @@ class PackedTrainer(Trainer):
         super().__init__(**theirs, train_dataset=feed.data, eval_dataset=None if held is None else held.data)
         self.feed, self.held, self.meter = feed, held, meter
         self._parts = 1  # micro-batches of the step
-        self._balancing = float(getattr(self.model.config.get_text_config(), "router_aux_loss_coef", 0.0))
+        self._balancing = float(getattr(theirs["model"].config, "router_aux_loss_coef", 0.0))
         # accelerate would make float32 of all logits; what it divides over devices it casts in ways of its own.
         self._casts = bool(self.args.bf16) and not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
         if self._casts:
@@ -88,6 +91,12 @@ class PackedTrainer(Trainer):
         if "loss" in told:
             told |= self.meter.take(self.args.world_size)
         super().log(told, start_time)
+        if "loss" in told and not math.isfinite(told["loss"]):
+            step, log = self.state.global_step, f"{self.args.output_dir}/{LINES}"
+            raise RunError(
+                f"the loss is {told['loss']} at step {step:,}",
+                remedy=f"look at what was read: datapipe trace FOLDER --step {step} --log {log}",
+            )
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Loss of the data held back, over all and by source; every rank takes its share of the sequences."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from datapipe.errors import GateNotMet, InputError
-from datapipe.train.gates import check_gates, check_tokenizers, failed_gates
+from datapipe.train.gates import check_gates, check_tokenizers, failed_gates, unjudged
 
 
 def packed(folder: Path, *, tokenizer: dict[str, str] | None = None, **more: Any) -> str:
@@ -33,6 +33,17 @@ def packed(folder: Path, *, tokenizer: dict[str, str] | None = None, **more: Any
 )
 def test_gates_not_told_to_have_passed_have_failed(tmp_path: Path, gates: Any, failed: tuple[str, ...]) -> None:
     assert failed_gates(packed(tmp_path / "out", gates=gates)) == failed
+
+
+def test_data_without_gates_are_not_judged_rather_than_good(tmp_path: Path) -> None:
+    told = {"none": None, "empty": {}, "met": {"a": {"passed": True}}, "missed": {"a": {"passed": False}}}
+    folders = [packed(tmp_path / name, gates=gates) for name, gates in told.items()]
+    assert unjudged(folders) == (str(tmp_path / "none"), str(tmp_path / "empty"))
+
+
+def test_what_was_let_out_all_the_same_has_failed_and_needs_a_reason_of_its_own(tmp_path: Path) -> None:
+    forced = {"contamination.total == 0": {"passed": False, "told": "it is 3", "forced": "a trial"}}
+    assert failed_gates(packed(tmp_path / "out", gates=forced)) == ("contamination.total == 0",)
 
 
 def test_what_waits_to_be_let_out_has_failed(tmp_path: Path) -> None:

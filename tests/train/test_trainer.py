@@ -115,7 +115,7 @@ def test_logits_of_a_training_in_bfloat16_are_bfloat16_and_its_weights_float32(
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_balancing_loss_is_added_where_the_config_of_experts_asks_for_it(
-    packed: Path, tmp_path: Path, asked: bool
+    packed: Path, tmp_path: Path, *, asked: bool
 ) -> None:
     config = MixtralConfig(**SIZES, num_local_experts=4, router_aux_loss_coef=0.5, output_router_logits=asked)
     model = build(config, "sdpa").train()
