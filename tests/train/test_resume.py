@@ -129,7 +129,7 @@ def test_told_to_end_it_finishes_its_step_and_goes_on_from_there_with_the_same_d
     packed: Path, reference: Path, reference_with_dropout: Path, tmp_path: Path
 ) -> None:
     values, run = plan(packed, tmp_path / "run", dropout=True, checkpoint_tokens=10**9), tmp_path / "run"
-    ranks = begin(values, 1)
+    ranks = begin(values | {"loader_workers": 2}, 1)
     hit = signal_at(ranks, run / "1-sft" / "sequences.jsonl", 5, signal.SIGTERM)
     assert finish(ranks) == [STOPPED]
     (checkpoint,) = (run / "1-sft").glob(f"checkpoint-*/{MARK}")
