@@ -18,6 +18,14 @@ __all__ = ["arguments_of"]
 
 _SCHEDULES = {"cosine": "cosine_with_min_lr", "linear": "linear", "constant": "constant_with_warmup"}
 
+# What the order of the data, the loss and the checkpoints here leave without effect, or what breaks them.
+_NOT_OURS = frozenset({
+    "accelerator_config", "auto_find_batch_size", "average_tokens_across_devices", "data_seed", "dataloader_drop_last",
+    "dataloader_persistent_workers", "dataloader_prefetch_factor", "deepspeed", "fsdp", "fsdp_config",
+    "gradient_checkpointing", "label_names", "label_smoothing_factor", "length_column_name", "num_train_epochs",
+    "per_device_eval_batch_size", "resume_from_checkpoint", "save_only_model", "train_sampling_strategy", "use_cache",
+})  # fmt: skip
+
 
 def arguments_of(plan: Plan, part: Part, folder: Path, *, steps: int, accumulation: int) -> TrainingArguments:
     """TrainingArguments for `steps` steps of a part, whose output goes to `folder`.
@@ -30,6 +38,11 @@ def arguments_of(plan: Plan, part: Part, folder: Path, *, steps: int, accumulati
     if twice:
         raise InputError(
             f"arguments: {', '.join(twice)} follows from the plan's own options", remedy="set it there, see --help"
+        )
+    if vain := sorted(_NOT_OURS & given.keys()):
+        raise InputError(
+            f"arguments: {', '.join(vain)} would have no effect here, or break the order of the data or resuming",
+            remedy="leave it out; the plan's own options are told by datapipe schema --plan",
         )
     try:
         return TrainingArguments(**(values | given))

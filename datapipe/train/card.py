@@ -12,7 +12,7 @@ from datapipe import __version__
 from datapipe.train.log import Seen
 from datapipe.train.plan import Plan, written_plan
 
-__all__ = ["Overruled", "card"]
+__all__ = ["Gates", "Overruled", "card"]
 
 LIBRARIES = ("torch", "transformers", "accelerate", "peft")
 
@@ -25,16 +25,27 @@ class Overruled:
     reason: str
 
 
-def card(plan: Plan, seen: dict[str, Seen], digests: dict[str, str], overruled: Overruled | None) -> str:
+@dataclass(frozen=True)
+class Gates:
+    """What gates said of the packed data: which folders none has judged, and what was overruled."""
+
+    unjudged: tuple[str, ...] = ()
+    overruled: Overruled | None = None
+
+
+def card(plan: Plan, seen: dict[str, Seen], digests: dict[str, str], gates: Gates) -> str:
     """The README.md of a saved model. `digests`: of packed folders; `seen`: what was trained on, by source."""
     base = plan.model.name
     head = ["---", *([f"base_model: {base}"] if base else []), "library_name: transformers", "---"]
     origin = f"Trained from {base}." if base else "Trained from random weights."
     lines = [*head, "", "# Model card", "", plan.description or "", "", origin, ""]
-    if overruled is not None:
-        lines += ["## Gates not met", "", f"Trained all the same. The reason given: {overruled.reason}", ""]
-        lines += [f"- {folder}: {', '.join(names)}" for folder, names in overruled.gates.items()]
+    if gates.overruled is not None:
+        lines += ["## Gates not met", "", f"Trained all the same. The reason given: {gates.overruled.reason}", ""]
+        lines += [f"- {folder}: {', '.join(names)}" for folder, names in gates.overruled.gates.items()]
         lines += [""]
+    if gates.unjudged:
+        lines += ["## Gates not judged", "", "The recipes of these packed data have no gates.", ""]
+        lines += [*(f"- {folder}" for folder in gates.unjudged), ""]
     lines += ["## Trained on", "", "| source | documents | of them distinct | passes | tokens |"]
     lines += ["| --- | --: | --: | --: | --: |"]
     lines += [

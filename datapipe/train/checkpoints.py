@@ -21,7 +21,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from datapipe.errors import CorruptData
 
-__all__ = ["MARK", "Marking", "Stopping", "clear_unmarked", "newest", "write_whole"]
+__all__ = ["MARK", "Marking", "Stopping", "clear_unmarked", "newest", "same_processes", "together", "write_whole"]
 
 MARK = "datapipe.json"
 _NAME = re.compile(r"checkpoint-(\d+)")
@@ -39,7 +39,7 @@ def newest(folder: Path, digest: str) -> tuple[Path, int] | None:
 
     Raises CorruptData where it was made with other packed data than those of this `digest`.
     """
-    marked = [(step, path) for step, path in _checkpoints(folder) if (path / MARK).is_file()]
+    marked = [(step, path) for step, path in _checkpoints(folder) if _whole(path)]
     if not marked:
         return None
     step, path = max(marked)
@@ -53,8 +53,23 @@ def newest(folder: Path, digest: str) -> tuple[Path, int] | None:
 def clear_unmarked(folder: Path) -> None:
     """Remove what was left half-written."""
     for _step, path in _checkpoints(folder):
-        if not (path / MARK).is_file():
+        if not _whole(path):
             shutil.rmtree(path)
+
+
+def same_processes(checkpoint: Path, world: int) -> bool:
+    """Whether so many processes find in a checkpoint their random states: its dropout goes on as it would have."""
+    names = ["rng_state.pth"] if world == 1 else [f"rng_state_{rank}.pth" for rank in range(world)]
+    return {path.name for path in checkpoint.glob("rng_state*.pth")} == set(names)
+
+
+def _whole(path: Path) -> bool:
+    """Whether it was marked, and all files that the mark tells of are there in their sizes."""
+    try:
+        files = json.loads((path / MARK).read_bytes())["files"]
+        return all((path / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _checkpoints(folder: Path) -> list[tuple[int, Path]]:
@@ -82,20 +97,25 @@ class Marking(TrainerCallback):
         together()
         if state.is_world_process_zero:
             folder = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
-            write_whole(folder / MARK, {"step": state.global_step, "data": self._state(state.global_step)})
+            files = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+            place = self._state(state.global_step)
+            write_whole(folder / MARK, {"step": state.global_step, "data": place, "files": files})
         return control
 
 
 class Stopping(TrainerCallback):
-    """On SIGTERM: finish the step, write a checkpoint, end. `stopped` tells it afterwards."""
+    """On SIGTERM: finish the step, write a checkpoint, end. `stopped` tells it afterwards.
+
+    `asked`: it was told to, perhaps too late for that, in the last step.
+    """
 
     def __init__(self) -> None:
         self.stopped = False
-        self._asked = False
+        self.asked = False
         self._before: Any = None
 
     def _ask(self, _signal: int, _frame: FrameType | None) -> None:
-        self._asked = True
+        self.asked = True
 
     def __enter__(self) -> Self:
         self._before = signal.signal(signal.SIGTERM, self._ask)
@@ -109,12 +129,14 @@ class Stopping(TrainerCallback):
     ) -> TrainerControl:
         """A rank may have heard of it before the others: all end after the same step."""
         del others
-        asked = self._asked
+        asked = self.asked
         if distributed.is_available() and distributed.is_initialized():
             said = torch.tensor([int(asked)], device=args.device)
             distributed.all_reduce(said, distributed.ReduceOp.MAX)
             asked = bool(said.item())
+        self.asked = asked
         if asked and state.global_step < state.max_steps:
             self.stopped = True
+            control.should_log = True  # a loss that is no number is found before it is saved
             control.should_save = control.should_training_stop = True
         return control

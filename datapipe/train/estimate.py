@@ -84,7 +84,7 @@ def settings_of(plan: Plan, part: int, world: int) -> Settings:
         sequences=plan.micro_batch,
         length=length,
         precision="bf16" if zero and plan.precision != "float32" else _precision(plan),
-        attention=plan.attention or "varlen",
+        attention=plan.attention or ("sdpa" if plan.precision == "float32" else "varlen"),
         checkpointing=plan.checkpoint_activations,
         optimizer=_OPTIMIZERS[chosen.optimizer],
         master=zero > 0,

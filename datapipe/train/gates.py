@@ -1,19 +1,18 @@
-"""Whether packed data may be trained on: their gates were met, and they were cut by one tokenizer, that of the model.
+"""Whether packed data may be trained on: their gates were met, and they were cut by one tokenizer.
 
 Why: a gate that nobody has to pass is a remark. Who trains all the same gives a reason, which the model card tells.
-Costs reading one manifest a folder, and the tokenizer of a saved model once.
+Costs reading one manifest a folder.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from datapipe.errors import GateNotMet, InputError
 from datapipe.train.packed import manifest_of
 
-__all__ = ["PENDING", "check_gates", "check_tokenizers", "failed_gates", "same_vocabulary"]
+__all__ = ["PENDING", "check_gates", "check_tokenizers", "failed_gates", "unjudged"]
 
 PENDING = "_pending"  # a folder of this name holds output whose gates are not met
 
@@ -25,6 +24,11 @@ def failed_gates(folder: str) -> tuple[str, ...]:
     if not failed and PENDING in Path(folder).resolve().parts:
         failed = [PENDING]
     return tuple(failed)
+
+
+def unjudged(folders: Sequence[str]) -> tuple[str, ...]:
+    """The packed data that no gate has judged: their recipe has none."""
+    return tuple(folder for folder in folders if not manifest_of(Path(folder)).get("gates"))
 
 
 def check_gates(folders: Sequence[str], reason: str | None) -> dict[str, tuple[str, ...]]:
@@ -54,18 +58,3 @@ def check_tokenizers(folders: Sequence[str]) -> Path:
     if not (place / "tokenizer.json").is_file():
         raise InputError(f"{folders[0]} has no tokenizer beside it", remedy="run the stage `write.packed` again")
     return place
-
-
-def same_vocabulary(packed: Path, model: Path) -> bool:
-    """Whether two tokenizer folders give the same numbers to the same tokens."""
-    one, other = (_vocabulary(folder / "tokenizer.json") for folder in (packed, model))
-    return one == other
-
-
-def _vocabulary(path: Path) -> dict[str, int]:
-    """Numbers of tokens, special ones included."""
-    known = json.loads(path.read_bytes())
-    vocabulary = known["model"]["vocab"]
-    if isinstance(vocabulary, list):  # a unigram model: pairs of a piece and its score, in order
-        vocabulary = {piece: number for number, (piece, _score) in enumerate(vocabulary)}
-    return {**vocabulary, **{added["content"]: added["id"] for added in known.get("added_tokens", ())}}

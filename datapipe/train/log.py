@@ -23,7 +23,7 @@ import xxhash
 from datapipe.errors import InputError
 from datapipe.train.packed import manifest_of
 
-__all__ = ["LINES", "Seen", "cut_back", "read_lines", "seen_by_source", "sequences_at"]
+__all__ = ["LINES", "Seen", "cut_back", "read_lines", "renamed", "seen_by_source", "sequences_at"]
 
 LINES = "sequences.jsonl"
 
@@ -43,10 +43,25 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def cut_back(path: Path, step: int) -> None:
     """Keep of a log what was written up to a step, that step included."""
-    kept = [json.dumps(line, ensure_ascii=False) for line in read_lines(path) if line["step"] <= step]
+    _rewrite(path, (line for line in read_lines(path) if line["step"] <= step))
+
+
+def renamed(path: Path, names: dict[str, str]) -> None:
+    """Tell in a log of sequences the new places of packed folders that were moved, by their old ones."""
+    _rewrite(
+        path,
+        (
+            line | {"sequences": {names.get(name, name): told for name, told in line["sequences"].items()}}
+            for line in read_lines(path)
+        ),
+    )
+
+
+def _rewrite(path: Path, lines: Iterator[dict[str, Any]]) -> None:
     if path.exists():
         beside = path.with_name(f"{path.name}.new")
-        beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        with beside.open("w", encoding="utf-8") as file:
+            file.writelines(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
         beside.replace(path)
 
 

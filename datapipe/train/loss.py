@@ -2,7 +2,8 @@
 
 What: cross-entropy of each target token, times its weight; the sum over all micro-batches and ranks of a step is
 divided by the sum of all their weights. Why: a mean of means gives a token of a short answer more to say.
-Costs: beside the logits, their gradient in their own type, and in float32 the logits of CHUNK tokens at a time.
+Costs: beside the logits, their gradient in their own type, and in float32 the logits of CHUNK tokens at a time. Their
+own type is that of the training, except where accelerate makes float32 of it (float16, FSDP, DeepSpeed).
 """
 
 from __future__ import annotations
@@ -59,19 +60,26 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 def weighted_loss(
-    outputs: Any, labels: torch.Tensor, loss_weights: torch.Tensor | None, num_items: torch.Tensor | float | None
+    outputs: Any,
+    labels: torch.Tensor,
+    loss_weights: torch.Tensor | None,
+    num_items: torch.Tensor | float | None,
+    *,
+    losses: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Σ weight × loss ÷ `num_items`, the sum of weights of the whole step (`step_weight`); None: of these tokens alone.
 
-    `outputs`: logits, or what a model of transformers gives. Gradients of ranks are to be summed; where they are
-    averaged, as DistributedDataParallel does, multiply by the number of ranks, which transformers' Trainer does by
-    itself. Raises InputError without weights: give those of the collator.
+    `outputs`: logits, or what a model of transformers gives; `losses`: their `token_losses`, where they are known.
+    Gradients of ranks are to be summed; where they are averaged, as DistributedDataParallel does, multiply by the
+    number of ranks. Raises InputError without weights: give those of the collator.
     """
     if loss_weights is None:
         raise InputError("the batch has no loss weights", remedy="make batches with datapipe.train.collator.Collator")
     logits = outputs if torch.is_tensor(outputs) else outputs["logits"]
     weights = loss_weights.to(logits.device) * (labels != NO_LOSS).to(logits.device)
-    total = (token_losses(logits, labels.to(logits.device)) * weights).sum()
+    if losses is None:
+        losses = token_losses(logits, labels.to(logits.device))
+    total = (losses * weights).sum()
     over = weights.sum() if num_items is None else torch.as_tensor(num_items, device=total.device)
     return total / over.to(total.dtype).clamp(min=torch.finfo(total.dtype).tiny)
 

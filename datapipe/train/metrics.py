@@ -134,6 +134,8 @@ class Recording(TrainerCallback):
         if state.is_world_process_zero:
             told = {"part": self._part, "step": state.global_step, "sequences": self._feed.data.by_folder(numbers)}
             _append(self._folder / LINES, told)
+        if control.should_save or state.global_step >= state.max_steps:
+            control.should_log = True  # a loss that is no number is found before it is saved
         return control
 
     def on_log(

@@ -7,6 +7,7 @@ Costs what loading and saving weights cost.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import warnings
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
 
 from datapipe.errors import InputError
-from datapipe.train.gates import same_vocabulary
+from datapipe.recipe.wording import did_you_mean
 from datapipe.train.plan import TINY, Model, Plan
+from datapipe.train.tokenizer import check_tokenizer
 
 __all__ = ["carry_tokenizer", "frozen", "load_model", "load_tokenizer", "merged", "stops"]
 
@@ -54,7 +56,7 @@ def _first(plan: Plan, tokenizer_folder: Path, attention: str, length: int) -> A
     """The model that the plan begins with."""
     asked = plan.model
     if asked.name is not None:
-        _check_tokenizer(asked.name, tokenizer_folder)
+        check_tokenizer(asked.name, tokenizer_folder, trust_code=asked.trust_code)
         return _loaded(plan, asked.name, attention, **_quantised(asked, plan.precision))
     config = _random_config(asked, tokenizer_folder, length)
     set_seed(plan.seed)
@@ -101,21 +103,22 @@ def _random_config(asked: Model, tokenizer_folder: Path, length: int) -> Any:
     values.setdefault("vocab_size", len(load_tokenizer(tokenizer_folder)))
     values.setdefault("max_position_embeddings", length)
     try:
-        return AutoConfig.for_model(kind, **values)
+        made = AutoConfig.for_model(kind, **values)
     except (ValueError, TypeError) as error:
         raise InputError(
             f"model.config: transformers makes no model_type {kind!r} of it ({' '.join(str(error).split())[:120]})",
             remedy="name a model_type such as llama or qwen3, and sizes that fit each other",
         ) from error
+    _check_names(made, values)
+    return made
 
 
-def _check_tokenizer(name: str, packed: Path) -> None:
-    own = Path(name)
-    if (own / "tokenizer.json").is_file() and not same_vocabulary(packed, own):
-        raise InputError(
-            f"{name} has another tokenizer than the packed data: its weights would read other words",
-            remedy=f"tokenise with it: tokenizer: {name}",
-        )
+def _check_names(config: Any, given: dict[str, Any]) -> None:
+    """Raises InputError for a name that a config does not know: transformers keeps it, and makes another model."""
+    known = {field.name for field in dataclasses.fields(config)} | set(config.attribute_map)
+    known |= {"rope_theta", "rope_scaling"}  # older names, which transformers still takes
+    for name in sorted(set(given) - known):
+        raise InputError(f"model.config: {config.model_type} has no `{name}`", remedy=did_you_mean(name, known))
 
 
 def _quantised(asked: Model, precision: str) -> dict[str, Any]:

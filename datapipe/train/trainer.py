@@ -6,17 +6,21 @@ loss, and evaluation (by source). Costs what the parts cost.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 from transformers import Trainer
 
+from datapipe.errors import RunError
 from datapipe.train.collator import model_inputs
 from datapipe.train.joined import Feed
-from datapipe.train.loss import by_source, step_weight, token_losses
+from datapipe.train.log import LINES
+from datapipe.train.loss import by_source, step_weight, token_losses, weighted_loss
 from datapipe.train.metrics import Meter, reduced
 
 __all__ = ["PackedTrainer"]
@@ -28,6 +32,12 @@ class PackedTrainer(Trainer):
     def __init__(self, *, feed: Feed, held: Feed | None, meter: Meter, **theirs: Any) -> None:
         super().__init__(**theirs, train_dataset=feed.data, eval_dataset=None if held is None else held.data)
         self.feed, self.held, self.meter = feed, held, meter
+        self._parts = 1  # micro-batches of the step
+        self._balancing = float(getattr(theirs["model"].config, "router_aux_loss_coef", 0.0))
+        # accelerate would make float32 of all logits; what it divides over devices it casts in ways of its own.
+        self._casts = bool(self.args.bf16) and not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
+        if self._casts:
+            self.accelerator.native_amp = False
         self.loss_is_scaled_for_ga = True  # the loss is divided by the weights of a whole step
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -45,6 +55,7 @@ class PackedTrainer(Trainer):
         began = time.perf_counter()
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         self.meter.waited += time.perf_counter() - began
+        self._parts = max(1, len(batches))
         return batches, step_weight(batches, device)
 
     def compute_loss(
@@ -54,14 +65,25 @@ class PackedTrainer(Trainer):
         return_outputs: bool = False,  # noqa: FBT001, FBT002 - their signature
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Σ weight × loss of a micro-batch ÷ the weights of the step, times the ranks, whose gradients are averaged."""
-        outputs = model(**model_inputs(inputs))
-        losses = token_losses(outputs.logits, inputs["labels"])
-        weights = inputs["loss_weights"]
+        """Σ weight × loss of a micro-batch ÷ the weights of the step, times the ranks, whose gradients are averaged.
+
+        Of a mixture of experts whose config has `output_router_logits`, its balancing loss too: the mean of the step.
+        """
+        with self._narrow():
+            outputs = model(**model_inputs(inputs))
+        labels, weights = inputs["labels"], inputs["loss_weights"]
+        losses = token_losses(outputs.logits, labels)
         self.meter.add(inputs, by_source(losses, weights, inputs["sources"], len(self.feed.data.sources)))
-        loss = (losses * weights).sum() / num_items_in_batch.clamp(min=torch.finfo(torch.float32).tiny)
+        loss = weighted_loss(outputs.logits, labels, weights, num_items_in_batch, losses=losses)
         loss = loss * self.accelerator.num_processes
+        balance = getattr(outputs, "aux_loss", None)
+        if torch.is_tensor(balance):
+            loss = loss + self._balancing * balance / self._parts
         return (loss, outputs) if return_outputs else loss
+
+    def _narrow(self) -> AbstractContextManager[Any]:
+        """The forward pass in bfloat16, its logits included."""
+        return torch.autocast(self.args.device.type, torch.bfloat16) if self._casts else nullcontext()
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Theirs, with the meter's figures where it is a line of training."""
@@ -69,6 +91,12 @@ class PackedTrainer(Trainer):
         if "loss" in told:
             told |= self.meter.take(self.args.world_size)
         super().log(told, start_time)
+        if "loss" in told and not math.isfinite(told["loss"]):
+            step, log = self.state.global_step, f"{self.args.output_dir}/{LINES}"
+            raise RunError(
+                f"the loss is {told['loss']} at step {step:,}",
+                remedy=f"look at what was read: datapipe trace FOLDER --step {step} --log {log}",
+            )
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Loss of the data held back, over all and by source; every rank takes its share of the sequences."""
@@ -78,7 +106,7 @@ class PackedTrainer(Trainer):
         model.eval()
         names = self.held.data.sources
         sums = torch.zeros(2, len(names), device=self.args.device)
-        with torch.no_grad(), self.accelerator.autocast():
+        with torch.no_grad(), self.accelerator.autocast(), self._narrow():
             for batch in self.held.loader(0, pinned=self._pinned):
                 inputs = self._prepare_inputs(batch)
                 losses = token_losses(model(**model_inputs(inputs)).logits, inputs["labels"])

@@ -9,9 +9,11 @@ Costs what training costs, and one writing and reading of the weights a part.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,23 +25,23 @@ from transformers.utils import logging
 from datapipe.errors import InputError, RunError
 from datapipe.train.arguments import arguments_of
 from datapipe.train.attention import Choice, check_isolation, choose, refuse, register
-from datapipe.train.card import Overruled, card
-from datapipe.train.checkpoints import Marking, Stopping, clear_unmarked, newest, together, write_whole
+from datapipe.train.card import Gates, Overruled, card
+from datapipe.train.checkpoints import Marking, Stopping, clear_unmarked, newest, same_processes, together, write_whole
 from datapipe.train.flops import flops
-from datapipe.train.gates import check_gates, check_tokenizers
+from datapipe.train.gates import check_gates, check_tokenizers, unjudged
 from datapipe.train.joined import Feed, JoinedDataset, StepBatches
 from datapipe.train.log import LINES, cut_back, seen_by_source
 from datapipe.train.metrics import METRICS, Meter, Recording
 from datapipe.train.models import carry_tokenizer, frozen, load_model, load_tokenizer, merged
-from datapipe.train.plan import Evaluation, Part, Plan, read_plan, written_plan
+from datapipe.train.opening import DONE, opened, part_folder
+from datapipe.train.packed import manifest_of
+from datapipe.train.plan import Evaluation, Part, Plan
 from datapipe.train.sampler import OrderedSampler
 from datapipe.train.shape import shape_of
 from datapipe.train.trainer import PackedTrainer
 
-__all__ = ["PLAN", "folders_of", "train"]
+__all__ = ["folders_of", "train"]
 
-PLAN = "plan.yaml"
-DONE = "done.json"
 MODEL = "model"
 MERGED = "merged"
 
@@ -49,7 +51,6 @@ class _Work:
     """What all parts share. `length`: tokens of the longest sequence of any part."""
 
     plan: Plan
-    run: Path
     tokenizer: Path
     attention: Choice
     length: int
@@ -59,11 +60,11 @@ class _Work:
 
     def folder(self, number: int) -> Path:
         """Of a part."""
-        return self.run / f"{number + 1}-{self.plan.parts[number].name}"
+        return part_folder(self.plan, number)
 
     def weights(self, number: int) -> Path:
         """Where the weights after a part are saved."""
-        return self.run / MODEL if number == len(self.plan.parts) - 1 else self.folder(number) / MODEL
+        return Path(self.plan.run) / MODEL if number == len(self.plan.parts) - 1 else self.folder(number) / MODEL
 
 
 def folders_of(plan: Plan) -> tuple[str, ...]:
@@ -82,67 +83,70 @@ def train(plan: Plan, *, resume: bool, reason: str | None, tell: Callable[[str],
     folders = folders_of(plan)
     failed = check_gates(folders, reason)
     tokenizer = check_tokenizers(folders)
-    rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
-    _check_devices(world)
-    run = Path(plan.run)
-    if rank == 0:
-        _open_run(run, plan, resume=resume)
-    work = _Work(
-        plan=plan,
-        run=run,
-        tokenizer=tokenizer,
-        attention=_attention(plan),
-        length=max(JoinedDataset(part.data).length for part in plan.parts),
-        rank=rank,
-        world=world,
-        tell=tell if rank == 0 else _silent,
+    _check_held(plan)
+    rank, world, local = (
+        int(os.environ.get(*each)) for each in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
     )
-    work.tell(f"attention: {work.attention.name} ({work.attention.why})")
-    for number, part in enumerate(plan.parts):
-        if (work.folder(number) / DONE).is_file():
-            work.tell(f"{part.name}: done before")
-        else:
-            _train_part(work, number)
-    if rank == 0:
-        _finish(work, Overruled(failed, reason) if failed and reason is not None else None)
-    together()
-    return run / MODEL
+    _choose_device(world, local)
+    with opened(plan, resume=resume) if rank == 0 else nullcontext():
+        work = _Work(
+            plan=plan,
+            tokenizer=tokenizer,
+            attention=_attention(plan),
+            length=max(JoinedDataset(part.data).length for part in plan.parts),
+            rank=rank,
+            world=world,
+            tell=tell if rank == 0 else _silent,
+        )
+        work.tell(f"attention: {work.attention.name} ({work.attention.why})")
+        if unknown := unjudged(folders):
+            work.tell(f"gates: not judged for {', '.join(unknown)}; their recipe has none")
+        for number, part in enumerate(plan.parts):
+            if (done := work.folder(number) / DONE).is_file():
+                _check_done(work, part, done)
+                work.tell(f"{part.name}: done before")
+            else:
+                _train_part(work, number)
+        if rank == 0:
+            _finish(work, Overruled(failed, reason) if failed and reason is not None else None)
+        together()
+    return Path(plan.run) / MODEL
+
+
+def _check_held(plan: Plan) -> None:
+    """Raises InputError where data are evaluated on that are trained on."""
+    trained = {JoinedDataset([folder]).digest for part in plan.parts for folder in part.data}
+    for part in plan.parts:
+        for folder in part.evaluation.data if part.evaluation is not None else ():
+            if JoinedDataset([folder]).digest in trained:
+                raise InputError(
+                    f"{part.name}: {folder} is both trained and evaluated on",
+                    remedy="hold data back by the stage split",
+                )
+
+
+def _check_done(work: _Work, part: Part, done: Path) -> None:
+    """Raises InputError where the data of a part that is done are others now."""
+    if json.loads(done.read_bytes())["data"]["digest"] != _feed(work, part).batches.order.digest:
+        raise InputError(
+            f"{part.name} was trained on other packed data than are in {', '.join(part.data)} now",
+            remedy="train anew in another `run`, or bring those data back",
+        )
 
 
 def _silent(_: str) -> None:
     """Ranks other than the first say nothing."""
 
 
-def _check_devices(world: int) -> None:
+def _choose_device(world: int, local: int) -> None:
+    """Each process its own GPU, before anything is put on one."""
     if world == 1 and torch.cuda.device_count() > 1:
         raise InputError(
             f"there are {torch.cuda.device_count()} GPUs and one process",
             remedy="start one a GPU: torchrun --nproc-per-node=gpu -m datapipe train PLAN, or show one of them alone",
         )
-
-
-def _open_run(run: Path, plan: Plan, *, resume: bool) -> None:
-    """The folder of a training, new or to be taken up again. Raises InputError where it is another's."""
-    held = run / PLAN
-    if held.is_file():
-        if not resume:
-            raise InputError(f"{run} holds a training", remedy="go on with it by --resume, or name another `run`")
-        before, now = (_measured(each) for each in (read_plan(held), plan))
-        changed = sorted(name for name in now if now[name] != before.get(name))
-        if changed:
-            raise InputError(
-                f"{run} was begun with another plan: {', '.join(changed)} changed", remedy="train anew in another `run`"
-            )
-    run.mkdir(parents=True, exist_ok=True)
-    beside = run / f".{PLAN}.new"
-    beside.write_text(written_plan(plan), encoding="utf-8")
-    beside.replace(held)
-
-
-def _measured(plan: Plan) -> dict[str, Any]:
-    """What of a plan shapes the model that comes out."""
-    values = plan.model_dump(mode="json")
-    return {name: values[name] for name in ("seed", "model", "parts", "precision", "peft")}
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local)
 
 
 def _attention(plan: Plan) -> Choice:
@@ -170,9 +174,12 @@ def _train_part(work: _Work, number: int) -> None:
         clear_unmarked(folder)
         for name in (LINES, METRICS):
             cut_back(folder / name, batches.first)
+    if checkpoint is not None and not same_processes(checkpoint, work.world):
+        work.tell(f"{part.name}: begun with another number of processes, so dropout will not be the same")
+    # Before the model: accelerate chooses the device then, and DeepSpeed how weights are divided when they are read.
+    args = arguments_of(plan, part, folder, steps=batches.steps, accumulation=batches.accumulation)
     model = _model(work, number)
     feed = replace(feed, vocabulary=model.get_input_embeddings().num_embeddings)
-    args = arguments_of(plan, part, folder, steps=batches.steps, accumulation=batches.accumulation)
     meter = Meter(feed.data.sources, args.device, _flops_of(model))
     trainer = PackedTrainer(
         model=model,
@@ -199,6 +206,8 @@ def _train_part(work: _Work, number: int) -> None:
         carry_tokenizer(work.weights(number), work.tokenizer)
         write_whole(folder / DONE, {"steps": step, "data": batches.state(step)})
     together()
+    if stopping.asked and number < len(plan.parts) - 1:  # in its last step: the part is done, the next not begun
+        raise RunError(f"stopped as told after {part.name}", remedy="go on with --resume")
 
 
 def _flops_of(model: Any) -> Callable[[list[int]], float] | None:
@@ -220,6 +229,10 @@ def _feed(work: _Work, part: Part) -> Feed:
     data = JoinedDataset(part.data)
     if not len(data):
         raise InputError(f"{', '.join(part.data)}: no sequences", remedy="pack documents first")
+    if not any(each["trained"] for folder in part.data for each in manifest_of(Path(folder))["sources"].values()):
+        raise InputError(
+            f"{', '.join(part.data)}: no token has a loss", remedy="look at `mask` of tokenize, and pack anew"
+        )
     plan, total = work.plan, part.positions(len(data))
     order = OrderedSampler(data.digest, len(data), seed=plan.seed, epochs=math.ceil(part.epochs), shuffle=part.shuffle)
     batches = StepBatches(
@@ -261,6 +274,8 @@ def _model(work: _Work, number: int) -> Any:
         half = plan.precision != "float32"
         with torch.autocast(device, getattr(torch, plan.precision) if half else torch.bfloat16, enabled=half):
             check_isolation(model, work.attention.name)
+    else:
+        work.tell(f"{part.name}: the model is not tried for keeping documents apart, since each process holds a share")
     return model
 
 
@@ -272,9 +287,9 @@ def _finish(work: _Work, overruled: Overruled | None) -> None:
     plan = work.plan
     logs = [work.folder(number) / LINES for number in range(len(plan.parts))]
     digests = {folder: JoinedDataset([folder]).digest for folder in folders_of(plan)}
-    text = card(plan, seen_by_source(logs), digests, overruled)
-    places = [work.run / MODEL]
-    into = work.run / MERGED
+    text = card(plan, seen_by_source(logs), digests, Gates(unjudged(folders_of(plan)), overruled))
+    places = [Path(plan.run) / MODEL]
+    into = Path(plan.run) / MERGED
     if plan.peft is not None and plan.merge:
         places += [into] if merged(plan, places[0], into, tokenizer_folder=work.tokenizer, length=work.length) else []
     for place in places:

@@ -22,7 +22,8 @@ WAIT = 240.0  # seconds
 
 
 def work(values: dict[str, Any], rank: int, world: int, port: int) -> None:
-    """What one rank does."""
+    """What one rank does, in a process group of its own with its loader's workers."""
+    os.setpgid(0, 0)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     if world == 1:
@@ -63,7 +64,11 @@ def finish(ranks: list[BaseProcess]) -> list[int | None]:
 
 
 def signal_at(ranks: list[BaseProcess], log: Path, step: int, number: signal.Signals) -> int:
-    """Signal all ranks as soon as a log tells of a step; the step that it had come to."""
+    """Signal all ranks as soon as a log tells of a step; the step that it had come to.
+
+    SIGTERM goes to their workers too, as launchers send it.
+    """
+    send = os.killpg if number == signal.SIGTERM else os.kill
     deadline = time.monotonic() + WAIT
     while last_step(log) < step:
         assert time.monotonic() < deadline, "the training does not get on"
@@ -71,7 +76,7 @@ def signal_at(ranks: list[BaseProcess], log: Path, step: int, number: signal.Sig
         time.sleep(0.002)
     for rank in ranks:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(rank.pid or 0, number)
+            send(rank.pid or 0, number)
     return last_step(log)
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from peft import IA3Config, LoraConfig, PrefixTuningConfig, PromptEncoderConfig, get_peft_model
 from torch.nn.functional import scaled_dot_product_attention
+from transformers import GPT2Config, MixtralConfig
 
 from datapipe.errors import InputError
 from datapipe.train import attention
@@ -268,6 +269,34 @@ def test_what_keeps_documents_apart_is_let_through(family: str, path: Any, adapt
     refuse(model, path)
     check_isolation(model, path)
     assert model.training
+
+
+def test_experts_under_autocast_are_let_through() -> None:
+    """Their documents share matrix products, whose rounding depends on the other document."""
+    model = build(MixtralConfig(**SIZES, num_local_experts=4), "sdpa")
+    with torch.autocast("cpu", torch.bfloat16):
+        check_isolation(model, "sdpa")
+
+
+class Running(torch.nn.Embedding):
+    """Positions that count on over documents, whatever it is told."""
+
+    def forward(self, positions: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.arange(positions.shape[-1])[None])
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_trial_finds_positions_that_do_not_begin_anew(*, autocast: bool) -> None:
+    sizes = {name: SIZES[name] for name in ("vocab_size", "use_cache", "initializer_range")}
+    config = GPT2Config(**sizes, n_embd=64, n_layer=2, n_head=4, n_positions=256, bos_token_id=1, eos_token_id=1)
+    model = build(config, "sdpa")
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        check_isolation(model, "sdpa")
+        places = model.transformer.wpe
+        model.transformer.wpe = Running(*places.weight.shape)
+        model.transformer.wpe.load_state_dict(places.state_dict())
+        with pytest.raises(InputError, match="not what it is alone"):
+            check_isolation(model, "sdpa")
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)

@@ -38,8 +38,8 @@ def plan(packed: Path, **values: Any) -> Plan:
 @pytest.mark.parametrize(
     ("values", "wanted"),
     [
-        ({}, {"precision": "fp32", "attention": "varlen", "sequences": 1, "accumulates": False}),
-        ({"precision": "bfloat16"}, {"precision": "mixed"}),
+        ({}, {"precision": "fp32", "attention": "sdpa", "sequences": 1, "accumulates": False}),
+        ({"precision": "bfloat16"}, {"precision": "mixed", "attention": "varlen"}),
         ({"precision": "bfloat16", "model": {"weights": "bfloat16"}}, {"precision": "bf16", "master": False}),
         ({"part": {"batch_tokens": 4 * LENGTH}, "micro_batch": 2}, {"sequences": 2, "accumulates": True}),
         ({"part": {"optimizer": "adamw_torch_fused"}, "attention": "sdpa"}, {"optimizer": "adamw_fused"}),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from datapipe.errors import GateNotMet, InputError
-from datapipe.train.gates import check_gates, check_tokenizers, failed_gates, same_vocabulary
+from datapipe.train.gates import check_gates, check_tokenizers, failed_gates, unjudged
 
 
 def packed(folder: Path, *, tokenizer: dict[str, str] | None = None, **more: Any) -> str:
@@ -35,6 +35,17 @@ def test_gates_not_told_to_have_passed_have_failed(tmp_path: Path, gates: Any, f
     assert failed_gates(packed(tmp_path / "out", gates=gates)) == failed
 
 
+def test_data_without_gates_are_not_judged_rather_than_good(tmp_path: Path) -> None:
+    told = {"none": None, "empty": {}, "met": {"a": {"passed": True}}, "missed": {"a": {"passed": False}}}
+    folders = [packed(tmp_path / name, gates=gates) for name, gates in told.items()]
+    assert unjudged(folders) == (str(tmp_path / "none"), str(tmp_path / "empty"))
+
+
+def test_what_was_let_out_all_the_same_has_failed_and_needs_a_reason_of_its_own(tmp_path: Path) -> None:
+    forced = {"contamination.total == 0": {"passed": False, "told": "it is 3", "forced": "a trial"}}
+    assert failed_gates(packed(tmp_path / "out", gates=forced)) == ("contamination.total == 0",)
+
+
 def test_what_waits_to_be_let_out_has_failed(tmp_path: Path) -> None:
     assert failed_gates(packed(tmp_path / "run" / "_pending" / "out")) == ("_pending",)
 
@@ -58,23 +69,3 @@ def test_packed_data_of_two_tokenizers_are_refused(tmp_path: Path) -> None:
         check_tokenizers([one])
     with pytest.raises(InputError, match=r"holds no packed sequences"):
         check_gates([str(tmp_path / "none")], None)
-
-
-@pytest.mark.parametrize(
-    ("other", "same"),
-    [
-        ({"model": {"vocab": {"a": 0, "b": 1}}, "added_tokens": [{"content": "<s>", "id": 2}]}, True),
-        ({"model": {"vocab": {"a": 0, "b": 1, "<s>": 2}}, "added_tokens": [], "version": "1.0"}, True),
-        ({"model": {"vocab": [["a", -1.0], ["b", -2.0], ["<s>", 0.0]]}}, True),
-        ({"model": {"vocab": {"a": 1, "b": 0}}, "added_tokens": [{"content": "<s>", "id": 2}]}, False),
-        ({"model": {"vocab": {"a": 0, "b": 1}}}, False),
-    ],
-)
-def test_tokenizers_are_the_same_where_tokens_have_the_same_numbers(
-    tmp_path: Path, other: dict[str, Any], *, same: bool
-) -> None:
-    one = {"model": {"vocab": {"a": 0, "b": 1}}, "added_tokens": [{"content": "<s>", "id": 2}]}
-    for name, told in (("one", one), ("other", other)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "tokenizer.json").write_text(json.dumps(told), encoding="utf-8")
-    assert same_vocabulary(tmp_path / "one", tmp_path / "other") is same

@@ -52,6 +52,17 @@ def losses(run: Path) -> list[float]:
     return [line["loss"] for line in told]
 
 
+def metrics(run: Path) -> str:
+    return (run / "1-sft" / "metrics.jsonl").read_text(encoding="utf-8")
+
+
+def settled(run: Path) -> str:
+    """The lines of metrics up to the newest checkpoint. They hold seconds: a step done again would have another."""
+    marks = (run / "1-sft").glob(f"checkpoint-*/{MARK}")
+    step = max((json.loads(mark.read_text(encoding="utf-8"))["step"] for mark in marks), default=0)
+    return "".join(metrics(run).splitlines(keepends=True)[:step])
+
+
 @pytest.fixture(scope="module")
 def reference(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("reference") / "run"
@@ -59,14 +70,32 @@ def reference(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def killed_and_resumed(values: dict[str, Any], run: Path, legs: list[tuple[int, int, int]]) -> list[int]:
-    """Kill a training once a leg (step, workers, ranks); where each kill hit it."""
-    hits = []
+@pytest.fixture(scope="module")
+def reference_with_dropout(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("dropout") / "run"
+    assert finish(begin(plan(packed, run, dropout=True), 1)) == [0]
+    return run
+
+
+def killed_and_resumed(
+    values: dict[str, Any], run: Path, legs: list[tuple[int, int, int]], last: tuple[int, int]
+) -> list[int]:
+    """Kill a training once a leg (step, workers, ranks), then let it end (workers, ranks); where each kill hit it.
+
+    No step up to a checkpoint is done again.
+    """
+    hits, before = [], ""
     log = run / "1-sft" / "sequences.jsonl"
     for step, workers, world in legs:
         ranks = begin(values | {"loader_workers": workers}, world)
         hits.append(signal_at(ranks, log, step, signal.SIGKILL))
         assert set(finish(ranks)) == {-signal.SIGKILL}
+        assert metrics(run).startswith(before)
+        before = settled(run)
+    assert before, "it was killed before its first checkpoint"
+    workers, world = last
+    assert finish(begin(values | {"loader_workers": workers}, world)) == [0] * world
+    assert metrics(run).startswith(before)
     return hits
 
 
@@ -90,32 +119,35 @@ def test_killed_at_random_steps_the_training_ends_as_if_never_killed(
     packed: Path, reference: Path, tmp_path: Path, seed: int
 ) -> None:
     values, run = plan(packed, tmp_path / "run"), tmp_path / "run"
-    hits = killed_and_resumed(values, run, drawn(3, seed, ranks=(1, 2, 1)))
+    hits = killed_and_resumed(values, run, drawn(3, seed, ranks=(1, 2, 1)), last=(2, 2))
     assert max(hits) < STEPS
-    assert finish(begin(values | {"loader_workers": 2}, 2)) == [0, 0]
     assert trained(run) == trained(reference)
     assert losses(run) == pytest.approx(losses(reference), rel=1e-5)
 
 
-def test_told_to_end_it_finishes_its_step_and_goes_on_from_there(packed: Path, reference: Path, tmp_path: Path) -> None:
-    values, run = plan(packed, tmp_path / "run", checkpoint_tokens=10**9), tmp_path / "run"
-    ranks = begin(values, 1)
+def test_told_to_end_it_finishes_its_step_and_goes_on_from_there_with_the_same_dropout(
+    packed: Path, reference: Path, reference_with_dropout: Path, tmp_path: Path
+) -> None:
+    values, run = plan(packed, tmp_path / "run", dropout=True, checkpoint_tokens=10**9), tmp_path / "run"
+    ranks = begin(values | {"loader_workers": 2}, 1)
     hit = signal_at(ranks, run / "1-sft" / "sequences.jsonl", 5, signal.SIGTERM)
     assert finish(ranks) == [STOPPED]
     (checkpoint,) = (run / "1-sft").glob(f"checkpoint-*/{MARK}")
     step = json.loads(checkpoint.read_text(encoding="utf-8"))["step"]
     assert hit <= step < STEPS
+    before = settled(run)
     assert finish(begin(values | {"loader_workers": 1}, 1)) == [0]
-    assert trained(run) == trained(reference)
-    assert losses(run) == losses(reference)
+    assert metrics(run).startswith(before)
+    assert trained(run) == trained(reference_with_dropout)
+    assert losses(run) == losses(reference_with_dropout)
+    assert losses(run) != losses(reference)  # so that there is a dropout to go on with
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("ranks", [(1,), (2,), (1, 2)])
 def test_killed_at_ten_random_steps(packed: Path, reference: Path, tmp_path: Path, ranks: tuple[int, ...]) -> None:
     values, run = plan(packed, tmp_path / "run"), tmp_path / "run"
-    killed_and_resumed(values, run, drawn(10, 2, ranks))
-    assert finish(begin(values | {"loader_workers": 3}, ranks[0])) == [0] * ranks[0]
+    killed_and_resumed(values, run, drawn(10, 2, ranks), last=(3, ranks[0]))
     assert trained(run) == trained(reference)
     told = losses(reference)
     assert losses(run) == (told if ranks == (1,) else pytest.approx(told, rel=1e-5))

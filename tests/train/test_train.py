@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +198,82 @@ def test_a_run_is_not_begun_twice_nor_gone_on_with_by_another_plan(parts: dict[s
     assert "sft: done before" in run(plan, "--resume").output
     other = run(plan, "--resume", "--set", "parts.0.epochs=2", exit_code=2)
     assert "another plan: parts changed" in str(other.exception)
+    other = run(plan, "--resume", "--set", "micro_batch=2", "--set", "arguments.adam_epsilon=0.1", exit_code=2)
+    assert "another plan: arguments, micro_batch changed" in str(other.exception)
+
+
+def test_data_that_were_moved_are_trained_on_in_their_new_place_and_others_in_their_place_are_not(
+    parts: dict[str, Path], tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    shutil.copytree(parts["domain_only"], old)
+    plan = planned(tmp_path, part(old, batch_tokens=8 * LENGTH))
+    assert "gates: not judged for" in run(plan).output
+    card = tmp_path / "run" / "model" / "README.md"
+    assert "## Gates not judged" in card.read_text(encoding="utf-8")
+    old.rename(new)
+    moved = f"parts.0.data=[{new}]"
+    assert "sft: done before" in run(plan, "--resume", "--set", moved).output
+    told = lines(tmp_path / "run" / "1-sft" / "sequences.jsonl")
+    assert {name for line in told for name in line["sequences"]} == {str(new)}
+    assert f"| {new} | `" in card.read_text(encoding="utf-8")
+    shutil.rmtree(new)
+    shutil.copytree(parts["both"], new)
+    other = run(plan, "--resume", "--set", moved, exit_code=2)
+    assert "was trained on other packed data" in str(other.exception)
+
+
+def test_a_folder_is_not_trained_in_by_two_processes_nor_over_packed_data(
+    parts: dict[str, Path], tmp_path: Path
+) -> None:
+    plan = planned(tmp_path, part(parts["domain_only"]))
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / ".lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another process trains" in str(run(plan, exit_code=2).exception)
+    over = run(plan, "--set", f"run={parts['domain_only']}", exit_code=2)
+    assert "holds packed data" in str(over.exception)
+    (tmp_path / "run" / "1-sft").mkdir()
+    (tmp_path / "run" / "1-sft" / "done.json").write_text("{}", encoding="utf-8")
+    assert "plan.yaml is gone" in str(run(plan, exit_code=2).exception)
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("arguments.label_smoothing_factor=0.1", "label_smoothing_factor would have no effect"),
+        ("arguments.save_only_model=true", "save_only_model would have no effect here, or break"),
+        ("arguments.auto_find_batch_size=true", "auto_find_batch_size would"),
+        ("arguments.learning_rate=1", "learning_rate follows from the plan's own"),
+        ("model.config.num_hidden_layer=1", "llama has no `num_hidden_layer`"),
+        ("parts.0.evaluation.data=[{data}]", "is both trained and evaluated on"),
+    ],
+)
+def test_what_a_plan_says_in_vain_or_in_contradiction_is_refused(
+    parts: dict[str, Path], tmp_path: Path, setting: str, says: str
+) -> None:
+    plan = planned(tmp_path, part(parts["domain_only"]))
+    told = run(plan, "--set", setting.format(data=parts["domain_only"]), exit_code=2)
+    assert says in str(told.exception)
+
+
+def test_data_without_a_token_that_has_a_loss_are_refused(parts: dict[str, Path], tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(parts["domain_only"], data)
+    manifest = json.loads((data / "manifest.json").read_text(encoding="utf-8"))
+    for told in manifest["sources"].values():
+        told["trained"] = 0
+    (data / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert "no token has a loss" in str(run(planned(tmp_path, part(data)), exit_code=2).exception)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_before_it_is_saved(parts: dict[str, Path], tmp_path: Path) -> None:
+    wild = part(parts["domain_only"], learning_rate=9e14, optimizer="sgd", clip=None, schedule="constant")
+    told = run(planned(tmp_path, wild | {"warmup": 0}, checkpoint_tokens=LENGTH), exit_code=1)
+    assert "the loss is nan at step" in str(told.exception)
+    assert "datapipe trace FOLDER --step" in told.exception.remedy  # type: ignore[union-attr]
+    last = lines(tmp_path / "run" / "1-sft" / "metrics.jsonl")[-1]["step"]
+    assert not (tmp_path / "run" / "1-sft" / f"checkpoint-{last}").exists()
 
 
 # ---------------------------------------------------------------------------------------------- step to documents
