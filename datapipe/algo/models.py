@@ -73,12 +73,13 @@ def package(module: str, *, extra: str, stage: str) -> Any:
 def _without_heavy() -> Iterator[None]:
     """SpaCy and presidio import torch and transformers where they are installed: seconds and 400 MB of each worker."""
     hidden = [name for name in _HEAVY if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] - None: not to be imported
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(hidden))  # None: not to be imported
     try:
         yield
     finally:
         for name in hidden:
-            del sys.modules[name]
+            del modules[name]
 
 
 def _missing(extra: str, stage: str) -> InputError:
