@@ -11,7 +11,7 @@ from datapipe.lineage.find import Place, find, nearest
 from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
 from datapipe.lineage.sample import Sampled, sample
 from datapipe.lineage.similar import Alike, Found, similar
-from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, story
+from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, measure_bound_by, measures_of, story
 from datapipe.lineage.trace import Sequence, Stretch, sequence_of
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
@@ -40,6 +40,8 @@ __all__ = [
     "find",
     "mask",
     "mask_url",
+    "measure_bound_by",
+    "measures_of",
     "nearest",
     "read_document",
     "safe",
