@@ -5,8 +5,8 @@ Everything shown of a document has personal data masked and what a terminal woul
 
 from __future__ import annotations
 
-from datapipe.lineage.bias import LEAST, Bias, bias_of
-from datapipe.lineage.contamination import CONTAMINATING, Contamination, contamination, write_splits
+from datapipe.lineage.bias import LEAST, Bias, bias_of, tells_groups
+from datapipe.lineage.contamination import CONTAMINATING, Contamination, contamination, looks_for_items, write_splits
 from datapipe.lineage.find import Place, find, nearest
 from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
 from datapipe.lineage.sample import Sampled, sample
@@ -38,6 +38,7 @@ __all__ = [
     "escape",
     "excerpt",
     "find",
+    "looks_for_items",
     "mask",
     "mask_url",
     "measure_bound_by",
@@ -49,6 +50,7 @@ __all__ = [
     "sequence_of",
     "similar",
     "story",
+    "tells_groups",
     "try_out",
     "write_splits",
 ]

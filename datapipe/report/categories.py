@@ -65,7 +65,9 @@ class Counted:
         stayed = np.bincount(which[kept], minlength=size)
         self._all[0] += int(stayed.sum())
         self._all[1] += int((both - stayed).sum())
-        for value, here, left in zip(encoded.dictionary.to_pylist(), stayed.tolist(), (both - stayed).tolist(), strict=True):
+        for value, here, left in zip(
+            encoded.dictionary.to_pylist(), stayed.tolist(), (both - stayed).tolist(), strict=True
+        ):
             counts = self._counts.setdefault(value, [0, 0])
             counts[0] += here
             counts[1] += left

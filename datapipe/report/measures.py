@@ -54,12 +54,15 @@ class _Numbers:
     def add(self, seen: Seen, given: Slice, values: Float64s) -> None:
         """Count a slice in bins, and for thresholds."""
         if self.edges:
-            for counts, mine in ((self.kept, given.kept), (self.dropped, ~given.kept)):
-                some = values[mine & np.isfinite(values)]
-                at = np.searchsorted(self.edges, some, side="right") - 1
-                counts += np.bincount(np.clip(at, 0, len(counts) - 1), minlength=len(counts))
+            self.kept += self._in_bins(values[given.kept])
+            self.dropped += self._in_bins(values[~given.kept])
         for bound in self.bounds:
             bound.add(seen, given, values)
+
+    def _in_bins(self, values: Float64s) -> Int64s:
+        bins = len(self.edges) - 1
+        at = np.searchsorted(self.edges, values[np.isfinite(values)], side="right") - 1
+        return np.bincount(np.clip(at, 0, bins - 1), minlength=bins)
 
     def facts(self) -> MeasureFacts:
         some = self.sketch.count > 0

@@ -54,7 +54,9 @@ class Sketch:
             return {}
         cells, counts = self._cells.merged()
         so_far = np.cumsum(counts)
-        at = {name: int(np.searchsorted(so_far, max(1.0, np.ceil(part * self.count)))) for name, part in QUANTILES.items()}
+        at = {
+            name: int(np.searchsorted(so_far, max(1.0, np.ceil(part * self.count)))) for name, part in QUANTILES.items()
+        }
         values = _values(cells)
         return {name: float(np.clip(values[place], self.least, self.greatest)) for name, place in at.items()}
 
