@@ -84,6 +84,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "date": pa.string(),  # when the text was published, ISO 8601
     "language": pa.string(),  # ISO 639-1 where one exists
     "kind": pa.string(),  # what the document is: prose, code, chat, ...
+    "split": pa.string(),  # which part of a corpus the document is in, such as train or test
     "metadata": pa.large_string(),  # fields that have no column of their own, as one JSON object
     "messages": pa.large_list(MESSAGE),
     "rejected": pa.large_list(MESSAGE),  # of a preference: what the last turns of `messages` were preferred to
@@ -101,7 +102,7 @@ COLUMNS: dict[str, pa.DataType] = {
 CONTENT = frozenset({"html", "text", "messages", "rejected", "tokens", "loss", "segments", "embedding"})
 
 # Columns of strings that hold no text of documents: ids, dates, names and words of short lists.
-CODES = frozenset({"id", "source", "snapshot", "content_type", "fetched", "date", "language", "kind"})
+CODES = frozenset({"id", "source", "snapshot", "content_type", "fetched", "date", "language", "kind", "split"})
 
 # What a file for others holds when nobody says otherwise, in this order: all that means something outside a run.
 _WITHIN = frozenset({"html", "robots", "record", "cursor", "bytes", "parent_row"})

@@ -32,6 +32,8 @@ __all__ = [
     "MAX_BATCH_ROWS",
     "SUMMARY",
     "TEXT",
+    "USAGE",
+    "Above",
     "Cover",
     "Deciding",
     "Expand",
@@ -42,6 +44,7 @@ __all__ = [
     "Likeness",
     "Map",
     "Mask",
+    "Passed",
     "Planting",
     "Prepare",
     "Round",
@@ -72,6 +75,7 @@ MAX_BATCH_ROWS = 1024
 MAX_BATCH_BYTES = 8 << 20  # bigger buffers are handed back to the kernel after each batch, and cleared for the next
 TEXT = ("text",)
 SUMMARY = "summary.txt"
+USAGE = "README.md"  # how trainers read what a Sink wrote
 
 
 # ---------------------------------------------------------------------------------------------- the five kinds
@@ -265,6 +269,8 @@ class Group(Deciding):
     `verdicts` those of the batch's rows, sorted by `row` (with `row` alone where a shard has none).
     `likeness`: of one with a `measure`, by which `datapipe similar` finds documents like a text.
     `compares`: columns of which equal, or like, values make documents copies of each other.
+    `recalls`: of the columns that it adds, those that an `answer` sees beside what is measured: of documents of earlier
+    runs with what these runs gave them, null for those of this run.
     """
 
     kind: ClassVar[str] = "Group"
@@ -275,6 +281,7 @@ class Group(Deciding):
     applies: Reads = ()
     likeness: Likeness | None = None
     compares: Reads = ()
+    recalls: tuple[str, ...] = ()
 
     def compares_for(self, config: StageConfig) -> tuple[str, ...]:
         """Columns that it compares under this config."""
@@ -287,10 +294,36 @@ class Group(Deciding):
 
 @dataclass(frozen=True)
 class Written:
-    """What a Sink that gathers says of a file: facts (JSON values) for `finish`, and a table to stand beside it."""
+    """What a Sink says of a file: facts (JSON values) for `finish`.
+
+    Of one that gathers also a table to stand in `index/`, and contents of small files of the same name, by suffix.
+    """
 
     facts: dict[str, Any]
     index: pa.Table | None = None
+    beside: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a stage above a Sink did: how many documents came, how many stayed, and why others left."""
+
+    name: str
+    use: str
+    incoming: int
+    kept: int
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Above:
+    """What stands above a Sink: what stages have prepared, by name, and what each did, in the order of the recipe."""
+
+    resources: dict[str, Path] = field(default_factory=dict)
+    stages: tuple[Passed, ...] = ()
+
+
+Finish: TypeAlias = Callable[[dict[str, dict[str, Any]], Above, Any], Iterator[tuple[str, bytes]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,15 +332,16 @@ class Gather:
 
     `emit(batch, config)` → rows with `row` (uint32, position in the batch), uint64 `key`, int64 `weight`, and what
     `write` needs. The files share the range of keys evenly, `files(weight of all, config)` of them, and each gets its
-    rows sorted by `key`, then `sort`, then document. `finish(written, resources, config)` → names and contents of
-    small files to stand beside them: `written` maps file names to facts, in order, and `resources` the stages above
-    to what they have prepared.
+    rows sorted by `key`, then `sort`, then document. `finish` as of a Sink.
+    `settle(config, resources)` → the config by which files are written, where it takes what stages above have prepared
+    to know it, such as a tokenizer's vocabulary; it raises InputError before anything is written.
     """
 
     emit: Callable[[pa.RecordBatch, Any], pa.RecordBatch]
     files: Callable[[int, Any], int]
-    finish: Callable[[dict[str, dict[str, Any]], dict[str, Path], Any], Iterator[tuple[str, bytes]]]
+    finish: Finish
     sort: tuple[str, ...] = ()
+    settle: Callable[[Any, dict[str, Path]], Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +351,8 @@ class Sink(Stage):
     `select(available, config)` → the columns to read. `write(stream, target, config)` writes the kept
     documents of one file into it, open; `suffix(config)` names the file type. Its config is a `SinkConfig`.
     With `gather` the files hold what that gives instead, and `write` returns what is `Written`.
+    `finish(written, above, config)` → names and contents of small files to stand beside them; `written` maps names of
+    files to facts, in order; of a Sink that gathers nothing with `documents` and `bytes`. The run tells of USAGE.
     """
 
     kind: ClassVar[str] = "Sink"
@@ -325,6 +361,7 @@ class Sink(Stage):
     write: Callable[[Iterator[pa.RecordBatch], BinaryIO, Any], Written | None]
     suffix: Callable[[Any], str]
     gather: Gather | None = None
+    finish: Finish | None = None
 
     @property
     def rounds(self) -> tuple[Gather, ...]:

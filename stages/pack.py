@@ -17,11 +17,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from datapipe.algo.chance import chances
 from datapipe.algo.keyed import of_rows
 from datapipe.algo.packing import Pieces, concatenated, cut_long, fitted, in_balance, one_each
+from datapipe.algo.sequences import copies
 from datapipe.schema import COLUMNS, PIECE
 from datapipe.stage import Group, Round, Scratch, StageConfig, below, columns, first_of, measure, schema
 from datapipe.text.jit import Int32s, Int64s, Uint64s
@@ -66,17 +66,7 @@ def _tokens(batch: pa.RecordBatch) -> Int64s:
 
 def _copies(batch: pa.RecordBatch, config: Config) -> tuple[Int64s, Uint64s, Int32s]:
     """Of each copy the document, the position and the part; one, placed by hash, of those that no mixture took."""
-    positions: Any = batch["positions"]
-    free = np.asarray(positions.is_null())
-    lengths: Any = pc.list_value_length(positions)
-    counts = np.where(free, 1, lengths.fill_null(0).to_numpy())
-    row = np.repeat(np.arange(len(batch)), counts)
-    key, part = np.empty(len(row), np.uint64), np.zeros(len(row), np.int32)
-    key[free[row]] = chances(batch["id"], config.seed or 0, "pack")[free]
-    placed = positions.flatten()
-    key[~free[row]] = placed.field("position").to_numpy()
-    part[~free[row]] = placed.field("part").to_numpy()
-    return row, key, part
+    return copies(batch["positions"], chances(batch["id"], config.seed or 0, "pack"))
 
 
 # ---------------------------------------------------------------------------------------------- all in order
@@ -104,7 +94,7 @@ def resolve(stream: Iterator[pa.RecordBatch], config: Config, scratch: Scratch) 
         pieces, sequences = _fitted(block.lengths, config)
         sources = np.unique(block.rows["source"].to_numpy(), return_inverse=True)[1].astype(np.int32)
         place = in_balance(sequences, pieces, sources)[sequences]
-        step = (block.end - block.first) // (1 + int(place.max()))
+        step = min((block.end - block.first) // (1 + int(place.max())), ALL - 1)  # one sequence alone has all keys
         order = np.lexsort((pieces.start, pieces.document, place))
         place, document = place[order], pieces.document[order]
         yield columns(

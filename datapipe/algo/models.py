@@ -6,6 +6,9 @@ Costs reading a model once a process for its digest, and what its package takes 
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from importlib import import_module
 from importlib.metadata import packages_distributions
@@ -20,6 +23,7 @@ from datapipe.errors import InputError
 __all__ = ["digest_of", "distributions", "load_fasttext", "model_file", "package", "whole_labels"]
 
 _INSTALL = "pip install 'datapipe[{extra}]'"
+_HEAVY = ("torch", "transformers")
 
 
 def model_file(given: str, stage: str, kind: str = "model") -> Path:
@@ -59,9 +63,22 @@ def distributions(module: str, *, extra: str, stage: str) -> tuple[str, ...]:
 def package(module: str, *, extra: str, stage: str) -> Any:
     """A module that only some users need, imported when they do. Raises InputError if it is not installed."""
     try:
-        return import_module(module)
+        with _without_heavy():
+            return import_module(module)
     except ImportError:
         raise _missing(extra, stage) from None
+
+
+@contextmanager
+def _without_heavy() -> Iterator[None]:
+    """SpaCy and presidio import torch and transformers where they are installed: seconds and 400 MB of each worker."""
+    hidden = [name for name in _HEAVY if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] - None: not to be imported
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _missing(extra: str, stage: str) -> InputError:

@@ -27,6 +27,7 @@ __all__ = [
     "SORT",
     "SurvivorConfig",
     "apply",
+    "hash_of_rows",
     "keys_of",
     "ranks",
     "reads_of",
@@ -81,17 +82,27 @@ def microseconds(date: str | None) -> int | None:
 
 
 def ranks(batch: pa.RecordBatch, config: SurvivorConfig, column: str) -> Int64s:
-    """int64; the least of a group survives. `column` is the one whose bytes make a document long."""
+    """int64; the least of a group survives. `column` is the one whose bytes, or messages, make a document long."""
     if config.survivor == "first":
         return np.zeros(batch.num_rows, np.int64)
     if config.survivor == "longest":
-        texts: Any = batch[column]
-        return -np.asarray(pc.fill_null(pc.binary_length(texts), 0), np.int64)
+        return -_bytes_of(batch[column])
     if config.survivor.startswith(BEST):
         return _greatest_first(batch[config.survivor.removeprefix(BEST)])
     sign = 1 if config.survivor == "oldest" else -1
     times = map(microseconds, batch[config.dated].to_pylist())
     return np.array([LAST if time is None else sign * time for time in times], np.int64)
+
+
+def _bytes_of(values: Any) -> Int64s:
+    """How long texts are, or the contents of conversations together; 0 for null."""
+    if not pa.types.is_large_list(values.type):
+        return np.asarray(pc.fill_null(pc.binary_length(values), 0), np.int64)
+    counts = np.asarray(pc.fill_null(pc.list_value_length(values), 0), np.int64)
+    sizes = np.asarray(pc.fill_null(pc.binary_length(values.flatten().field("content")), 0), np.int64)
+    ends = np.concatenate(([0], np.cumsum(sizes)))
+    bounds = np.concatenate(([0], np.cumsum(counts)))
+    return np.diff(ends[bounds])
 
 
 def _greatest_first(values: Any) -> Int64s:
@@ -108,22 +119,26 @@ def ties(batch: pa.RecordBatch, config: SurvivorConfig) -> pa.Array[Any]:
     return pa.array([""] * batch.num_rows, pa.string()) if config.survivor == "first" else batch["id"]
 
 
-def scoped(halves: tuple[Uint64s, Uint64s], batch: pa.RecordBatch, config: SurvivorConfig) -> tuple[Uint64s, Uint64s]:
-    """128-bit hashes, with the scope in which documents are compared."""
-    if not config.within:
+def scoped(halves: tuple[Uint64s, Uint64s], scopes: pa.RecordBatch) -> tuple[Uint64s, Uint64s]:
+    """128-bit hashes, with the scope in which documents are compared: the values of all columns of `scopes`."""
+    if not scopes.num_columns:
         return halves
-    scopes = [half for name in config.within for half in hash128(batch[name].cast(pa.string()))]
-    joined = np.stack([*halves, *scopes], axis=1)
-    offsets = np.arange(batch.num_rows + 1, dtype=np.int64) * joined.shape[1] * joined.itemsize
-    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(joined.tobytes())]
-    return hash128(pa.LargeBinaryArray.from_buffers(pa.large_binary(), batch.num_rows, buffers))
+    others = [half for values in scopes.columns for half in hash128(values.cast(pa.string()))]
+    return hash_of_rows(np.stack([*halves, *others], axis=1))
+
+
+def hash_of_rows(numbers: Uint64s) -> tuple[Uint64s, Uint64s]:
+    """A 128-bit hash of each row of an array of two dimensions."""
+    offsets = np.arange(len(numbers) + 1, dtype=np.int64) * numbers.shape[1] * numbers.itemsize
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(numbers.tobytes())]
+    return hash128(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(numbers), buffers))
 
 
 def keys_of(
     batch: pa.RecordBatch, config: SurvivorConfig, column: str, halves: tuple[Uint64s, Uint64s]
 ) -> pa.RecordBatch:
     """The keys of all documents of a batch, with what ranks them."""
-    high, low = scoped(halves, batch, config)
+    high, low = scoped(halves, batch.select(list(config.within)))
     keys: list[pa.Array[Any]] = [
         pa.array(np.arange(batch.num_rows, dtype=np.uint32)),
         pa.array(high),

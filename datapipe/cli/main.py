@@ -38,6 +38,7 @@ COMMANDS: tuple[str, ...] = (
     "report",
     "gate",
     "prune",
+    "train",
     "stages",
     "schema",
     "fit",

@@ -1,4 +1,4 @@
-"""`datapipe schema`: the JSON Schema of recipes, for editors, and of reports."""
+"""`datapipe schema`: the JSON Schema of recipes, of plans and of reports, for editors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ __all__ = ["schema"]
 
 
 @click.command("schema")
-@click.option("--report", is_flag=True, help="That of report.json instead.")
+@click.option("--report", is_flag=True, help="Of report.json instead.")
 @STAGES_OPTION
-def schema(*, report: bool, stages_dir: Path | None) -> None:
-    """Print the JSON Schema of recipes, or of reports.
+@click.option("--plan", is_flag=True, help="Of plans for `datapipe train` instead.")
+def schema(stages_dir: Path | None, *, plan: bool, report: bool) -> None:
+    """Print the JSON Schema of recipes, of plans of training, or of reports.
 
     Editors complete stages and options by it; of a report it says what each number means, and in what unit.
 
@@ -28,17 +29,24 @@ def schema(*, report: bool, stages_dir: Path | None) -> None:
     """
     import json
 
-    click.echo(json.dumps(_of_report() if report else _of_recipe(stages_dir), indent=2, ensure_ascii=False))
+    made = _plan() if plan else _report() if report else _recipe(stages_dir)
+    click.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
-def _of_recipe(stages_dir: Path | None) -> dict[str, Any]:
+def _recipe(stages_dir: Path | None) -> dict[str, Any]:
     from datapipe.recipe import recipe_schema
     from datapipe.registry import Registry
 
     return recipe_schema(Registry(stages_dir))
 
 
-def _of_report() -> dict[str, Any]:
+def _plan() -> dict[str, Any]:
+    from datapipe.train.plan import Plan
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Plan.model_json_schema()}
+
+
+def _report() -> dict[str, Any]:
     from datapipe.report import Report
 
-    return Report.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Report.model_json_schema()}

@@ -1,4 +1,4 @@
-"""`datapipe trace`: from a packed sequence, or a token of it, to the documents and all that happened to them."""
+"""`datapipe trace`: from a packed sequence, a token of it, or a step of training, to documents and their stories."""
 
 from __future__ import annotations
 
@@ -18,34 +18,67 @@ __all__ = ["trace"]
 
 @click.command("trace")
 @click.argument("packed", metavar="RUN/STAGE")
-@click.argument("sequence", type=click.IntRange(0))
+@click.argument("sequence", type=click.IntRange(0), required=False)
 @click.argument("token", type=click.IntRange(0), required=False)
+@click.option("--step", type=click.IntRange(1), help="A step of training instead of SEQUENCE: all that it was of.")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Of --step: sequences.jsonl, in the folder of a part that `datapipe train` trained.",
+)
 @STAGES_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-def trace(packed: str, sequence: int, token: int | None, stages_dir: Path | None, *, as_json: bool) -> None:
+def trace(
+    packed: str,
+    sequence: int | None,
+    token: int | None,
+    stages_dir: Path | None,
+    *,
+    step: int | None,
+    log: Path | None,
+    as_json: bool,
+) -> None:
     """Show which documents a packed sequence is made of; with TOKEN, the whole story of the document it is of.
 
     RUN/STAGE is the folder that `write.packed` wrote. Sequences and tokens are counted from 0, sequences through all
-    files. Personal data in what is shown is masked.
+    files. With --step, the sequences are those that a step of training was made of: where the loss leapt. Personal
+    data in what is shown is masked.
 
     \b
     Examples:
       datapipe trace runs/mixed/out 1200
       datapipe trace runs/mixed/out 1200 37
+      datapipe trace runs/mixed/out --step 310 --log runs/train/1-cpt/sequences.jsonl
     """
     import json
 
     from datapipe.lineage import sequence_of
 
-    found = sequence_of(packed, sequence)
+    found = [sequence_of(packed, number) for number in _numbers(packed, sequence, step, log)]
     if as_json:
-        click.echo(json.dumps(_plain(found, token)))
+        told = [_plain(each, token) for each in found]
+        click.echo(json.dumps(told[0] if step is None else {"step": step, "sequences": told}))
         return
-    _print(found)
+    for each in found:
+        _print(each)
     if token is not None:
-        stretch = found.stretch_at(token)
-        click.echo("\n".join(_told(found, token)))
+        stretch = found[0].stretch_at(token)
+        click.echo("\n".join(_told(found[0], token)))
         _explain(posixpath.dirname(packed.rstrip("/")), stretch.id, stages_dir)
+
+
+def _numbers(packed: str, sequence: int | None, step: int | None, log: Path | None) -> list[int]:
+    """The sequence named, or those of a step."""
+    from datapipe.errors import InputError
+
+    if (sequence is None) == (step is None) or (step is None) != (log is None):
+        raise InputError("name a sequence, or a step and its log", remedy="such as 1200, or --step 310 --log FILE")
+    if step is None or log is None:
+        return [] if sequence is None else [sequence]
+    from datapipe.train.log import sequences_at
+
+    return sequences_at(log, step, packed)
 
 
 def _print(found: Sequence) -> None:

@@ -114,6 +114,8 @@ def _answers(trial: Trial, whole: pa.RecordBatch, asked: pa.Table, answer: Any) 
         measured = trial.stage.measure(batch, trial.config, trial.resource) if trial.stage.measure else batch
         named = ["row", *measured.schema.names]
         measured = pa.RecordBatch.from_arrays([pa.array(rows, pa.uint32()), *measured.columns], names=named)
+        for name in trial.stage.recalls:  # of earlier runs, of which there is none
+            measured = measured.append_column(name, pa.nulls(len(rows), trial.adds.field(name).type))
         given.append(_placed(pa.Table.from_batches([answer(measured, mine, trial.config)]), number))
     return pa.concat_tables(given) if given else _NOTHING.empty_table()
 

@@ -207,6 +207,7 @@ _MAKE: dict[str, Callable[[int, str, str], Any]] = {
     "date": lambda row, _, __: f"2025-06-{row % 28 + 1:02d}",
     "language": lambda _, language, __: language,
     "kind": lambda row, _, __: ("prose", "code", "chat")[row % 3],
+    "split": lambda row, _, __: ("train", "train", "test")[row % 3],
     "metadata": lambda row, _, __: f'{{"number": {row}}}',
     "messages": lambda _, __, text: _talk(text),
     "rejected": lambda row, _, text: _talk(text[::-1])[-1:] if row % 3 == 0 else None,

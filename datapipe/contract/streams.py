@@ -14,7 +14,7 @@ from datapipe.contract.compare import concatenated, cuts, difference, groups
 from datapipe.contract.finding import Trial
 from datapipe.contract.rowwise import Rowwise, check_rowwise
 from datapipe.schema import FRAMEWORK_REASONS
-from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, Split
+from datapipe.stage import MAX_BATCH_BYTES, MAX_BATCH_ROWS, Above, Split
 
 __all__ = ["check_sink", "check_source", "run_sink", "run_source", "sink_rows"]
 
@@ -165,6 +165,8 @@ def check_sink(trial: Trial) -> None:
             check = {"odd": "odd text", "nulls": "nulls"}.get(label, "runs")
             found.attempt(check, f"write of {label} documents", run_sink, trial, [batch.select(list(chosen))])
         _check_write(trial, whole.select(list(chosen)))
+        if trial.stage.finish is not None:
+            _check_finish(trial, whole.select(list(chosen)))
 
 
 def _check_write(trial: Trial, mine: pa.RecordBatch) -> None:
@@ -197,11 +199,33 @@ def _check_gather(trial: Trial, chosen: tuple[str, ...]) -> bool:
         count = found.attempt("files", "files", gather.files, weight, trial.config)
         if count is not None and count < 1:
             found.add("files", f"files gives {count} for a weight of {weight}")
+    settled = trial.config
+    if gather.settle is not None:
+        settled = found.attempt("settle", "settle", gather.settle, trial.config, {}) or settled
+        if not isinstance(settled, type(trial.config)) or gather.settle(settled, {}) != settled:
+            found.add("settle", "settle gives no config, or another one for its own")
     written = trial.stage.write(
         iter([gathered(trial, samples["typical"].select(list(chosen)))]), io.BytesIO(), trial.config
     )
-    beside = found.attempt("finish", "finish", lambda: list(gather.finish({"data": written.facts}, {}, trial.config)))
-    for name, content in beside or ():
+    beside = found.attempt("finish", "finish", lambda: list(gather.finish({"data": written.facts}, Above(), settled)))
+    return beside is not None and _check_beside(trial, beside)
+
+
+def _check_beside(trial: Trial, files: list[tuple[str, bytes]]) -> bool:
+    """Look at the small files that a sink puts beside the others."""
+    for name, content in files:
         if name.startswith(("/", ".")) or not isinstance(content, bytes):
-            found.add("finish", f"{name!r} is no name below the folder, or has no bytes")
-    return beside is not None
+            trial.found.add("finish", f"{name!r} is no name below the folder, or has no bytes")
+    return True
+
+
+def _check_finish(trial: Trial, mine: pa.RecordBatch) -> None:
+    """Try what a sink that gathers nothing puts beside its files."""
+    stage, found = trial.stage, trial.found
+    written = stage.write(iter([mine]), io.BytesIO(), trial.config)
+    facts = {"documents": len(mine), "bytes": 1, **(written.facts if written is not None else {})}
+    name = f"0123456789-0000{stage.suffix(trial.config)}"
+    files = found.attempt("finish", "finish", lambda: list(stage.finish({name: facts}, Above(), trial.config)))
+    found.attempt("finish", "finish of no file", lambda: list(stage.finish({}, Above(), trial.config)))
+    if files is not None:
+        _check_beside(trial, files)

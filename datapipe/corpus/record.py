@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datapipe.corpus.ids import SHARD_FILE, Tally
 from datapipe.corpus.store import Store
@@ -48,7 +48,7 @@ class _Closed(BaseModel):
 class Part(_Closed):
     """One Parquet file: in which run (empty = this one; else relative to it), where, and what it holds.
 
-    `digests` holds per column one digest a row group.
+    `digests` holds per column one digest a row group, `facts` what a sink says of a file that it wrote.
     """
 
     run: str = ""
@@ -56,6 +56,7 @@ class Part(_Closed):
     rows: int
     bytes: int
     digests: dict[str, list[str]]
+    facts: dict[str, Any] | None = Field(default=None, exclude_if=lambda facts: facts is None)
 
 
 class FileSeen(_Closed):

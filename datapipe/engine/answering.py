@@ -25,6 +25,7 @@ from datapipe.engine.columns import Columns
 from datapipe.engine.part import PartWriter
 from datapipe.engine.questions import Questions
 from datapipe.engine.reasons import kept_rows
+from datapipe.engine.recalling import Recalled
 from datapipe.engine.resolve import Resolved, file_order, finished, folder, record, write_runs
 from datapipe.engine.shards import batches_of, sizes_of
 from datapipe.engine.task import AnswerTask
@@ -69,7 +70,8 @@ def run_answer(task: AnswerTask) -> Resolved:
     if done is not None and (not task.everything or is_measured(store, task.call.name, task.name)):
         return done
     asked = Questions(store, task.asked)
-    documents = _documents(store, task, asked.documents())
+    recalled = Recalled(store, task)
+    documents = (recalled.beside(batch) for batch in _documents(store, task, asked.documents()))
     order = file_order(task.call.stage.rounds[task.round])
     return record(store, task, list(write_runs(store, task, _answers(task, documents, asked), order)))
 

@@ -164,7 +164,10 @@ def run_file(task: FileTask) -> Filed:
             f"stage {task.call.name!r} took {taken[0]} of {expected} rows of {task.name}",
             remedy="`write` takes its whole stream",
         )
-    parts = [Part(path=path, rows=expected, bytes=store.size(path), digests={"file": [file_digest(store, path)]})]
+    parts = [_part(store, path, expected)]
+    for suffix, content in written.beside.items():
+        store.write(f"{task.home}/{task.name}{suffix}", content)
+        parts.append(_part(store, f"{task.home}/{task.name}{suffix}", 0))
     if written.index is not None:
         writer = PartWriter(store, f"{task.home}/index/{task.name}.parquet", written.index.schema)
         for batch in written.index.to_batches(max_chunksize=RUN_ROWS):
@@ -173,6 +176,10 @@ def run_file(task: FileTask) -> Filed:
     filed = Filed(fingerprint=task.fingerprint, parts=tuple(parts), facts=json.loads(json.dumps(written.facts)))
     store.write(note, filed.model_dump_json().encode())
     return filed
+
+
+def _part(store: Store, path: str, rows: int) -> Part:
+    return Part(path=path, rows=rows, bytes=store.size(path), digests={"file": [file_digest(store, path)]})
 
 
 def _counted(rows: Iterator[pa.RecordBatch], taken: list[int]) -> Iterator[pa.RecordBatch]:

@@ -29,7 +29,7 @@ from datapipe.engine.shards import windows
 from datapipe.engine.step import Window
 from datapipe.engine.task import SinkTask
 from datapipe.errors import DatapipeError, InputError, StageError
-from datapipe.stage import SinkConfig, StageConfig
+from datapipe.stage import SinkConfig, StageConfig, Written
 
 __all__ = [
     "MOST_VALUES",
@@ -217,26 +217,27 @@ def _file(store: Store, task: SinkTask, folder: str, stream: Stream, *, document
     call, taken = task.call, list[Tally]()
     name = "/".join(filter(None, (task.home, folder, f"{task.base.shard}{call.stage.suffix(call.settings)}")))
     with store.commit(name) as target:
-        _write(task, _counted(stream, taken), target)
+        facts = _write(task, _counted(stream, taken), target)
         if sum(taken, Tally()) != documents:
             raise StageError(
                 f"stage {call.name!r} stopped writing before the end of shard {task.base.shard}",
                 remedy="`write` takes its whole stream",
             )
     digests = {"file": [file_digest(store, name)]}
-    return Part(path=name, rows=documents.documents, bytes=store.size(name), digests=digests)
+    return Part(path=name, rows=documents.documents, bytes=store.size(name), digests=digests, facts=facts)
 
 
-def _write(task: SinkTask, stream: Iterator[pa.RecordBatch], target: Any) -> None:
+def _write(task: SinkTask, stream: Iterator[pa.RecordBatch], target: Any) -> dict[str, Any] | None:
+    """What the stage says of the file."""
     call = task.call
     try:
-        call.stage.write(stream, target, call.settings)
+        written: Written | None = call.stage.write(stream, target, call.settings)
     except (DatapipeError, OSError):  # a full disk is no fault of the stage
         raise
     except Exception as error:  # noqa: BLE001 - its message may hold a text
         failure = broke(call, task.base.shard, error)
     else:
-        return
+        return written.facts if written is not None else None
     raise failure
 
 

@@ -216,7 +216,8 @@ class ResolveTask:
 class AnswerTask:
     """What the documents of one shard answer to what a round asks of them.
 
-    `base` is None for a shard of an earlier run: then `measured` is what that run keeps of its documents.
+    `base` is None for a shard of an earlier run: then `measured` is what that run keeps of its documents, and
+    `recalled` are the files with the columns that its stage, `recalled_of`, gave them.
     """
 
     run: str
@@ -230,6 +231,8 @@ class AnswerTask:
     values: str  # value fingerprint of what is measured
     resource: str | None = None
     measured: Part | None = None
+    recalled: tuple[Part, ...] = ()
+    recalled_of: str = ""
     everything: bool = False  # measure all documents, not only those asked for
     where: Where | None = None
     memory_bytes: int = 256 << 20

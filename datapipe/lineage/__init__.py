@@ -8,11 +8,12 @@ from __future__ import annotations
 from datapipe.lineage.bias import LEAST, Bias, bias_of, tells_groups
 from datapipe.lineage.contamination import CONTAMINATING, Contamination, contamination, looks_for_items, write_splits
 from datapipe.lineage.find import Place, find, nearest
-from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
+from datapipe.lineage.masking import Masked, escape, excerpt, mask, mask_url, masked_spans, safe
 from datapipe.lineage.sample import Sampled, sample
 from datapipe.lineage.similar import Alike, Found, similar
+from datapipe.lineage.spelling import Spelled, spelled
 from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, measure_bound_by, measures_of, story
-from datapipe.lineage.trace import Sequence, Stretch, sequence_of
+from datapipe.lineage.trace import Packed, Sequence, Stretch, open_packed, sequence_of
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
 __all__ = [
@@ -26,10 +27,13 @@ __all__ = [
     "Contamination",
     "Document",
     "Found",
+    "Masked",
     "Measure",
+    "Packed",
     "Place",
     "Sampled",
     "Sequence",
+    "Spelled",
     "Story",
     "Stretch",
     "Trial",
@@ -41,14 +45,17 @@ __all__ = [
     "looks_for_items",
     "mask",
     "mask_url",
+    "masked_spans",
     "measure_bound_by",
     "measures_of",
     "nearest",
+    "open_packed",
     "read_document",
     "safe",
     "sample",
     "sequence_of",
     "similar",
+    "spelled",
     "story",
     "tells_groups",
     "try_out",

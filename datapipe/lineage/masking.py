@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -23,7 +24,7 @@ from datapipe.algo.pii.replacing import merged
 from datapipe.algo.pii.secrets import SECRETS, find_secrets
 from datapipe.algo.pii.suspects import suspicious
 
-__all__ = ["escape", "excerpt", "mask", "mask_url", "safe"]
+__all__ = ["Masked", "escape", "excerpt", "mask", "mask_url", "masked_spans", "safe"]
 
 _EMAIL = re.compile(r"[\w.+%'-]{1,64}(?:@|＠|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _ACCOUNT = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?(?![^\W_])")
@@ -53,10 +54,31 @@ _UNSEEN = re.compile(
 )
 
 
+class Masked(NamedTuple):
+    """Characters [start, end) of a text that are masked, and what is shown for them."""
+
+    start: int
+    end: int
+    shown: str
+
+
 def mask(text: str) -> str:
     """The text with all that a pattern knows masked, and with every run of digits that may be somebody's number."""
-    text = _ACCOUNT.sub("[account]", _known(text))
-    return _NUMBER.sub(lambda match: match[0] if match["day"] else "[number]", text)
+    for find in (*_KNOWN, _accounts, _numbers):
+        text = _replaced(text, find(text))
+    return text
+
+
+def masked_spans(text: str) -> list[Masked]:
+    """What `mask` takes out of a text, in order: for those who show a text in pieces that a pattern may span."""
+    found: list[Masked] = []
+    now = text
+    for find in (*_KNOWN, _accounts, _numbers):
+        spans = list(find(now))
+        if spans:
+            found = _traced(found, spans)
+            now = _replaced(text, iter(found))
+    return found
 
 
 def mask_url(url: str) -> str:
@@ -64,16 +86,66 @@ def mask_url(url: str) -> str:
 
     Its other digits are what tells pages apart, and stay.
     """
-    return escape(_known(url), lines=False)
+    for find in _KNOWN:
+        url = _replaced(url, find(url))
+    return escape(url, lines=False)
 
 
-def _known(text: str) -> str:
-    """The text without what a pattern knows."""
-    text = _USER.sub("[user]@", text)
-    if suspicious(text):
-        for span in reversed(merged(_found(text))):
-            text = text[: span.start] + _SHOWN.get(span.entity, "[number]") + text[span.end :]
-    return _EMAIL.sub("[e-mail]", text)
+def _replaced(text: str, spans: Iterator[Masked]) -> str:
+    parts, at = [], 0
+    for start, end, shown in spans:
+        parts += [text[at:start], shown]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _traced(done: list[Masked], spans: list[Masked]) -> list[Masked]:
+    """What is masked after a further step, whose spans are of the text as the steps before have left it."""
+    added = [Masked(_place(done, start, end=False), _place(done, end, end=True), shown) for start, end, shown in spans]
+    kept = [each for each in done if not any(new.start <= each.start and each.end <= new.end for new in added)]
+    return sorted([*kept, *added])
+
+
+def _place(done: list[Masked], position: int, *, end: bool) -> int:
+    """A place of the masked text in the original; inside of what is masked, the border of that."""
+    longer = 0  # the original than the masked text, so far
+    for each in done:
+        start = each.start - longer
+        stop = start + len(each.shown)
+        if position <= start:
+            break
+        if position < stop:
+            return each.end if end else each.start
+        longer = each.end - stop
+    return position + longer
+
+
+# Each finds some of what is masked in a text that the ones before have been over; spans in order, none overlap.
+
+
+def _users(text: str) -> Iterator[Masked]:
+    return (Masked(hit.start(), hit.end(), "[user]@") for hit in _USER.finditer(text))
+
+
+def _patterns(text: str) -> Iterator[Masked]:
+    """What the recognisers of `datapipe.algo.pii` know."""
+    spans = merged(_found(text)) if suspicious(text) else []
+    return (Masked(span.start, span.end, _SHOWN.get(span.entity, "[number]")) for span in spans)
+
+
+def _mails(text: str) -> Iterator[Masked]:
+    return (Masked(hit.start(), hit.end(), "[e-mail]") for hit in _EMAIL.finditer(text))
+
+
+def _accounts(text: str) -> Iterator[Masked]:
+    return (Masked(hit.start(), hit.end(), "[account]") for hit in _ACCOUNT.finditer(text))
+
+
+def _numbers(text: str) -> Iterator[Masked]:
+    return (Masked(hit.start(), hit.end(), "[number]") for hit in _NUMBER.finditer(text) if not hit["day"])
+
+
+_KNOWN: tuple[Callable[[str], Iterator[Masked]], ...] = (_users, _patterns, _mails)
 
 
 def _found(text: str) -> list[Found]:

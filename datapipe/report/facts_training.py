@@ -32,15 +32,16 @@ from datapipe.report.findings import (
 from datapipe.report.walk import Seen, Slice, came_to
 from datapipe.run.audit import audit_result
 from datapipe.run.context import Context
+from datapipe.run.releasing import MANIFEST
 from datapipe.run.state import totals
 from datapipe.stage import Sink
 
-__all__ = ["MANIFEST", "conversations_of", "mixtures_of", "packing_of", "planted_of"]
+__all__ = ["conversations_of", "mixtures_of", "packing_of", "planted_of"]
 
 STRETCHES = 50
 UNITS = {"tokens": "token_count", "trained": "trained_count", "rows": None}
 PLAN = "mixture.json"
-MANIFEST = "manifest.json"
+PACKED = ("length", "sequences", "tokens", "trained", "cut", "padding", "pieces")  # of a manifest of sequences
 MESSAGE_ROWS = 1024  # conversations that are held at once
 CHECKED = "messages_count"  # a column of stages that check conversations
 
@@ -134,16 +135,15 @@ def packing_of(context: Context) -> dict[str, Packing]:
         path = next((file for file in sorted(files) if file.rpartition("/")[2] == MANIFEST), None)
         if isinstance(node.stage, Sink) and path is not None and context.store.exists(path):
             told = json.loads(context.store.read(path))
-            if {"length", "sequences", "sources"} <= told.keys():
+            if {*PACKED, "sources", "files"} <= told.keys():
                 found[name] = _packing(told)
     return found
 
 
 def _packing(told: dict[str, Any]) -> Packing:
-    names = ("length", "sequences", "tokens", "trained", "cut", "padding", "pieces")
     places = told["sequences"] * told["length"]
     return Packing(
-        **{name: told[name] for name in names},
+        **{name: told[name] for name in PACKED},
         fill=share_of(told["tokens"], places),
         files=len(told["files"]),
         sources={source: PackedSource(**counts) for source, counts in told["sources"].items()},

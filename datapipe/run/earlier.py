@@ -23,7 +23,7 @@ from datapipe.run.context import Context
 from datapipe.run.reopen import reopen, standing
 from datapipe.run.state import lent
 from datapipe.run.tasks import exchange
-from datapipe.stage import IndexedConfig
+from datapipe.stage import Group, IndexedConfig
 
 __all__ = ["EarlierShard", "earlier_runs", "earlier_shards", "from_here"]
 
@@ -39,6 +39,7 @@ class EarlierShard:
     url: str  # of the run, from here
     stage: str
     context: Context
+    told: tuple[Part, ...] = ()  # files of the columns that the stage gave its documents, named from here, if wanted
 
     @property
     def measured(self) -> Part:
@@ -82,13 +83,18 @@ def _shards(context: Context, node: Node, url: str, number: int) -> list[Earlier
     theirs = _same_stage(old, node, url)
     _agree(node, context, theirs, old)
     away = from_here(context.store, old.store)
+    recalls = isinstance(node.stage, Group) and bool(node.stage.recalls)
     shards = []
     for path, shard in old.incoming(theirs):
         keys = old.state.of(exchange(theirs)).get(shard.name)
         before = standing(old, path.before(), shard)
         if keys is None or before is None or keys.rows_in != before.rows_kept or keys.base != before.base:
             raise RunError(f"stage {theirs.name!r} of {url} is not done", remedy="finish that run first")
-        shards.append(EarlierShard(lent(keys, away), number, away, theirs.name, old))
+        told = old.state.of(theirs.name).get(shard.name) if recalls else keys
+        if told is None or (told.rows_in, told.base) != (keys.rows_in, keys.base):
+            raise RunError(f"stage {theirs.name!r} of {url} is not done", remedy="finish that run first")
+        layer = lent(told, away).layer if recalls else ()
+        shards.append(EarlierShard(lent(keys, away), number, away, theirs.name, old, layer))
     _complete(old, theirs, url, len(shards))
     return shards
 

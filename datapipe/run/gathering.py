@@ -8,10 +8,8 @@ records and bucket offsets of the shards.
 from __future__ import annotations
 
 import re
-from pathlib import Path as Folder
+from dataclasses import replace
 from typing import Any
-
-import xxhash
 
 from datapipe.corpus.exchange import BUCKETS
 from datapipe.corpus.fingerprint import fingerprint
@@ -19,8 +17,9 @@ from datapipe.corpus.record import Part, is_record, write_record
 from datapipe.engine.gathering import Filed, gathered_values, run_file, run_gather
 from datapipe.engine.resolve import Resolved, finished, run_resolve
 from datapipe.engine.sink import stands
-from datapipe.engine.task import FileTask, Input, Keys, ResolveTask
+from datapipe.engine.task import Call, FileTask, Input, Keys, ResolveTask
 from datapipe.recipe import Node
+from datapipe.run.beside import above, write_beside
 from datapipe.run.context import Context
 from datapipe.run.merging import in_few_files
 from datapipe.run.releasing import folders_of, home_of
@@ -57,7 +56,16 @@ class _Files:
         self._stage: Any = node.stage
         self._incoming = context.incoming(node)
         self._home = home_of(context.recipe, node)
+        self._above = above(context, node)
+        self._call = self._settled(context.paths.call(node))
         self._of = fingerprint({shard.name: sink_values(context, path) for path, shard in self._incoming})
+
+    def _settled(self, call: Call) -> Call:
+        """The sink with the config by which it writes."""
+        settle = self._stage.gather.settle
+        if settle is None:
+            return call
+        return replace(call, config=settle(call.settings, self._above.resources).model_dump_json())
 
     def write(self) -> None:
         """Gather, write, and note each shard as done."""
@@ -66,7 +74,7 @@ class _Files:
                 if not GATHERED_FILE.match(name.rpartition("/")[2]):
                     self._store.remove(name)
         inputs, weight = self._gathered()
-        count = max(1, self._stage.gather.files(weight, self._node.config))
+        count = max(1, self._stage.gather.files(weight, self._call.settings))
         filed = self._filed(inputs, min(count, BUCKETS))
         parts = [part for each in filed for part in each.parts]
         parts += self._finished({each.parts[0].path.rpartition("/")[2]: each.facts for each in filed})
@@ -83,7 +91,7 @@ class _Files:
             before = context.record(path.before(), shard)
             old = context.state.of(folder).get(shard.name)
             if old is None or (old.values, old.rows_in, old.base) != (values, before.rows_kept, before.base):
-                tasks.append(sink_task(context, path, shard, values=values, old=old))
+                tasks.append(replace(sink_task(context, path, shard, values=values, old=old), call=self._call))
         context.carry_out((self._node.name,), run_gather, tasks, count=len(tasks))
         records = [context.state.of(folder)[shard.name] for _, shard in self._incoming]
         found = tuple(
@@ -96,10 +104,9 @@ class _Files:
     def _merge(self, names: list[str], blocks: list[tuple[Input, ...]]) -> list[Resolved]:
         def task(at: int) -> ResolveTask:
             key = fingerprint({"of": self._of, "name": names[at]})
-            call = self._context.paths.call(self._node)
             return ResolveTask(
                 self._store.url,
-                call,
+                self._call,
                 round=0,
                 name=names[at],
                 inputs=(blocks[at],),
@@ -125,25 +132,15 @@ class _Files:
             rows = tuple(each for each in mine if each.rows.first < each.rows.last)
             name = f"data-{at:05d}-of-{count:05d}"
             key = fingerprint({"of": self._of, "name": name, "home": self._home})
-            call = self._context.paths.call(self._node)
-            tasks.append(FileTask(self._store.url, call, self._home, name, rows, key))
+            tasks.append(FileTask(self._store.url, self._call, self._home, name, rows, key))
         self._context.progress.note(f"writing {count} files of {self._node.name}")
         made = {filed.parts[0].path: filed for filed in self._context.engine.map(run_file, tasks)}
         return [made[path] for path in sorted(made)]
 
     def _finished(self, facts: dict[str, dict[str, Any]]) -> list[Part]:
         """The small files beside."""
-        nodes = self._context.recipe.nodes.values()
-        found = {node.name: self._context.resource(node) for node in nodes if node.stage.prepare is not None}
-        above = {node.name for path, _ in self._incoming for node in path.nodes}
-        resources = {name: Folder(folder) for name, folder in found.items() if folder and name in above}
-        parts = []
-        for name, content in self._stage.gather.finish(facts, resources, self._node.config):
-            path = f"{self._home}/{name}"
-            self._store.write(path, content)
-            digest = xxhash.xxh3_128_hexdigest(content)
-            parts.append(Part(path=path, rows=0, bytes=len(content), digests={"file": [digest]}))
-        return parts
+        made = self._stage.gather.finish(facts, self._above, self._call.settings)
+        return write_beside(self._context, self._node, self._home, made)
 
     def _sweep(self, named: set[str]) -> None:
         """Remove files of an earlier cut."""

@@ -102,6 +102,8 @@ class _Rounds:
         others = (place.earlier or place.beside for place in self._places)
         if earlier := [record.values for record, other in zip(self._records, others, strict=True) if other]:
             what["earlier"] = earlier  # their keys may be of other texts of the same documents
+        if told := [part.digests for place in self._places if place.earlier for part in place.earlier.told]:
+            what["recalled"] = told
         self.rests_on = fingerprint(what)
         self._kept: dict[int, list[tuple[str, Any]]] = {}  # by round, what its tasks gave
         self.asked: dict[str, tuple[Slice, ...]] = {}
@@ -172,6 +174,8 @@ class _Rounds:
                 values=self._context.paths.keys(path) if path else "",
                 resource=self._context.resource(self._node),
                 measured=place.earlier.measured if place.earlier else None,
+                recalled=place.earlier.told if place.earlier else (),
+                recalled_of=place.earlier.stage if place.earlier else "",
                 everything=index and place.own is not None,
                 where=self._node.where,
             )

@@ -17,17 +17,30 @@ import xxhash
 
 from datapipe.corpus import lease
 from datapipe.corpus.fingerprint import fingerprint
-from datapipe.corpus.record import Part, Record, write_record
+from datapipe.corpus.record import FOLDED, Part, Record, is_record, write_record
 from datapipe.corpus.store import Store
 from datapipe.recipe import Node, Recipe
 from datapipe.run.context import Context
 from datapipe.stage import Sink
 
-__all__ = ["MANIFEST", "PENDING", "folders_of", "home_of", "move_out", "output_state", "retract", "sinks_of", "waits"]
+__all__ = [
+    "MANIFEST",
+    "PENDING",
+    "folders_of",
+    "home_of",
+    "inner_name",
+    "lies_in",
+    "move_out",
+    "output_state",
+    "retract",
+    "sinks_of",
+    "waits",
+]
 
 PENDING = "_pending"  # readers of folders of files pass over names that begin so
 MANIFEST = "manifest.json"
 GATES = "gates"  # key of a manifest
+OURS = frozenset({FOLDED, "stage.json", "lease.json", "resource.json"})  # in a stage's folder, and none of its output
 
 
 def sinks_of(recipe: Recipe) -> list[Node]:
@@ -38,6 +51,19 @@ def sinks_of(recipe: Recipe) -> list[Node]:
 def home_of(recipe: Recipe, node: Node) -> str:
     """The folder into which a Sink writes what is new."""
     return f"{node.name}/{PENDING}" if recipe.head.gates else node.name
+
+
+def lies_in(context: Context, node: Node) -> str:
+    """The folder in which a Sink's output lies, or will."""
+    files = [file for record in context.state.of(node.name).values() for file in record.files]
+    if not files:
+        return home_of(context.recipe, node)
+    return f"{node.name}/{PENDING}" if any(f"/{PENDING}/" in file for file in files) else node.name
+
+
+def inner_name(sink: str, path: str) -> str:
+    """Name of a Sink's file within its output, wherever that lies."""
+    return path.removeprefix(f"{sink}/").removeprefix(f"{PENDING}/")
 
 
 def folders_of(store: Store, sink: str) -> Iterator[str]:
@@ -91,10 +117,27 @@ def _move(context: Context, node: Node, *, pending: bool, gates: dict[str, Any] 
             context.state.put(new)
             count += sum(old.path != part.path for old, part in zip(record.layer, new.layer, strict=True))
     _sweep(context, node, pending=pending)
+    _move_beside(context, node, pending=pending)
     for folder in reversed(list(folders_of(store, node.name))):
         if folder != node.name and not store.fs.ls(store.path(folder)):
             store.remove(folder)
     return count
+
+
+def _move_beside(context: Context, node: Node, *, pending: bool) -> None:
+    """Move what no record names: the small files that follow from the records."""
+    store = context.store
+    named = {file for record in context.state.of(node.name).values() for file in record.files}
+    for folder in folders_of(store, node.name):
+        inside = f"{folder}/".startswith(f"{node.name}/{PENDING}/")
+        if inside == pending or folder == f"{node.name}/exchange":
+            continue
+        for name in store.names(folder):
+            path = f"{folder}/{name}"
+            if path not in named and not (folder == node.name and (name in OURS or is_record(name))):
+                other = f"{node.name}/{PENDING}/" if pending else f"{node.name}/"
+                store.second_name(path, f"{other}{inner_name(node.name, path)}")
+                store.remove(path)
 
 
 def _sweep(context: Context, node: Node, *, pending: bool) -> None:
@@ -104,7 +147,7 @@ def _sweep(context: Context, node: Node, *, pending: bool) -> None:
         return
     for record in context.state.of(node.name).values():
         for part in record.layer:
-            inner = part.path.removeprefix(f"{node.name}/").removeprefix(f"{PENDING}/")
+            inner = inner_name(node.name, part.path)
             store.remove(f"{node.name}/{inner}" if pending else f"{node.name}/{PENDING}/{inner}")
 
 
@@ -113,7 +156,7 @@ def _moved(
 ) -> tuple[Part, bytes | None]:
     """A file as it is to be, and its content where that changes."""
     pending, gates = wanted
-    inner = part.path.removeprefix(f"{node.name}/").removeprefix(f"{PENDING}/")
+    inner = inner_name(node.name, part.path)
     path = f"{node.name}/{PENDING}/{inner}" if pending else f"{node.name}/{inner}"
     if posixpath.basename(path) != MANIFEST or gates is None:
         return part.model_copy(update={"path": path}), None

@@ -13,9 +13,10 @@ from datapipe.engine.sink import MOST_VALUES, by_column, run_sink, too_many_valu
 from datapipe.engine.sink import stands as sink_stands
 from datapipe.engine.task import SinkTask
 from datapipe.recipe import Node
+from datapipe.run.beside import above, write_beside
 from datapipe.run.context import Context, Shard
 from datapipe.run.paths import Path
-from datapipe.run.releasing import folders_of, home_of, retract
+from datapipe.run.releasing import folders_of, home_of, inner_name, lies_in, retract
 from datapipe.run.reopen import standing
 
 __all__ = ["sink_task", "sink_values", "sweep_out", "write_out"]
@@ -39,6 +40,22 @@ def write_out(context: Context, node: Node) -> None:
     files = (file for record in context.state.of(node.name).values() for file in record.files)
     if by is not None and len({posixpath.dirname(file) for file in files}) > MOST_VALUES:
         raise too_many_values(node.name, by, "the corpus")
+    _finish(context, node)
+
+
+def _finish(context: Context, node: Node) -> None:
+    """The small files beside; they follow from the records, so no record names them."""
+    stage: Any = node.stage
+    if stage.finish is None:
+        return
+    names = {shard.name for _, shard in context.incoming(node)}
+    records = (record for shard, record in sorted(context.state.of(node.name).items()) if shard in names)
+    written = {
+        inner_name(node.name, part.path): {"documents": part.rows, "bytes": part.bytes, **(part.facts or {})}
+        for record in records
+        for part in record.layer
+    }
+    write_beside(context, node, lies_in(context, node), stage.finish(written, above(context, node), node.config))
 
 
 def sink_task(context: Context, path: Path, shard: Shard, *, values: str, old: Record | None) -> SinkTask:

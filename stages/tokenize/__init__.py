@@ -4,13 +4,16 @@ What: a tokenizer by path, by its name on the hub, or trained on the corpus. A t
 ends a document. A conversation is rendered by the tokenizer's chat template; every turn of the assistant carries loss,
 with the token that ends it, but for reasoning that is masked (`chat.reasoning`). Words of documents never become
 control tokens, whatever they say.
-The mask gate: the tokens that carry loss are decoded and held against the turn as the template renders it, and that
-against what it renders at inference. What does not fit leaves with a reason; what templates drop (Qwen3: reasoning of
-earlier turns) and add (an empty think block) is counted in columns. For templates that rewrite history, `split.turns`
-makes a conversation of each turn. Template dates are the template's own: no output depends on the day.
+The mask gate, on every row: the rendering is that of the row's shape with the row's texts in their places; the tokens
+that carry loss are, byte by byte, the turn in it. What the template renders at inference is known by shape, and from
+the texts themselves in one row of 32 and wherever a text holds what the template looks for (see `_turns`). What does
+not fit leaves with a reason; what templates drop (Qwen3: reasoning of earlier turns) and add (an empty think block) is
+told by message and totalled. For templates that rewrite history, `split.turns` before this stage makes a conversation
+of each turn. Template dates are the template's own: no output depends on the day. What hostile templates and
+tokenizers may do is bounded here (see `_sandbox`), so that no child process is needed.
 Why: masks that are off by a token, or zero, train silently on the wrong thing; stock templates give no mask at all.
-Costs: texts 93% to 114% of the speed of `tokenizers`' encode_batch on the same core (tests/benchmarks/tokens.py);
-conversations 41%, for each is rendered several times.
+Costs: texts 93% to 114% of the speed of `tokenizers`' encode_batch on the same core; conversations: see
+tests/benchmarks/tokens.py, one rendering each and one of each shape.
 Source: TRL and torchtune for the loss on all of the assistant's turns; transformers for templates.
 """
 
@@ -20,13 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from datapipe.errors import InputError
-from datapipe.schema import COLUMNS
 from datapipe.stage import (
     Map,
     Mask,
@@ -34,27 +35,27 @@ from datapipe.stage import (
     Size,
     StageConfig,
     above,
-    columns,
     decide,
     first_of,
     measure,
     place,
-    schema,
 )
 from stages.tokenize import _encode as encoding
 from stages.tokenize import _files as files
+from stages.tokenize import _scenes as scenes
 from stages.tokenize import _train as training
 from stages.tokenize import _turns as turning
-from stages.tokenize._encode import Items, Tokens
+from stages.tokenize._columns import ADDS, Row, columns_of
 from stages.tokenize._template import NAME
 from stages.tokenize._tokenizer import Tokenizer, load
-from stages.tokenize._turns import Fault, Rendered
+from stages.tokenize._turns import Fault
 
 TOO_LONG = "too_long"
 TOO_LARGE = "too_large"
 EMPTY = "empty"
 LOST_REASONING = "reasoning_lost"
 REWRITTEN = "history_rewritten"
+REMEDY = "split.turns before this stage makes a conversation of each turn"
 FAULTS = {
     EMPTY: "neither a text nor a message",
     TOO_LARGE: "more bytes than max_bytes",
@@ -62,30 +63,18 @@ FAULTS = {
     turning.OTHERS: "a message of another role than the assistant is to be trained",
     turning.NOTHING: "no turn of the assistant is to be trained",
     turning.TOOLS: "the tools are no JSON array",
-    turning.REFUSED: "the chat template refuses the conversation",
-    turning.FAILS: "the chat template fails on the conversation",
+    turning.UNPAIRED: "half of a character that is written in two (a lone surrogate)",
+    scenes.REFUSED: "the chat template refuses the conversation",
+    scenes.FAILS: "the chat template fails on the conversation, or does more than any should",
     turning.READS: "the chat template changes texts, so that they cannot be told from its own",
-    turning.LOST: "the chat template leaves out text of a trained turn",
-    turning.NOT_FOUND: "a trained turn does not stand behind a prompt to speak",
-    turning.NO_END: "nothing ends a trained turn",
+    scenes.LOST: "the chat template leaves out text of a trained turn",
+    scenes.NOT_FOUND: "a trained turn does not stand behind a prompt to speak",
+    scenes.NO_END: "nothing ends a trained turn",
     encoding.IN_TEXT: "a control token in what somebody has said",
     encoding.TWICE: "the token that begins a sequence stands there twice",
+    encoding.UNCUT: "the tokenizer gives up on a text",
     encoding.MASK: "the tokens that carry loss do not read as the turn",
 }
-ADDS = schema(
-    tokens=COLUMNS["tokens"],
-    loss=COLUMNS["loss"],
-    token_count=pa.int32(),
-    trained_count=pa.int32(),
-    fault=pa.string(),
-    unknown_tokens=pa.int32(),
-    dropped_characters=pa.int32(),
-    added_characters=pa.int32(),
-    lost_reasoning=pa.int32(),
-    rewritten_turns=pa.int32(),
-    cut_messages=pa.int32(),
-    cut_tokens=pa.int32(),
-)
 
 
 class Trained(BaseModel):
@@ -122,10 +111,14 @@ class Config(StageConfig):
     )
     max_bytes: Size = measure(16 << 20, "bytes; larger documents leave as too_large", gt=0)
     lost_reasoning: Literal["drop", "keep"] = decide(
-        "drop", "trained turns whose reasoning the template leaves out: the conversation leaves, or stays without"
+        "drop",
+        "trained turns whose reasoning the template leaves out: the conversation leaves, or stays without; none are "
+        "left out behind split.turns",
     )
     rewritten: Literal["keep", "drop"] = decide(
-        "keep", "conversations with trained turns that the template writes otherwise at inference"
+        "keep",
+        "conversations with trained turns that the template writes otherwise at inference; with split.turns, "
+        "reasoning_only: false, above there are none",
     )
 
     @model_validator(mode="after")
@@ -152,7 +145,9 @@ def sketch_reads(config: Config) -> tuple[str, ...]:
 
 def sketch(batch: pa.RecordBatch, config: Config) -> pa.Table:
     """Words and how often they were met."""
-    return training.merge([]) if isinstance(config.tokenizer, str) else training.sketch(batch, config.tokenizer.train)
+    if isinstance(config.tokenizer, str):
+        return training.merge([])
+    return training.sketch(batch, config.tokenizer.train, config.max_bytes)
 
 
 def build(words: pa.Table, config: Config, folder: Path) -> None:
@@ -198,18 +193,6 @@ def _token(tokenizer: Tokenizer, name: str, remedy: str) -> int:
 # ---------------------------------------------------------------------------------------------- rows
 
 
-@dataclass
-class _Row:
-    """A document on its way: its sequence, how it was rendered, and what is wrong with it."""
-
-    items: Items | None = None
-    rendered: Rendered | None = None
-    fault: str | None = None
-    tokens: Tokens | None = None
-    cut_messages: int = 0
-    cut_tokens: int = 0
-
-
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """Tokens, the stretches that carry loss (null: all do), and what was met on the way; see `ADDS`.
 
@@ -224,7 +207,7 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
     if config.overlong == "cut_front":
         assert config.max_tokens is not None
 
-        def again(document: tuple[Any, Any, Any], *, without: int) -> _Row:
+        def again(document: tuple[Any, Any, Any], *, without: int) -> Row:
             row = _row(document, tokenizer, bounds, config, without=without)
             _encode([row], tokenizer)
             return row
@@ -232,18 +215,18 @@ def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.
         for at, row in enumerate(rows):
             if row.rendered is not None and row.tokens is not None and len(row.tokens.ids) > config.max_tokens:
                 rows[at] = _cut_front(row, documents[at], again, config.max_tokens)
-    return _columns(rows)
+    return columns_of(rows)
 
 
 def _row(
     document: tuple[Any, Any, Any], tokenizer: Tokenizer, bounds: _Bounds, config: Config, *, without: int = 0
-) -> _Row:
+) -> Row:
     """A text or a conversation as items to cut; `without`: rounds that are left out at its front."""
     text, messages, tools = document
     try:
         if not messages:
             _fits(len((text or "").encode()), config)
-            return _Row(encoding.items_of_text(text, bounds.begin, bounds.end)) if text else _Row(fault=EMPTY)
+            return Row(encoding.items_of_text(text, bounds.begin, bounds.end)) if text else Row(fault=EMPTY)
         if tokenizer.speech is None:
             raise InputError(
                 f"{NAME}: the tokenizer has no chat template", remedy="set chat_template to the file of one"
@@ -253,8 +236,8 @@ def _row(
         rendered = turning.render(shorter, tools, tokenizer, config.turns)
         items = encoding.items_of(rendered, tokenizer, bounds.opening)
     except Fault as fault:
-        return _Row(fault=fault.reason)
-    return _Row(items, rendered, cut_messages=cut)
+        return Row(fault=fault.reason)
+    return Row(items, rendered, cut=cut)
 
 
 def _fits(size: int, config: Config) -> None:
@@ -271,23 +254,23 @@ def _rounds(messages: list[dict[str, Any]]) -> list[int]:
     ]
 
 
-def _shortened(messages: list[dict[str, Any]], without: int) -> tuple[list[dict[str, Any]], int]:
-    """The conversation without some rounds at its front, and how many messages that are."""
+def _shortened(messages: list[dict[str, Any]], without: int) -> tuple[list[dict[str, Any]], tuple[int, int]]:
+    """The conversation without some rounds at its front, and which messages [start, end) those are."""
     if not without:
-        return messages, 0
+        return messages, (0, 0)
     rounds = _rounds(messages)
     first, last = rounds[0], rounds[without]
-    return messages[:first] + messages[last:], last - first
+    return messages[:first] + messages[last:], (first, last)
 
 
-def _encode(rows: list[_Row], tokenizer: Tokenizer) -> None:
+def _encode(rows: list[Row], tokenizer: Tokenizer) -> None:
     """Cut the sequences of rows that have one."""
     whole = [(row, row.items) for row in rows if row.items is not None]
     for (row, _), tokens in zip(whole, encoding.encode([items for _, items in whole], tokenizer), strict=True):
         row.tokens, row.items, row.fault = tokens, None, tokens.fault
 
 
-def _cut_front(row: _Row, document: tuple[Any, Any, Any], again: Any, most: int) -> _Row:
+def _cut_front(row: Row, document: tuple[Any, Any, Any], again: Any, most: int) -> Row:
     """The conversation without as few rounds as it takes to fit; as it was where none are left that fit."""
     assert row.tokens is not None
     low, high, found = 1, len(_rounds(document[1])) - 1, row
@@ -300,55 +283,6 @@ def _cut_front(row: _Row, document: tuple[Any, Any, Any], again: Any, most: int)
             low = middle + 1
     found.cut_tokens = len(row.tokens.ids) - (0 if found.tokens is None else len(found.tokens.ids))
     return found
-
-
-# ---------------------------------------------------------------------------------------------- columns
-
-
-def _columns(rows: list[_Row]) -> pa.RecordBatch:
-    fine = [row.tokens if row.fault is None else None for row in rows]
-    counts = [None if one is None else len(one.ids) for one in fine]
-    spans = [None if one is None else one.spans for one in fine]
-    trained = [
-        count if each is None else sum(end - start for start, end, _ in each)
-        for count, each in zip(counts, spans, strict=True)
-    ]
-    told = [row.rendered for row in rows]
-
-    def counted(name: str) -> Any:
-        return pa.array([None if one is None else getattr(one, name) for one in told], pa.int32())
-
-    return columns(
-        tokens=_lists(counts, [one.ids for one in fine if one is not None]),
-        loss=_losses(spans),
-        token_count=pa.array(counts, pa.int32()),
-        trained_count=pa.array(trained, pa.int32()),
-        fault=pa.array([row.fault for row in rows], pa.string()),
-        unknown_tokens=pa.array([None if one is None else one.unknown for one in fine], pa.int32()),
-        dropped_characters=counted("dropped"),
-        added_characters=counted("added"),
-        lost_reasoning=counted("lost"),
-        rewritten_turns=counted("rewritten"),
-        cut_messages=pa.array([row.cut_messages for row in rows], pa.int32()),
-        cut_tokens=pa.array([row.cut_tokens for row in rows], pa.int32()),
-    )
-
-
-def _lists(counts: list[int | None], parts: list[Any]) -> Any:
-    """Lists of tokens, null where there is no count."""
-    offsets = np.cumsum([0, *(count or 0 for count in counts)]).astype(np.int64)
-    flat = np.concatenate(parts) if parts else np.zeros(0, np.int32)
-    missing: Any = pa.array([count is None for count in counts], pa.bool_())
-    lists: Any = pa.array(offsets)
-    return pa.LargeListArray.from_arrays(lists, pa.array(flat), type=COLUMNS["tokens"], mask=missing)
-
-
-def _losses(spans: list[Any]) -> Any:
-    whole = [
-        None if each is None else [{"start": start, "end": end, "weight": weight} for start, end, weight in each]
-        for each in spans
-    ]
-    return pa.array(whole, COLUMNS["loss"])
 
 
 def decide_reasons(measured: pa.RecordBatch, config: Config) -> pa.StringArray:
@@ -376,7 +310,7 @@ def example(folder: Path) -> Config:
 READS = ("text", "messages", "tools")
 STAGE = Map(
     name=NAME,
-    version=1,
+    version=2,
     config=Config,
     reads=READS,
     optional=READS,
@@ -385,8 +319,8 @@ STAGE = Map(
     reasons={
         **FAULTS,
         TOO_LONG: "more tokens than max_tokens",
-        LOST_REASONING: "the chat template leaves out the reasoning of a trained turn",
-        REWRITTEN: "the chat template writes a trained turn otherwise at inference",
+        LOST_REASONING: f"the chat template leaves out the reasoning of a trained turn; {REMEDY}",
+        REWRITTEN: f"the chat template writes a trained turn otherwise at inference; {REMEDY}",
     },
     libraries=libraries,
     prepare=Prepare(build=build, sketch=sketch, merge=training.merge, reads=sketch_reads),

@@ -20,13 +20,16 @@ import numpy.typing as npt
 from stages.tokenize._tokenizer import AFTER, BEGIN, MIDDLE, Tokenizer
 from stages.tokenize._turns import Rendered, Turn
 
-__all__ = ["CONTROL", "IN_TEXT", "MASK", "TWICE", "Items", "Tokens", "encode", "items_of", "items_of_text"]
+__all__ = ["CONTROL", "IN_TEXT", "MASK", "TWICE", "UNCUT", "Items", "Tokens", "encode", "items_of", "items_of_text"]
 
 CONTROL = -1  # place of an item that is a control token
+FAILED = -1  # of a token: none could be made
 SLICE = 1 << 20  # characters that are cut at once: what the package makes of them takes many times as much memory
 IN_TEXT = "control_token_in_text"
 TWICE = "doubled_special_token"
 MASK = "mask_is_not_the_turn"
+UNCUT = "tokenizer_fails"
+PANIC = "PanicException"  # what the package raises where its own code gives up: no subclass of Exception
 
 Ids = npt.NDArray[np.int32]
 
@@ -78,7 +81,7 @@ def items_of(rendered: Rendered, tokenizer: Tokenizer, begin: int | None) -> Ite
         values.append(value)
 
     at, cuts = 0, [turn.start for turn in rendered.turns]
-    for start, end, token in (*_controls(rendered, tokenizer), (len(text), len(text), None)):
+    for start, end, token in (*rendered.controls, (len(text), len(text), None)):
         bounds = [at, *(cut for cut in cuts if at < cut < start), start]
         for low, high in pairwise(bounds):
             if low < high:
@@ -93,14 +96,6 @@ def items_of(rendered: Rendered, tokenizer: Tokenizer, begin: int | None) -> Ite
         shifted = [span._replace(start=span.start + 1, end=span.end + 1) for span in spans]
         return Items([CONTROL, *places], [begin, *values], shifted)
     return Items(places, values, spans)
-
-
-def _controls(rendered: Rendered, tokenizer: Tokenizer) -> Iterator[tuple[int, int, int]]:
-    """Control tokens that the template has written: [start, end) and id."""
-    bounds = [0, *chain.from_iterable(rendered.words), len(rendered.text)]
-    for low, high in zip(bounds[::2], bounds[1::2], strict=True):
-        for start, end, token in tokenizer.controls(rendered.text[low:high]):
-            yield low + start, low + end, token
 
 
 def _span(turn: Turn, text: str, starts: list[int], tokenizer: Tokenizer) -> Span:
@@ -144,17 +139,40 @@ def encode(rows: Sequence[Items], tokenizer: Tokenizer) -> list[Tokens]:
 
 
 def _cut(texts: list[str], cutter: Any) -> tuple[Any, Ids]:
-    """How many tokens each text has, and all of them; some texts at a time."""
-    lengths, found = list[int](), list[Ids]()
+    """How many tokens each text has, and all of them; texts that stand there twice are cut once."""
+    if not texts:
+        return [], np.zeros(0, np.int32)
+    numbers: dict[str, int] = {}
+    order = np.fromiter((numbers.setdefault(text, len(numbers)) for text in texts), np.int64, len(texts))
+    made = list(_cut_some(list(numbers), cutter))
+    counts = np.fromiter(map(len, made), np.int64, len(made))
+    flat = np.fromiter(chain.from_iterable(made), np.int32, int(counts.sum()))
+    if len(made) == len(texts):
+        return counts, flat
+    lengths, firsts = counts[order], (np.cumsum(counts) - counts)[order]
+    own = np.cumsum(lengths) - lengths
+    return lengths, flat[np.arange(int(lengths.sum())) + np.repeat(firsts - own, lengths)]
+
+
+def _cut_some(texts: list[str], cutter: Any) -> Iterator[list[int]]:
+    """Tokens of each text; some texts at a time. [FAILED] of a text that the package gives up on."""
     size, first = 0, 0
     for at, text in enumerate(texts):
         size += len(text)
         if size >= SLICE or at == len(texts) - 1:
-            made = [each.ids for each in cutter.encode_batch_fast(texts[first : at + 1], add_special_tokens=False)]
-            lengths += map(len, made)
-            found.append(np.fromiter(chain.from_iterable(made), np.int32))
+            yield from _cut_at_once(texts[first : at + 1], cutter)
             size, first = 0, at + 1
-    return lengths, np.concatenate(found) if found else np.zeros(0, np.int32)
+
+
+def _cut_at_once(texts: list[str], cutter: Any) -> list[list[int]]:
+    try:
+        return [each.ids for each in cutter.encode_batch_fast(texts, add_special_tokens=False)]
+    except BaseException as error:
+        if type(error).__name__ != PANIC and not isinstance(error, Exception):
+            raise
+    if len(texts) == 1:
+        return [[FAILED]]
+    return [ids for text in texts for ids in _cut_at_once([text], cutter)]
 
 
 class _Whole(NamedTuple):
@@ -178,6 +196,8 @@ def _tokens(row: Items, whole: _Whole, bounds: Any) -> Tokens:
     """One sequence; `bounds`: where its items begin, and where the last ends."""
     low, high = int(bounds[0]), int(bounds[-1])
     inside, twice = whole.faults
+    if (whole.ids[low:high] == FAILED).any():
+        return Tokens(whole.ids[low:high], None, 0, UNCUT)
     fault = IN_TEXT if inside[low:high].any() else TWICE if twice[low + 1 : high].any() else None
     spans = None
     if row.spans is not None:
@@ -190,18 +210,21 @@ def _tokens(row: Items, whole: _Whole, bounds: Any) -> Tokens:
 
 def _checked(found: list[Tokens], rows: Sequence[Items], tokenizer: Tokenizer) -> list[Tokens]:
     """A fault where what is trained does not read as the assistant's turns."""
-    asked = [
-        (at, each.ids, stretch, span.text)
-        for at, (row, each) in enumerate(zip(rows, found, strict=True))
-        for stretch, span in zip(each.spans or (), row.spans or (), strict=True)
-    ]
-    read = tokenizer.whole.decode_batch(
-        [ids[low:high].tolist() for _, ids, (low, high, _), _ in asked], skip_special_tokens=False
-    )
-    for (at, ids, (low, high, _), text), decoded in zip(asked, read, strict=True):
-        if not _alike(decoded, text) and not _alike(_in_place(ids, low, high, tokenizer), text):
-            found[at] = replace(found[at], fault=found[at].fault or MASK)
+    for at, (row, each) in enumerate(zip(rows, found, strict=True)):
+        for (low, high, _), span in zip(each.spans or (), row.spans or (), strict=True):
+            if not _reads(each.ids, (low, high), span.text, tokenizer):
+                found[at] = replace(found[at], fault=found[at].fault or MASK)
     return found
+
+
+def _reads(ids: Ids, at: tuple[int, int], text: str, tokenizer: Tokenizer) -> bool:
+    """Whether the bytes of the tokens are those of a text, or what they decode to is like it."""
+    low, high = at
+    cut = ids[low:high].tolist()
+    if tokenizer.bytes and b"".join(map(tokenizer.bytes.__getitem__, cut)) == text.encode():
+        return True
+    decoded = tokenizer.whole.decode(cut, skip_special_tokens=False)
+    return _alike(decoded, text) or _alike(_in_place(ids, low, high, tokenizer), text)
 
 
 def _in_place(ids: Ids, low: int, high: int, tokenizer: Tokenizer) -> str:

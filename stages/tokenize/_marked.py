@@ -1,148 +1,172 @@
-"""Which stretches of a rendered conversation are somebody's words, and which the template's own.
+"""A conversation as its template is given it: as it is, and once more with a mark in place of each text.
 
-The conversation is rendered a second time with each text replaced by a mark that keeps the blanks around it; between
-marks both renderings must be alike, letter by letter, which tells where each text stands. A template that looks into
-texts and then writes something else fails this, and the row leaves: what cannot be told apart is not trained on.
-Costs a second rendering.
+A mark keeps the blanks around its text, so that a template trims as it would, and tells where the text stands in what
+the template writes. Conversations that differ in their texts alone have the same marked form: what the template makes
+of that is rendered once, and kept (see `_scenes`).
+Costs one walk through the messages.
 """
 
 from __future__ import annotations
 
 import json
+import marshal
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CALL", "CONTENT", "REASONING", "Marked", "Marks", "NotAlike", "as_template"]
+__all__ = ["ARGUMENT", "CALL", "CONTENT", "REASONING", "Clash", "Marks", "Run", "Talk", "talk_of"]
 
-CONTENT, REASONING, CALL, OTHER = "content", "reasoning", "call", "other"
+CONTENT, REASONING, CALL, ARGUMENT, OTHER = "content", "reasoning", "call", "argument", "other"
 THINK = re.compile(r"(</?think>)")  # what templates look for in an assistant's text
+CANONICAL = 2  # of marshal: the last version in which equal values are equal bytes
+
+Pair = tuple[Any, Any]  # a value as it is, and with marks
+Change = Callable[[str], Pair]
+Mentions = Callable[[str], bool]
 
 
-class NotAlike(Exception):
-    """The template writes something else when the texts are other ones."""
+class Clash(Exception):
+    """A text of the conversation holds the mark itself."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A text of a message, without the blanks around it."""
+    """What a mark stands for: a text of a message (-1: of the tools), without the blanks around it."""
 
-    message: int  # -1: of the tools
+    message: int
     kind: str
-    body: str
-
-
-@dataclass(frozen=True)
-class Marked:
-    """A text and where it stands in the rendering, in characters."""
-
-    run: Run
-    start: int
-    end: int
 
 
 @dataclass
 class Marks:
-    """Replaces texts by marks, and finds them again. `name`: stands in no text of the conversation."""
+    """Replaces texts by marks. `name`: stands in no text of the conversation, else Clash is raised."""
 
     name: str
     runs: list[Run] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
 
-    @staticmethod
-    def of(texts: list[str]) -> Marks:
-        """Marks that stand in none of the texts."""
-        number = 0
-        while any(f"Qx{number}z" in text for text in texts):
-            number += 1
-        return Marks(f"Qx{number}z")
-
-    def put(self, text: str, message: int, kind: str) -> str:
-        """The mark of a text, with its blanks; an empty one stays."""
+    def put(self, text: str, message: int, kind: str) -> Pair:
+        """A text, and its mark with the text's blanks; an empty one stays."""
         body = text.strip()
         if not body:
-            return text
+            return text, text
+        if self.name in body:
+            raise Clash
+        mark = f"{self.name}{len(self.bodies)}q"
+        self.runs.append(Run(message, kind))
+        self.bodies.append(body)
+        if len(body) == len(text):
+            return text, mark
         start = text.index(body)
-        self.runs.append(Run(message, kind, body))
-        return f"{text[:start]}{self.name}{len(self.runs) - 1}q{text[start + len(body) :]}"
+        return text, f"{text[:start]}{mark}{text[start + len(body) :]}"
 
-    def place(self, real: str, marked: str) -> list[Marked]:
-        """Where the texts stand in the real rendering, in its order. Raises NotAlike."""
-        parts = re.split(f"{self.name}([0-9]+)q", marked)
-        found: list[Marked] = []
-        at = 0
-        for literal, number in zip(parts[::2], [*parts[1::2], ""], strict=True):
-            if not real.startswith(literal, at):
-                raise NotAlike
-            at += len(literal)
-            if number:
-                run = self.runs[int(number)]
-                following = parts[2 * len(found) + 2]
-                end = _end(real, at, run.body, following)
-                found.append(Marked(run, at, end))
-                at = end
-        if at != len(real):
-            raise NotAlike
-        return found
+    def plain(self, text: str) -> Pair:
+        """A text that stays as it is."""
+        if self.name in text:
+            raise Clash
+        return text, text
 
 
-def _end(real: str, start: int, body: str, following: str) -> int:
-    """Where a text ends that may be written as it is, or as JSON."""
-    for written in (body, json.dumps(body, ensure_ascii=False)[1:-1], json.dumps(body)[1:-1]):
-        end = start + len(written)
-        if real.startswith(written, start) and real.startswith(following, end):
-            return end
-    raise NotAlike
+@dataclass(frozen=True)
+class Talk:
+    """A conversation and its tools, both as pairs: as they are, and marked."""
+
+    messages: tuple[list[Any], list[Any]]
+    tools: Pair
+    marks: Marks
+
+    @property
+    def key(self) -> bytes:
+        """Equal for conversations that a template cannot tell apart, once they are marked."""
+        return marshal.dumps((self.marks.name, self.messages[1], self.tools[1]), CANONICAL)
 
 
-# ---------------------------------------------------------------------------------------------- for the template
-
-Put = Callable[[str, int, str], str]
-
-
-def as_template(
-    messages: list[dict[str, Any]], put: Put, mentions: Callable[[str], bool], *, texts: bool, thinks: bool = False
-) -> list[dict[str, Any]]:
-    """Messages as templates know them, each text as `put` gives it.
+def talk_of(
+    given: tuple[list[dict[str, Any]], Any], mentions: Mentions, name: str, *, texts: bool, thinks: bool
+) -> Talk:
+    """Messages and tools (`given`) as templates know them, and with marks of a name. Raises Clash.
 
     `mentions`: whether a text must be kept apart from the template's own, wherever it stands. `texts`: arguments of
     tools stay JSON texts. `thinks`: marks of thinking in an assistant's text are left for the template to see.
     """
-
-    def aside(text: str, message: int) -> str:
-        return put(text, message, OTHER) if mentions(text) else text
-
-    return [_message(each, at, (put, aside), (texts, thinks)) for at, each in enumerate(messages)]
-
-
-def _message(
-    message: dict[str, Any], at: int, puts: tuple[Put, Callable[[str, int], str]], how: tuple[bool, bool]
-) -> dict[str, Any]:
-    put, aside = puts
-    texts, thinks = how
-    content = message["content"] or ""
-    parts = THINK.split(content) if thinks and message["role"] == "assistant" else [content]
-    kinds = [REASONING if mark == "</think>" else CONTENT for mark in [*parts[1::2], ""]]
-    said = [put(part, at, kind) for part, kind in zip(parts[::2], kinds, strict=True)]
-    said[1:] = [mark + part for mark, part in zip(parts[1::2], said[1:], strict=True)]
-    made: dict[str, Any] = {"role": message["role"], "content": "".join(said)}
-    if message["reasoning"]:
-        made["reasoning_content"] = put(message["reasoning"], at, REASONING)
-    made |= {name: aside(message[name], at) for name in ("name", "tool_call_id") if message[name]}
-    if message["tool_calls"]:
-        made["tool_calls"] = [_call(call, at, puts, texts=texts) for call in message["tool_calls"]]
-    return made
+    messages, tools = given
+    marks = Marks(name)
+    writer = _Writer(marks, mentions, texts=texts, thinks=thinks)
+    told = writer.leaves(tools, *[lambda text: writer.aside(text, -1)] * 2)
+    pairs = [writer.message(each, at) for at, each in enumerate(messages)]
+    return Talk(([one for one, _ in pairs], [other for _, other in pairs]), told, marks)
 
 
-def _call(call: dict[str, Any], at: int, puts: tuple[Put, Callable[[str, int], str]], *, texts: bool) -> dict[str, Any]:
-    put, aside = puts
-    given = call["arguments"] or "{}"
-    arguments: Any = None if texts else _object(given)
-    if arguments is None:
-        arguments = aside(given, at)
-    function = {"name": put(call["name"] or "", at, CALL), "arguments": leaves(arguments, lambda text: aside(text, at))}
-    named = {"id": aside(call["id"], at)} if call["id"] else {}
-    return {**named, "type": "function", "function": function}
+@dataclass(frozen=True)
+class _Writer:
+    marks: Marks
+    mentions: Mentions
+    texts: bool
+    thinks: bool
+
+    def aside(self, text: str, message: int) -> Pair:
+        """A text that stays as it is, unless it could be taken for a control token."""
+        return self.marks.put(text, message, OTHER) if self.mentions(text) else self.marks.plain(text)
+
+    def message(self, message: dict[str, Any], at: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A message, for which templates have names of their own."""
+        said, marked = self._content(message, at)
+        real, other = {"role": message["role"], "content": said}, {"role": message["role"], "content": marked}
+        more: dict[str, Pair] = {}
+        if message["reasoning"]:
+            more["reasoning_content"] = self.marks.put(message["reasoning"], at, REASONING)
+        for name in ("name", "tool_call_id"):
+            if message[name]:
+                more[name] = self.aside(message[name], at)
+        if message["tool_calls"]:
+            more["tool_calls"] = _parted([self._call(call, at) for call in message["tool_calls"]])
+        for name, (one, two) in more.items():
+            real[name], other[name] = one, two
+        return real, other
+
+    def _content(self, message: dict[str, Any], at: int) -> Pair:
+        content: str = message["content"] or ""
+        if not self.thinks or message["role"] != "assistant":
+            return self.marks.put(content, at, CONTENT)
+        parts = THINK.split(content)
+        kinds = [REASONING if mark == "</think>" else CONTENT for mark in [*parts[1::2], ""]]
+        marked = [self.marks.put(part, at, kind)[1] for part, kind in zip(parts[::2], kinds, strict=True)]
+        marked[1:] = [mark + part for mark, part in zip(parts[1::2], marked[1:], strict=True)]
+        return content, "".join(marked)
+
+    def _call(self, call: dict[str, Any], at: int) -> Pair:
+        given = call["arguments"] or "{}"
+        value = None if self.texts else _object(given)
+        name = self.marks.put(call["name"] or "", at, CALL)
+
+        def leaf(text: str) -> Pair:
+            return self.marks.put(text, at, ARGUMENT)
+
+        arguments = leaf(given) if value is None else self.leaves(value, leaf, lambda text: self.aside(text, at))
+        made = [
+            {"type": "function", "function": {"name": one, "arguments": other}}
+            for one, other in zip(name, arguments, strict=True)
+        ]
+        if call["id"]:
+            for each, value in zip(made, self.aside(call["id"], at), strict=True):
+                each["id"] = value
+        return made[0], made[1]
+
+    def leaves(self, value: Any, change: Change, names: Change) -> Pair:
+        """A JSON value as it is, and with each text and each name of a field in it changed."""
+        if isinstance(value, str):
+            return change(value)
+        if isinstance(value, list):
+            return _parted([self.leaves(each, change, names) for each in value])
+        if isinstance(value, dict):
+            named = [(names(name), self.leaves(each, change, names)) for name, each in value.items()]
+            return {one[0]: other[0] for one, other in named}, {one[1]: other[1] for one, other in named}
+        return value, value
+
+
+def _parted(pairs: list[Pair]) -> Pair:
+    return [one for one, _ in pairs], [other for _, other in pairs]
 
 
 def _object(text: str) -> Any:
@@ -152,14 +176,3 @@ def _object(text: str) -> Any:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def leaves(value: Any, change: Callable[[str], str]) -> Any:
-    """A JSON value with each text in it changed, names of fields too."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [leaves(each, change) for each in value]
-    if isinstance(value, dict):
-        return {change(name): leaves(each, change) for name, each in value.items()}
-    return value

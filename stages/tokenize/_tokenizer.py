@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from datapipe.algo.models import package
 from datapipe.algo.resource import loaded_once
 from datapipe.errors import InputError
+from stages.tokenize._kept import Kept
 from stages.tokenize._template import EXTRA, NAME, Template, TemplateFault
 
 __all__ = ["AFTER", "BEGIN", "MIDDLE", "Speech", "Tokenizer", "load"]
@@ -26,6 +27,8 @@ __all__ = ["AFTER", "BEGIN", "MIDDLE", "Speech", "Tokenizer", "load"]
 BEGIN, AFTER, MIDDLE = range(3)  # of a text: at the start, after a control token, in the middle of text
 SPECIALS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token")
 LOOKS = re.compile(r"<[|｜][^|｜<>\s]{1,40}[|｜]>|<(?:start|end)_of_turn>")
+MOST_BYTES = 256 << 20  # of a file; the largest vocabularies, of 262,144 tokens, take 35 MB
+MOST_IDS = 1 << 24
 LITERALS = 4096  # texts of the template whose tokens are remembered
 SAID = "qxvzjw"  # a message that no template writes by itself
 ASKED = [{"role": "user", "content": SAID + "1"}]
@@ -37,13 +40,14 @@ class Speech:
     """How a template lets the assistant speak.
 
     `header`: what it writes before a turn is generated. `end`: the control token that ends a turn, None where it writes
-    none. `texts`: arguments of tools must be given as the JSON text that they are.
+    none. `texts`: arguments of tools must be given as the JSON text that they are. `kept`: shapes of conversations.
     """
 
     template: Template
     header: str
     end: str | None
     texts: bool
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,12 @@ class Tokenizer:
 
     `control`: ids of added tokens by text. `specials`: names such as eos_token, and the texts of the tokens.
     `closing`: ids of those that are special. `unknown`: what stands for text that the tokenizer has no token for.
-    `begins`: whether the tokenizer itself puts bos_token in front of a text.
+    `begins`: whether the tokenizer itself puts bos_token in front of a text. `bytes`: what each token stands for, in
+    tokenizers on bytes; else empty.
     """
 
     whole: Any
+    bytes: list[bytes]
     cutters: tuple[Any, Any, Any]
     control: dict[str, int]
     closing: frozenset[int]
@@ -86,11 +92,12 @@ def load(folder: Path) -> Tokenizer:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # a task has one core; threads of its own take others'
     tokenizers = package("tokenizers", extra=EXTRA, stage=NAME)
     try:
-        told = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        told = json.loads(_text(folder / "tokenizer.json"))
         whole, *cutters = (tokenizers.Tokenizer.from_str(json.dumps(each)) for each in (told, *_placed(told)))
         added = {token["content"]: token for token in told.get("added_tokens") or ()}
         config = _json(folder / "tokenizer_config.json")
         specials = _specials(config) | _specials(_json(folder / "special_tokens_map.json"))
+        _held(whole)
     except Exception as error:  # noqa: BLE001 - the package raises Exception itself
         raise InputError(
             f"{NAME}: the tokenizer's files cannot be read ({type(error).__name__})", remedy="fetch them anew"
@@ -105,6 +112,7 @@ def load(folder: Path) -> Tokenizer:
     template = _template(folder, config, specials)
     return Tokenizer(
         whole=whole,
+        bytes=_bytes(told, whole, control),
         cutters=(cutters[0], cutters[1], cutters[2]),
         control=control,
         closing=frozenset(control[text] for text, token in added.items() if token.get("special")),
@@ -117,8 +125,21 @@ def load(folder: Path) -> Tokenizer:
     )
 
 
+def _held(whole: Any) -> None:
+    """Raises ValueError for ids that no vocabulary has, for which there would have to be tables."""
+    if max(whole.get_vocab(with_added_tokens=True).values(), default=0) >= MOST_IDS:
+        raise ValueError
+
+
+def _text(path: Path) -> str:
+    """The text of a file. Raises ValueError for one that is too large to be of a tokenizer."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError
+    return path.read_text(encoding="utf-8")
+
+
 def _json(path: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    told: dict[str, Any] = json.loads(_text(path)) if path.is_file() else {}
     return told
 
 
@@ -133,6 +154,21 @@ def _begins(whole: Any, config: dict[str, Any], bos: int | None) -> bool:
     if "add_bos_token" in config:
         return bool(config["add_bos_token"]) and bos is not None
     return bos is not None and bos in whole.encode("", add_special_tokens=True).ids
+
+
+def _bytes(told: dict[str, Any], whole: Any, control: dict[str, int]) -> list[bytes]:
+    """The bytes of each token by its id, where a letter of a token is a byte (Radford et al. 2019)."""
+    if (told.get("decoder") or {}).get("type") != "ByteLevel":
+        return []
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]  # bytes that are letters by themselves
+    others = [each for each in range(256) if each not in set(shown)]
+    letters = {each: each for each in shown} | {256 + at: each for at, each in enumerate(others)}
+    words = whole.get_vocab(with_added_tokens=True)
+    found = [b"\xff"] * (max(words.values(), default=-1) + 1)  # no text holds this byte
+    for word, at in words.items():
+        known = word not in control and all(ord(letter) in letters for letter in word)
+        found[at] = bytes(letters[ord(letter)] for letter in word) if known else word.encode()
+    return found
 
 
 # ---------------------------------------------------------------------------------------------- text without controls
@@ -215,6 +251,10 @@ def _template(folder: Path, config: dict[str, Any], specials: dict[str, str]) ->
     except jinja.TemplateSyntaxError as error:
         raise InputError(
             f"{NAME}: the chat template is no Jinja template (line {error.lineno})", remedy="mend it"
+        ) from None
+    except TemplateFault:
+        raise InputError(
+            f"{NAME}: the chat template is too large or too deep to be read", remedy="take another"
         ) from None
 
 

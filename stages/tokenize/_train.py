@@ -10,6 +10,7 @@ Source: Sennrich et al. 2016 (BPE), Radford et al. 2019 (bytes), and the pattern
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -34,6 +35,8 @@ SPLIT = (
     r"|\s+(?!\S)|\s+"
 )
 BETWEEN = "\n"  # no byte's letter in the alphabet of bytes
+PART = 1 << 18  # characters that are parted into words at once
+BEFORE_WORD = re.compile(r"(?<=\w) (?=\w)")
 LONGEST = 100  # letters of a word that may teach something; what is longer is data
 MOST_WORDS = 20_000_000
 FED = 100_000_000  # letters that the trainer is given; counts are scaled down to that
@@ -78,16 +81,32 @@ def _splitter() -> Any:
     return steps.Sequence([split, steps.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
-def sketch(batch: pa.RecordBatch, training: Training) -> pa.Table:
-    """How often each word stands in the documents (`word`, written in letters for bytes; `count`)."""
+def sketch(batch: pa.RecordBatch, training: Training, most: int) -> pa.Table:
+    """How often each word stands in the documents (`word`, written in letters for bytes; `count`).
+
+    A text of more than `most` bytes counts for nothing: it becomes no tokens either.
+    """
     if training.sample < 1:
         high, _ = hash128(batch["id"])
         batch = batch.take(np.flatnonzero(high < np.float64(training.sample) * 2.0**64))
     split, counts = _splitter(), Counter[str]()
-    for text in pieces(batch).texts:
-        counts.update(word for word, _ in split.pre_tokenize_str(text.as_py()) if len(word) <= LONGEST)
+    texts: Any = pieces(batch).texts
+    for text in texts.filter(pc.less_equal(pc.binary_length(texts), pa.scalar(most))):
+        for part in _parts(text.as_py()):
+            counts.update(word for word, _ in split.pre_tokenize_str(part) if len(word) <= LONGEST)
     words = pa.table({"word": list(counts), "count": list(counts.values())}, schema=WORDS)
     return merge([words])
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A long text in parts, cut in front of a word if there is one: it takes 150 times its size to part it at once."""
+    start = 0
+    while len(text) - start > PART:
+        hit = BEFORE_WORD.search(text[start + PART - LONGEST : start + PART])
+        end = start + PART - LONGEST + hit.start() if hit else start + PART
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def merge(tables: Sequence[pa.Table]) -> pa.Table:

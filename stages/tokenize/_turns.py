@@ -1,116 +1,114 @@
 """A conversation as its template renders it: where each turn of the assistant stands, and whether it may be trained.
 
-A turn begins where the rendering of all before it, with the prompt to speak, ends; it ends with the control token that
-closes it. What a model would be asked for at inference is rendered too: a turn that lacks something that its message
-holds fails, and one that differs only in what the template adds is counted as rewritten.
-Costs two renderings of the conversation, and two up to each trained turn.
+Checked on every row: the rendering itself, which must be that of the marks with the texts in their places; that a
+trained turn holds all texts of its message and begins where the assistant is asked to speak; later, in `_encode`, its
+tokens. Whether a turn reads as at inference is known for the row's shape (see `_scenes`), for templates see nothing
+else of a row. Where they may: a text holds what the template looks for (`<think>`), or is compared with, the turns are
+rendered from the texts themselves, as is one row in EVERY, by hash: one that differs from its shape is not trained on.
+Costs a rendering of the conversation, and of each shape that is met (see `_scenes`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from stages.tokenize._marked import CALL, CONTENT, REASONING, Marked, Marks, NotAlike, as_template, leaves
-from stages.tokenize._template import TemplateFault
-from stages.tokenize._tokenizer import Speech, Tokenizer
+import xxhash
+
+from stages.tokenize._marked import ARGUMENT, CALL, REASONING, Clash, Talk, talk_of
+from stages.tokenize._scenes import FAILS, LONG, Fault, Found, Scene, Shape, shape_of, write
+from stages.tokenize._tokenizer import Tokenizer
 
 __all__ = ["ROLES", "Fault", "Rendered", "Turn", "render"]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 UNKNOWN_ROLE = "unknown_role"
-REFUSED = "template_refuses"
-FAILS = "template_fails"
 READS = "template_reads_text"
-NOT_FOUND = "turn_not_found"
-NO_END = "no_end_of_turn"
-LOST = "text_lost"
 TOOLS = "tools_are_no_json"
 NOTHING = "nothing_trained"
 OTHERS = "trains_other_role"
+UNPAIRED = "unpaired_surrogate"
+EVERY = 32  # rows
 CLOSES = re.compile(r"</think>\s*")
-
-
-class Fault(Exception):
-    """Why a conversation cannot be trained on; `reason` is what it leaves with."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
 class Turn:
     """Characters [start, end) of the rendering, its end of turn within, and the weight of its tokens.
 
-    `closed`: the template has written the end of turn; else the tokenizer's own follows the last token.
+    `closed`: the template has written the end of turn; else the tokenizer's own follows the last token. `message`: its
+    number. `added`: characters that are in no text of the message.
     """
 
     start: int
     end: int
     weight: float
     closed: bool
+    message: int
+    added: int
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A conversation as text. `words`: stretches that are somebody's, [start, end) in order.
+    """A conversation as text. `controls`: [start, end) and id of each control token in it.
 
-    `dropped`, `added`: characters of messages that are not in the text, and of assistant turns that are in no message.
-    `lost`: trained turns without their reasoning. `rewritten`: trained turns that differ from those at inference.
+    `dropped`: characters of each message that are not in the text, those of the tools last. `lost`: trained turns
+    without their reasoning. `rewritten`: trained turns that differ from those at inference.
     """
 
     text: str
     turns: tuple[Turn, ...]
-    words: tuple[tuple[int, int], ...]
-    dropped: int
-    added: int
+    controls: list[tuple[int, int, int]]
+    dropped: list[int]
     lost: int
     rewritten: int
 
 
-@dataclass
-class _Scene:
-    """A conversation that is being rendered: what the template is given, and what it makes of it."""
-
-    speech: Speech
-    tokenizer: Tokenizer
-    given: list[dict[str, Any]]
-    tools: Any
-    text: str
-    placed: list[Marked]
-    runs: dict[tuple[int, str], int] = field(default_factory=dict)  # characters of texts, by message and kind
-
-
 def render(messages: list[dict[str, Any]], tools: str | None, tokenizer: Tokenizer, turns: str) -> Rendered:
     """Render a conversation and find the turns to train: all, or the last. Raises Fault."""
-    speech = tokenizer.speech
-    assert speech is not None
     trained = _trained(messages, turns)
-    scene = _scene(messages, _tools(tools), speech, tokenizer)
-    made, lost, rewritten, added = [], 0, 0, 0
-    for at in (at for at, each in enumerate(messages) if each["role"] == "assistant"):
-        mine = [one for one in scene.placed if one.run.message == at]
-        if at not in trained:
-            continue
-        turn, as_asked = _turn(scene, at, mine, trained[at])
-        made.append(_behind_reasoning(turn, mine, scene.text) if messages[at]["reasoning_train"] is False else turn)
-        rewritten += not as_asked
-        lost += _lost_reasoning(scene, at, mine)
-        added += turn.end - turn.start - sum(one.end - one.start for one in mine)
-    shown = sum(len(run.body) for run in {id(one.run): one.run for one in scene.placed}.values())
+    try:
+        talk, shape, scene = _scene(messages, _tools(tools), tokenizer)
+    except RecursionError:
+        raise Fault(FAILS) from None
+    looked = len(messages) <= LONG and scene.speech.template.looks(talk.marks.bodies)
+    sampled = len(messages) <= LONG and _sampled(scene.text)
+    found, made = list[Found](), list[Turn]()
+    for at, weight in trained.items():
+        one = scene.turn(at) if looked else _moved(shape.turn(at), shape, scene)
+        if sampled and not looked and one != scene.turn(at):
+            raise Fault(READS)
+        found.append(one)
+        texts = sum(end - start for start, end in (scene.spots[spot] for spot in one.mine))
+        start = _behind_reasoning(one, scene) if messages[at]["reasoning_train"] is False else one.start
+        made.append(Turn(start, one.end, weight, one.closed, message=at, added=one.end - one.start - texts))
     return Rendered(
         text=scene.text,
         turns=tuple(made),
-        words=tuple((one.start, one.end) for one in scene.placed),
-        dropped=sum(scene.runs.values()) - shown,
-        added=added,
-        lost=lost,
-        rewritten=rewritten,
+        controls=list(_controls(shape, scene)),
+        dropped=_dropped(talk, shape, len(messages)),
+        lost=sum(one.lost for one in found),
+        rewritten=sum(not one.as_asked for one in found),
     )
+
+
+def _behind_reasoning(found: Found, scene: Scene) -> int:
+    """Where the first word behind a turn's reasoning stands; its start where the template shows no reasoning."""
+    kinds = {spot: scene.runs[scene.order[spot]].kind for spot in found.mine}
+    thought = max((scene.spots[spot][1] for spot, kind in kinds.items() if kind == REASONING), default=None)
+    if thought is None:
+        return found.start
+    said = min((spot for spot in found.mine if scene.spots[spot][0] >= thought), default=None)
+    following = found.end if said is None else scene.spots[said][0]
+    closed = CLOSES.search(scene.text, thought, following)
+    if closed is not None:
+        return closed.end()
+    # Another mark than </think>: an answer begins with its first word, a call with what the template puts before it.
+    return thought if said is None or kinds[said] in {CALL, ARGUMENT} else following
 
 
 def _trained(messages: list[dict[str, Any]], turns: str) -> dict[int, float]:
@@ -139,114 +137,61 @@ def _tools(text: str | None) -> Any:
     return told or None
 
 
-def _write(speech: Speech, given: list[dict[str, Any]], tools: Any, *, prompt: bool = False) -> str:
-    try:
-        return speech.template.render(given, tools, prompt=prompt)
-    except TemplateFault as fault:
-        raise Fault(REFUSED if fault.refused else FAILS) from None
-
-
-def _scene(messages: list[dict[str, Any]], tools: Any, speech: Speech, tokenizer: Tokenizer) -> _Scene:
-    """The conversation as it is rendered, with the places of its texts."""
-    texts: list[str] = []
-
-    def kept(text: str, _message: int, _kind: str) -> str:
-        texts.append(text)
-        return text
-
-    given = as_template(messages, kept, lambda _text: True, texts=speech.texts)
-    leaves(tools, lambda text: kept(text, -1, CONTENT))
-    text = _write(speech, given, tools)
+def _scene(messages: list[dict[str, Any]], tools: Any, tokenizer: Tokenizer) -> tuple[Talk, Shape, Scene]:
+    """The conversation as it is rendered, with the places of its texts, and its shape. Raises Fault."""
+    speech, text = tokenizer.speech, None
+    assert speech is not None
     for thinks in (False, True):
-        marks = Marks.of(texts)
-        marked = as_template(messages, marks.put, tokenizer.mentions, texts=speech.texts, thinks=thinks)
-        apart = leaves(tools, partial(_aside, marks=marks, tokenizer=tokenizer))
-        try:
-            placed = marks.place(text, _write(speech, marked, apart))
-        except NotAlike:
-            continue
-        counted: dict[tuple[int, str], int] = {}
-        for run in marks.runs:
-            counted[run.message, run.kind] = counted.get((run.message, run.kind), 0) + len(run.body)
-        return _Scene(speech, tokenizer, given, tools, text, placed, counted)
+        talk = _talk(messages, tools, tokenizer, thinks=thinks)
+        (given, _), (told, _) = talk.messages, talk.tools
+        if text is None:
+            text = write(speech, given, told)
+        shape = shape_of(talk, speech, tokenizer)
+        spots = shape.place(text, talk.marks.bodies)
+        if spots is not None:
+            order = shape.scene.order
+            return talk, shape, Scene(speech, tokenizer, given, told, text, spots, order, talk.marks.runs)
     raise Fault(READS)
 
 
-def _aside(text: str, *, marks: Marks, tokenizer: Tokenizer) -> str:
-    """A text of the tools, marked where it could be taken for a control token."""
-    return marks.put(text, -1, CALL) if tokenizer.mentions(text) else text
+def _talk(messages: list[dict[str, Any]], tools: Any, tokenizer: Tokenizer, *, thinks: bool) -> Talk:
+    """The conversation with marks that stand in none of its texts."""
+    speech = tokenizer.speech
+    assert speech is not None
+    for number in count():
+        try:
+            return talk_of((messages, tools), tokenizer.mentions, f"Qx{number}z", texts=speech.texts, thinks=thinks)
+        except Clash:
+            continue
+    raise AssertionError
 
 
-def _lost_reasoning(scene: _Scene, at: int, mine: list[Marked]) -> bool:
-    return (at, REASONING) in scene.runs and not any(one.run.kind == REASONING for one in mine)
+def _sampled(text: str) -> bool:
+    """Whether a row is rendered in full, turn by turn. Raises Fault for what is no Unicode."""
+    try:
+        return xxhash.xxh3_64_intdigest(text.encode()) % EVERY == 0
+    except UnicodeEncodeError:  # an escape in JSON for half of a pair of surrogates
+        raise Fault(UNPAIRED) from None
 
 
-def _turn(scene: _Scene, at: int, mine: list[Marked], weight: float) -> tuple[Turn, bool]:
-    """A turn, and whether it is what the template renders at inference."""
-    for kind in (CONTENT, CALL):
-        shown = sum(len(one.run.body) for one in mine if one.run.kind == kind)
-        if shown < scene.runs.get((at, kind), 0):
-            raise Fault(LOST)
-    if not mine:
-        raise Fault(NOT_FOUND)
-    before = _write(scene.speech, scene.given[:at], scene.tools, prompt=True)
-    start = _start(scene, before, mine[0])
-    end, closed = _end(scene, at, mine[-1])
-    return Turn(start, end, weight, closed), _as_asked(scene, at, before, scene.text[start:end])
+def _moved(found: Found, shape: Shape, scene: Scene) -> Found:
+    """A turn of the shape in the row's own rendering."""
+    start, end = (shape.moved(position, scene.spots) for position in (found.start, found.end))
+    return found._replace(start=start, end=end)
 
 
-def _behind_reasoning(turn: Turn, mine: list[Marked], text: str) -> Turn:
-    """The turn from the first word behind its reasoning on; whole where the template shows none."""
-    thought = max((one.end for one in mine if one.run.kind == REASONING), default=None)
-    if thought is None:
-        return turn
-    said = min((one for one in mine if one.start >= thought), key=lambda one: one.start, default=None)
-    following = turn.end if said is None else said.start
-    closed = CLOSES.search(text, thought, following)
-    if closed is not None:
-        return replace(turn, start=closed.end())
-    # Another mark than </think>: an answer begins with its first word, a call with what the template puts before it.
-    return replace(turn, start=thought if said is None or said.run.kind == CALL else following)
+def _controls(shape: Shape, scene: Scene) -> Iterator[tuple[int, int, int]]:
+    """Control tokens that the template has written."""
+    at = 0
+    for number, controls in enumerate(shape.controls):
+        for start, end, token in controls:
+            yield at + start, at + end, token
+        at = scene.spots[number][1] if number < len(scene.spots) else at
 
 
-def _start(scene: _Scene, before: str, first: Marked) -> int:
-    """Where a turn begins whose first text is known."""
-    previous = max((one.end for one in scene.placed if one.start < first.start), default=0)
-    start = len(before)
-    if not scene.text.startswith(before):
-        header = scene.speech.header
-        start = scene.text.rfind(header, previous, first.start) + len(header) if header else -1
-        if start < len(header):
-            raise Fault(NOT_FOUND)
-    if not previous <= start <= first.start:
-        raise Fault(NOT_FOUND)
-    return start
-
-
-def _end(scene: _Scene, at: int, last: Marked) -> tuple[int, bool]:
-    """Where a turn ends whose last text is known, and whether the template has written its end."""
-    following = min((one.start for one in scene.placed if one.start >= last.end), default=len(scene.text))
-    literal = scene.text[last.end : following]
-    found = scene.tokenizer.controls(literal)
-    wanted = None if scene.speech.end is None else scene.tokenizer.control[scene.speech.end]
-    for _, end, token in found:
-        if token == wanted or (wanted is None and token in scene.tokenizer.closing):
-            return last.end + end, True
-    if following < len(scene.text) or scene.tokenizer.token("eos_token") is None:
-        raise Fault(NO_END)
-    said: str = scene.given[at]["content"]
-    blanks = said[len(said.rstrip()) :]
-    own = len(blanks) if literal == blanks else len(literal.rstrip())
-    return last.end + own, False
-
-
-def _as_asked(scene: _Scene, at: int, before: str, turn: str) -> bool:
-    """Whether a model that is asked for the turn would be asked for this text, after the same before it."""
-    asked = scene.text if at == len(scene.given) - 1 else _write(scene.speech, scene.given[: at + 1], scene.tools)
-    if not (asked.startswith(before) and scene.text.startswith(before)):
-        return False
-    said = asked[len(before) :]
-    if said.startswith(turn):
-        return True
-    body = said.rstrip()  # the next message ends the turn, as in ChatGLM
-    return bool(body) and turn.startswith(body) and turn[len(body) :].strip() in scene.tokenizer.control
+def _dropped(talk: Talk, shape: Shape, messages: int) -> list[int]:
+    """Characters of texts that are not in the rendering, by message; those of the tools come last."""
+    found = [0] * (messages + 1)
+    for run in shape.missing:
+        found[talk.marks.runs[run].message] += len(talk.marks.bodies[run])
+    return found

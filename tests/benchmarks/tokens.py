@@ -4,7 +4,8 @@
 
 Texts come in batches of 256, as the engine cuts them; both sides in turn in one process, the median of the rounds'
 ratios of CPU time. `encode_batch` is called as trainers do, on the texts of the batch; `encode_batch_fast` leaves out
-offsets. Conversations are held against `encode_batch_fast` on the text as it is rendered.
+offsets. Conversations are held against what a user does: rendering each once with Jinja's sandbox, and `encode_batch`
+of the texts; and against `encode_batch` alone.
 """
 
 import gzip
@@ -19,16 +20,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jinja2.ext
+import jinja2.sandbox
 import pyarrow as pa
 import tokenizers
 
 from stages.tokenize import Config, build, process
+from stages.tokenize._marked import talk_of
 from stages.tokenize._train import merge
 from tests.stages.tokenize.talks import batch_of, batch_of_texts, real
 
-ROUNDS = 3
+ROUNDS = 5
 ROWS = 256
-EVERY = 10  # conversation of the real ones
+EVERY = 3  # conversation of the real ones
 NAMES = ("c4_demo_300", "oiwiki_zh")
 
 
@@ -83,15 +87,45 @@ def main() -> None:
                 "encode_batch_fast": partial(bare, parts, fast=True),
             }
             compare(name, partial(stage, batches), ways, size)
-        batches = cut(batch_of(list(real(data))[::EVERY]))
-        rows = [row for batch in stage(batches) for row in batch["tokens"].to_pylist() if row]
-        rendered = [whole.decode(row, skip_special_tokens=False) for row in rows]
-        size = sum(len(text.encode()) for text in rendered)
-        ways = {
-            "encode_batch": partial(bare, [rendered], fast=False),
-            "encode_batch_fast": partial(bare, [rendered], fast=True),
-        }
-        compare(f"{len(rows)} conversations", partial(stage, batches), ways, size)
+        told = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        conversations(list(real(data))[::EVERY], stage, bare, told)
+
+
+def never(_text: str) -> bool:
+    """No text is put aside."""
+    return False
+
+
+def conversations(talks: list[Any], stage: Callable[..., Any], bare: Callable[..., Any], told: dict[str, Any]) -> None:
+    """The figures of conversations; `told`: tokenizer_config.json."""
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols]
+    )
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    template = environment.from_string(told["chat_template"])
+    tokens = {name: told[name] for name in ("bos_token", "eos_token") if told.get(name)}
+    given = [
+        (talk_of((messages, json.loads(tools or "null") or None), never, "\x00", texts=False, thinks=False))
+        for messages, tools in talks
+    ]
+
+    def rendered() -> list[str]:
+        return [template.render(messages=each.messages[0], tools=each.tools[0], **tokens) for each in given]
+
+    texts = rendered()
+    parts = [texts[at : at + ROWS] for at in range(0, len(texts), ROWS)]
+
+    def used() -> None:
+        texts = rendered()
+        bare([texts[at : at + ROWS] for at in range(0, len(texts), ROWS)], fast=False)
+
+    size = sum(len(text.encode()) for text in texts)
+    ways: dict[str, Callable[[], Any]] = {
+        "rendering and encode_batch": used,
+        "encode_batch": partial(bare, parts, fast=False),
+        "encode_batch_fast": partial(bare, parts, fast=True),
+    }
+    compare(f"{len(texts)} conversations", partial(stage, cut(batch_of(talks))), ways, size)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tests.cli.toy_run import call
 ROOT = Path(__file__).parents[2]
 COMPARE = "datapipe.algo.minhash", "datapipe.algo.winnowing", "datapipe.algo.pairs", "datapipe.algo.hash_sets"
 OTHERS = "datapipe.algo.item_match", "datapipe.algo.item_grams", "datapipe.algo.item_index", "datapipe.algo.pii.scan"
-MODULES = (*COMPARE, *OTHERS, "stages.dedup.minhash._candidates")
+MODULES = (*COMPARE, *OTHERS, "datapipe.algo.near.candidates")
 COLD = f"""
 import importlib
 from click.testing import CliRunner

@@ -153,7 +153,7 @@ sys.addaudithook(listen)
 
 import datapipe
 for module in pkgutil.walk_packages(datapipe.__path__, "datapipe."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith("__main__") and not module.name.startswith("datapipe.train."):  # these have torch
         importlib.import_module(module.name)
 from datapipe.registry import Registry
 for name in Registry().names():

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from datapipe.cli.main import cli
 from datapipe.errors import InputError
-from datapipe.lineage import sequence_of
+from datapipe.lineage import open_packed, sequence_of
 from tests.run.workbench import TOYS, Done, Workbench, corpus
 
 CHAIN: dict[str, dict[str, Any]] = {
@@ -31,11 +31,11 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 def test_a_thousand_tokens_lead_to_the_text_that_holds_them(done: Done) -> None:
     texts = {key: row["text"].encode() for key, row in corpus(done, "loud").items()}
-    count = json.loads((done.folder / "out" / "manifest.json").read_text())["sequences"]
+    packed = open_packed(str(done.folder / "out"))
     chance = random.Random(1)
     seen = set()
     for _ in range(1000):
-        found = sequence_of(str(done.folder / "out"), chance.randrange(count))
+        found = packed.sequence(chance.randrange(packed.sequences))
         token = chance.randrange(len(found.tokens))
         stretch = found.stretch_at(token)
         assert texts[stretch.id][stretch.start + token - stretch.offset] == found.tokens[token]

@@ -29,16 +29,16 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs/cpt_sft/out"
 
 
-def test_pages_are_packed_once_and_conversations_twice(packed: Path) -> None:
+def test_pages_are_packed_once_and_conversations_of_both_kinds_twice(packed: Path) -> None:
     ledger: dict[str, Any] = json.loads((packed / "manifest.json").read_text(encoding="utf-8"))
     assert ledger["cut"] == 0
     assert ledger["tokens"] + ledger["padding"] == ledger["sequences"] * 1024
     layers = [pq.read_table(path) for path in sorted((packed.parent / "tokens").glob("*-[0-9][0-9][0-9][0-9].parquet"))]
     in_layers = [sum(count or 0 for count in layer["token_count"].to_pylist()) for layer in layers]
     assert sum(each["tokens"] for each in ledger["sources"].values()) == ledger["tokens"]
-    web, chats = (ledger["sources"][name]["tokens"] for name in ("web", "chats"))
-    assert web + chats // 2 == sum(in_layers)
-    assert ledger["sources"]["chats"]["documents"] % 2 == 0
+    web, general, domain = (ledger["sources"][name] for name in ("web", "general", "domain"))
+    assert web["tokens"] + (general["tokens"] + domain["tokens"]) // 2 == sum(in_layers)
+    assert general["documents"] % 2 == domain["documents"] % 2 == 0
     assert ledger["trained"] < ledger["tokens"]
 
 
@@ -47,7 +47,7 @@ def test_trained_tokens_of_conversations_are_what_the_assistant_says(packed: Pat
     for number in range(8):
         sequence = sequence_of(str(packed), number)
         for stretch in sequence.stretches:
-            if stretch.source != "chats":
+            if stretch.source == "web":
                 continue
             trained = sequence.tokens[stretch.offset : stretch.stop][sequence.trained[stretch.offset : stretch.stop]]
             text = sequence.tokenizer.decode(trained.tolist(), skip_special_tokens=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,53 @@ def test_a_broken_epoch_takes_the_same_documents_whatever_stands_beside(bench: W
     of = sources_of(bench.run("beside", chain({"sources": {"s1": {"epochs": 2.5}, "s0": {"epochs": 1}}})))
     assert alone == {key: count for key, count in beside.items() if of[key] == "s1"}
     assert set(alone.values()) == {2, 3}
+
+
+def test_parts_of_one_two_and_two_passes_are_exact_to_the_row(bench: Workbench) -> None:
+    """Pages with conversations, then conversations with a domain, then the domain: once, twice and twice."""
+    web, chats, domain = ({name: {"epochs": 1}} for name in ("s0", "s1", "s2"))
+    done = bench.run("stages", chain({"parts": [web | chats, chats | domain, domain]}))
+    of, copies = sources_of(done), {"s0": 1, "s1": 2, "s2": 2}
+    assert taken(done) == {key: copies[source] for key, source in of.items() if source in copies}
+    parts = {key: sorted(place["part"] for place in row["positions"]) for key, row in corpus(done, "mixture").items()}
+    expected = {"s0": [0], "s1": [0, 1], "s2": [1, 2]}
+    assert parts == {key: expected[source] for key, source in of.items() if source in copies}
+
+
+def test_a_source_that_is_added_changes_no_choice_in_the_others(bench: Workbench, tmp_path: Path) -> None:
+    """Files of a new source come in, and it is named in the mixture: of the old ones the same rows are taken."""
+    more = Workbench(tmp_path)
+    for path in sorted(bench.input.iterdir()):
+        more.write(path.name, path.read_text(encoding="utf-8").splitlines())
+    mix = {"s0": {"epochs": 0.4}, "s1": {"epochs": 1.7}, "s4": {"epochs": 3.5}}
+    before = taken(more.run("before", chain({"sources": mix})))
+    more.write("new.txt", [f"s9x{1 + number % 50}r1 s9 {number}" for number in range(300)])
+    done = more.run("after", chain({"sources": {**mix, "s9": {"epochs": 2.5}}}))
+    of = sources_of(done)
+    after = taken(done)
+    assert before == {key: count for key, count in after.items() if of[key] != "s9"}
+    assert sum(of[key] == "s9" for key in after) == 300
+
+
+@pytest.mark.parametrize("overlong", ["chunk", "cut", "drop"])
+def test_the_ledger_adds_up_by_source(bench: Workbench, overlong: str) -> None:
+    """Tokens of all copies = packed + cut + those of documents that are dropped; padding apart."""
+    mix = {"sources": {name: {"epochs": 1.5} for name in SIZES}}
+    done = bench.run(f"ledger-{overlong}", chain(mix, overlong=overlong))
+    rows, told = corpus(done, "mixture"), ledger(done)
+    due: Counter[str] = Counter()
+    for row in rows.values():
+        due[row["source"]] += row["token_count"] * len(row["positions"])
+    dropped: Counter[str] = Counter()
+    for key in rows.keys() - corpus(done, "packed").keys():
+        dropped[rows[key]["source"]] += rows[key]["token_count"] * len(rows[key]["positions"])
+    assert bool(dropped) == (overlong == "drop")
+    assert {name: each["tokens"] + each["cut"] + dropped[name] for name, each in told.items()} == due
+    assert any(each["cut"] for each in told.values()) == (overlong == "cut")
+    held: Counter[str] = Counter()
+    for stretch in index(done):
+        held[stretch["source"]] += stretch["end"] - stretch["start"]
+    assert {name: each["tokens"] for name, each in told.items()} == held
 
 
 def test_token_shares_come_out_as_planned(bench: Workbench) -> None:

@@ -88,6 +88,12 @@ def test_what_is_too_long_is_cut_or_leaves_and_the_ledger_says_so(tmp_path: Path
     assert (whole["tokens"], whole["cut"], whole["pieces"]) == (107, 0, 5)
 
 
+def test_a_corpus_that_fills_one_sequence_is_packed(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    bench.write("a.txt", ["one text"])
+    assert [bytes(each["input_ids"]) for each in sequences(bench.run("run", chain()))] == [b"one text"]
+
+
 def test_datasets_opens_the_files(tmp_path: Path) -> None:
     datasets = importlib.import_module("datasets")  # a second, for one test
     done = Workbench(tmp_path).fill(files=3).run("run", chain(write={"file_tokens": 300, "files_of": 2}))

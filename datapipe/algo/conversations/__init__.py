@@ -14,11 +14,13 @@ from datapipe.algo.conversations.reading import (
     form_of,
     read_talks,
 )
+from datapipe.algo.conversations.trainers import dataset_info, usage
 from datapipe.algo.conversations.turns import BAD_CALL, NOT_TEXT, ROLES, UNKNOWN_ROLE, Unfit
-from datapipe.algo.conversations.writing import write_talk
+from datapipe.algo.conversations.writing import NOT_HELD, write_talk
 
 __all__ = [
     "BAD_CALL",
+    "NOT_HELD",
     "NOT_TEXT",
     "NO_ANSWER",
     "NO_TURNS",
@@ -29,7 +31,9 @@ __all__ = [
     "UNKNOWN_ROLE",
     "Talk",
     "Unfit",
+    "dataset_info",
     "form_of",
     "read_talks",
+    "usage",
     "write_talk",
 ]

@@ -28,46 +28,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datapipe.algo.banding import optimal_bands, probability
+from datapipe.algo.banding import probability
 from datapipe.algo.clusters import ADDS, apply, rounds
-from datapipe.algo.minhash import band_keys, content_hashes, jaccard_of_pairs, shingle_sets, signatures
-from datapipe.algo.survivors import SurvivorConfig, ranks, reads_of, scoped, ties
-from datapipe.stage import Group, Likeness, Round, Share, below, decide, first_of, measure, schema
+from datapipe.algo.minhash import jaccard_of_pairs, shingle_sets
+from datapipe.algo.near import candidates, links
+from datapipe.algo.near.shingled import NearConfig, band_rows, bands_of
+from datapipe.algo.survivors import SurvivorConfig, ranks, reads_of, ties
+from datapipe.stage import Group, Likeness, Round, Share, below, decide, first_of, measure
 from datapipe.text import Shingles, shingles
-from stages.dedup.minhash import _candidates, _links, _planting
+from stages.dedup.minhash import _planting
 
 NEAR_DUPLICATE = "near_duplicate"
 
-KEYS = schema(row=pa.uint32(), key=pa.uint64(), signature=pa.uint64(), content=pa.uint64())
 
-
-class Config(SurvivorConfig):
+class Config(NearConfig, SurvivorConfig):
     """How documents are compared, how alike they must be, and which of a cluster stays."""
 
     column: str = measure("text", "column whose values are compared")
-    shingle: int = measure(5, "words in a shingle; characters in scripts without spaces", ge=1, le=64)
-    bands: int = measure(14, "bands of a signature; two documents that share one are compared", ge=1)
-    rows: int = measure(8, "values in a band", ge=1)
-    threshold: Share | None = measure(
-        None, "choose bands and rows out of bands x rows values for this similarity, as datasketch does", gt=0, lt=1
-    )
-    min_similarity: Share | None = measure(
-        0.75, "exact Jaccard similarity of shingles from which on candidates are linked; null: whatever it is", gt=0
-    )
-    max_words: int | None = measure(
-        100_000, "words of a document that are compared; longer ones with the same beginning are equal", ge=64
-    )
-    seed: int = measure(1, "of the signatures", ge=0, lt=2**32)
     min_similarity_to_survivor: Share | None = decide(
         None, "documents less alike to the one that stays stay too, though a chain of links leads there", gt=0
     )
-
-
-def bands_of(config: Config) -> tuple[int, int]:
-    """Bands, and rows of each."""
-    if config.threshold is None:
-        return config.bands, config.rows
-    return optimal_bands(config.threshold, config.bands * config.rows)
 
 
 def _reads(config: Config) -> tuple[str, ...]:
@@ -79,24 +59,8 @@ def _shingles(batch: pa.RecordBatch, config: Config) -> Shingles:
 
 
 def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
-    """The keys of the bands of each document that has a word, and hashes of its whole signature and of its shingles.
-
-    Documents of the same shingles in the same order are known to be equal by a band and the hash of 64 bits each.
-    """
-    found = _shingles(batch, config)
-    bands, rows = bands_of(config)
-    values = signatures(found, bands * rows, config.seed)
-    keys, whole = band_keys(values, bands, rows), band_keys(values, 1, bands * rows)[:, 0]
-    some = np.flatnonzero(found.per_document() > 0)
-    flat = keys[some].ravel()
-    owners = np.repeat(some, bands)
-    if config.within:  # a band in one scope has nothing to do with the same band in another
-        flat, _ = scoped((flat, flat), batch.take(owners), config)
-    telling = np.tile(np.arange(bands) == 0, len(some))  # equals share all bands: one of them tells of it
-    whole = np.where(telling, whole[owners] | _candidates.TELLING, whole[owners] & ~_candidates.TELLING)
-    contents = content_hashes(found)[owners]
-    arrays: list[Any] = [pa.array(each) for each in (owners.astype(np.uint32), flat, whole, contents)]
-    return pa.RecordBatch.from_arrays(arrays, schema=KEYS)
+    """The keys of each document; see `band_rows`."""
+    return band_rows(_shingles(batch, config), config, batch.select(list(config.within)))
 
 
 def measure_shingles(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
@@ -155,8 +119,8 @@ STAGE = Group(
     coded=("cluster", "survivor", "linked_to", "bridged"),
     reasons={NEAR_DUPLICATE: "it is nearly the same as a document that stays, or a chain of such leads there"},
     rounds=(
-        Round(emit=emit, resolve=_candidates.resolve, sort=("signature", "content")),
-        Round(answer=_links.answer, resolve=_links.resolve, sort=("member",)),
+        Round(emit=emit, resolve=candidates.resolve, sort=("signature", "content")),
+        Round(answer=links.Answer(), resolve=links.resolve, sort=("member",)),
         *rounds("shingles", jaccard_of_pairs),
     ),
     measure=measure_shingles,

@@ -83,7 +83,7 @@ def emit(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.Rec
     row, key = row[order], key[order]
     if config.within:  # a block in one scope has nothing to do with the same block in another
         at: Any = pa.array(row)
-        key, _ = scoped((key, key), batch.select(list(config.within)).take(at), config)
+        key, _ = scoped((key, key), batch.select(list(config.within)).take(at))
     arrays: list[Any] = [pa.array(row.astype(np.uint32)), pa.array(key), pa.array(contents[row])]
     return pa.RecordBatch.from_arrays(arrays, schema=KEYS)
 

@@ -3,7 +3,7 @@
 What: the three likeliest languages by character n-grams, each with a score from 0 to 1. The top of a page is often
 menus or another language; so up to three pieces from the first 4,000 bytes are judged, and their scores averaged by
 length. A score of eldc says how much the text looks like that language, whatever the others have; fastText's are
-probabilities and sum to one.
+probabilities and sum to one. A conversation is judged like a text of its messages, one below the other.
 `script` tells simplified from traditional Chinese, and Cyrillic from Latin letters of Serbian.
 `paragraphs` judges all of a text, paragraph by paragraph, and stores how much of it is in which language; a page in
 several then leaves as mixed_languages if `min_share` is set.
@@ -39,7 +39,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, ValidationInfo, field_validator
 
-from datapipe.stage import TEXT, Map, Mask, StageConfig, below, decide, first_of, measure, place
+from datapipe.stage import Map, Mask, StageConfig, below, decide, first_of, measure, place
+from datapipe.text import pieces
 from stages.filter.language._script import SCRIPTS, script_of
 
 UNSURE = "language_unsure"
@@ -213,10 +214,20 @@ def shares_of(text: bytes, judge: Judge) -> dict[str, float]:
     return {language: sizes[language] / total for language in sorted(sizes, key=lambda name: (-sizes[name], name))}
 
 
+def _texts(batch: pa.RecordBatch) -> Any:
+    """The text of each document; of a conversation its messages, one below the other."""
+    said = pieces(batch)
+    if (said.message < 0).all() and len(said.texts) == len(batch):
+        return said.texts
+    bounds = np.searchsorted(said.document, np.arange(len(batch) + 1))
+    lists: Any = pa.LargeListArray.from_arrays(pa.array(bounds, pa.int64()), said.texts)
+    return pc.binary_join(lists, pa.scalar("\n", pa.large_string()))
+
+
 def process(batch: pa.RecordBatch, config: Config, resource: Path | None) -> pa.RecordBatch:
     """Languages (null = none found), scores (float32) and shares (float32) of each document."""
     judge = _engine(config.engine).judge(config.model)
-    texts: Any = batch["text"].cast(pa.large_binary())
+    texts: Any = _texts(batch).cast(pa.large_binary())
     starts = [start or b"" for start in pc.binary_slice(texts, 0, LOOKED_AT).to_pylist()]
     found = [[*scores, *NONE][:TOP] for scores in (detect(start, judge) for start in starts)]
     languages = [scores[0][0] for scores in found]
@@ -269,9 +280,10 @@ def _unsure(language: pa.Array[Any], score: pa.Array[Any], config: Config) -> Ma
 
 STAGE = Map(
     name="filter.language",
-    version=2,
+    version=3,
     config=Config,
-    reads=TEXT,
+    reads=("text", "messages"),
+    optional=("text", "messages"),  # a document has either
     adds=adds,
     coded=("second", "third", "script"),
     reasons={

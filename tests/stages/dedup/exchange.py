@@ -15,18 +15,29 @@ from datapipe.stage import Group, Scratch
 from datapipe.text import forget
 
 Shards = Sequence[pa.RecordBatch]
+Corpus = tuple[Shards, Sequence[int], Shards]
 ROOMY = 1 << 28
 
 
 def judged(
-    stage: Group, config: Any, shards: Shards, *, runs: Sequence[int] = (), cut: int = 100, memory: int = ROOMY
+    stage: Group,
+    config: Any,
+    shards: Shards,
+    *,
+    runs: Sequence[int] = (),
+    cut: int = 100,
+    memory: int = ROOMY,
+    given: Shards = (),
 ) -> list[pa.RecordBatch]:
-    """The columns that each shard's documents get; `runs`: of which run a shard is, if not all are of this one."""
+    """The columns that each shard's documents get; `runs`: of which run a shard is, if not all are of this one.
+
+    `given` are the columns that the first shards, of earlier runs, got there.
+    """
     runs = runs or [0] * len(shards)
     own = max(runs)
     with tempfile.TemporaryDirectory() as folder:
         resource = _prepared(stage, config, shards, Path(folder))
-        rows = _rounds(stage, config, (shards, runs), (cut, memory, resource))
+        rows = _rounds(stage, config, (shards, runs, given), (cut, memory, resource))
     return [_applied(stage, config, shard, _of(rows, n)) for n, shard in enumerate(shards) if runs[n] == own]
 
 
@@ -38,11 +49,9 @@ def _prepared(stage: Group, config: Any, shards: Shards, folder: Path) -> Path |
     return folder
 
 
-def _rounds(
-    stage: Group, config: Any, corpus: tuple[Shards, Sequence[int]], how: tuple[int, int, Path | None]
-) -> pa.Table:
+def _rounds(stage: Group, config: Any, corpus: Corpus, how: tuple[int, int, Path | None]) -> pa.Table:
     """The verdicts; `how`: rows in a batch of a stream, memory in bytes, and what was prepared."""
-    (shards, runs), (cut, memory, resource) = corpus, how
+    (shards, runs, _), (cut, memory, resource) = corpus, how
     first = stage.rounds[0].emit
     assert first is not None
     rows = _together(
@@ -81,7 +90,7 @@ def _of(rows: pa.Table, shard: int) -> pa.RecordBatch:
     return mine[0] if mine else pa.RecordBatch.from_pylist([], rows.schema)
 
 
-def _answers(stage: Group, config: Any, shards: tuple[Shards, Sequence[int]], asked: pa.Table, answer: Any) -> pa.Table:
+def _answers(stage: Group, config: Any, shards: Corpus, asked: pa.Table, answer: Any) -> pa.Table:
     given = []
     for number, shard in enumerate(shards[0]):
         mine = _of(asked, number)
@@ -92,6 +101,10 @@ def _answers(stage: Group, config: Any, shards: tuple[Shards, Sequence[int]], as
         measured = stage.measure(batch, config, None) if stage.measure else batch
         names = ["row", *measured.schema.names]
         measured = pa.RecordBatch.from_arrays([pa.array(wanted, pa.uint32()), *measured.columns], names=names)
+        for name in stage.recalls:
+            told = shards[2][number][name].take(pa.array(wanted)) if number < len(shards[2]) else None
+            nobody = pa.nulls(len(wanted), stage.adds_for(config).field(name).type)
+            measured = measured.append_column(name, nobody if told is None else told)
         given.append(_placed(answer(measured, mine, config), number, shards[1]))
     return _together(given)
 

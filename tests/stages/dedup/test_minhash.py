@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datapipe.algo.minhash import band_keys, signatures
+from datapipe.algo.near.candidates import EQUAL, NEIGHBOURS
+from datapipe.algo.near.shingled import bands_of
 from datapipe.stage import Scratch
 from datapipe.text import shingles
-from stages.dedup.minhash import STAGE, Config, bands_of
-from stages.dedup.minhash._candidates import EQUAL, NEIGHBOURS
+from stages.dedup.minhash import STAGE, Config
 from tests.stages.dedup.exchange import judged
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -28,7 +28,7 @@ def shard(vectors: Any, name: str = "d", kind: Any = KIND, **columns: Any) -> pa
     return pa.record_batch(arrays | {key: pa.array(values) for key, values in columns.items()})
 
 
-def rows_of(config: Config, *shards: pa.RecordBatch, runs: Sequence[int] = (), **how: int) -> list[dict[str, Any]]:
+def rows_of(config: Config, *shards: pa.RecordBatch, runs: Sequence[int] = (), **how: Any) -> list[dict[str, Any]]:
     found = []
     own = max(runs, default=0)
     batches = [batch for number, batch in enumerate(shards) if not runs or runs[number] == own]

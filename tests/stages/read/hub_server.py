@@ -1,4 +1,4 @@
-"""A data set hub of one's own: the requests of the hub's client, answered from memory by a real HTTP server."""
+"""A hub of one's own: the requests of the hub's client, answered from memory by a real HTTP server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Commits = dict[str, dict[str, bytes]]  # files by path, of each commit; the last
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves one data set, `someone/things`, and remembers what was asked for."""
+    """Serves one data set or model, `someone/things`, and remembers what was asked for."""
 
     daemon_threads = True
 
@@ -31,7 +31,7 @@ class Hub(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers like the hub, as far as reading a data set needs it."""
+    """Answers like the hub, as far as reading a data set or the files of a model needs it."""
 
     server: Hub
     protocol_version = "HTTP/1.1"
@@ -52,17 +52,19 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("content-length") or 0))
         path = unquote(urlsplit(self.path).path)
         self.server.asked.append((self.command, path, self.headers.get("range")))
-        found = re.fullmatch(r"/datasets/someone/things/resolve/([^/]+)/(.+)", path)
+        found = re.fullmatch(r"(?:/datasets)?/someone/things/resolve/([^/]+)/(.+)", path)
         if found:
             self.file(self.commit(found[1]), found[2])
             return
-        found = re.fullmatch(r"/api/datasets/someone/things(?:/(revision|tree)/([^/]+)/?(.*))?", path)
+        found = re.fullmatch(r"/api/(?:datasets|models)/someone/things(?:/(revision|tree)/([^/]+)/?(.*))?", path)
         if found is None or self.commit(found[2]) is None:
             self.send(404, b"", {"X-Error-Code": "RevisionNotFound" if found else "RepoNotFound"})
         elif found[1] == "tree":
             self.tree(self.server.commits[str(self.commit(found[2]))], found[3])
         else:
-            self.send_json({"id": "someone/things", "sha": self.commit(found[2]), "siblings": [], "tags": []})
+            commit = self.commit(found[2])
+            files = [{"rfilename": name} for name in self.server.commits[str(commit)]]
+            self.send_json({"id": "someone/things", "sha": commit, "siblings": files, "tags": []})
 
     def commit(self, revision: str | None) -> str | None:
         if revision in (None, "main"):

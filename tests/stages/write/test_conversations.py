@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datapipe.schema import COLUMNS
-from datapipe.stage import File, Split
+from datapipe.stage import Above, File, Split
 from stages.read import conversations as reading
 from stages.write.conversations import STAGE, Config
 from tests.stages.read.test_conversations import FORMS, PAIRS, tree
@@ -212,3 +212,77 @@ ALPACAS = st.fixed_dictionaries({"instruction": WORDS, "input": WORDS, "output":
 @given(st.lists(st.one_of(SHAREGPT_TURNS.map(lambda turns: {"conversations": turns}), PAIR_SIDES, ALPACAS), min_size=1))
 def test_any_texts_come_back(tmp_path_factory: pytest.TempPathFactory, records: list[Any]) -> None:
     assert rewritten(tmp_path_factory.getbasetemp(), records, "as_read") == records
+
+
+# ---------------------------------------------------------------------------------------------- for trainers
+
+TURNS: list[Any] = [
+    {"role": "user", "content": "u"},
+    {"role": "assistant", "content": "a", "reasoning": "r", "train": True, "weight": 0.5},
+]
+CALLING: list[Any] = [TURNS[0], {"role": "assistant", "tool_calls": [{"name": "f", "arguments": "{}"}]}]
+
+
+def facts_of(form: str, *rows: dict[str, Any]) -> dict[str, Any]:
+    names = ("messages", "rejected", "tools", "metadata")
+    batch = pa.RecordBatch.from_pylist(list(rows), pa.schema([(name, COLUMNS[name]) for name in names]))
+    config = Config.model_validate({"form": form, "compression": "none"})
+    written = STAGE.write(iter([batch]), io.BytesIO(), config)
+    assert written is not None
+    return {"documents": len(rows), "bytes": 1, **written.facts}
+
+
+def beside(form: str, files: dict[str, dict[str, Any]]) -> dict[str, str]:
+    assert STAGE.finish is not None
+    config = Config.model_validate({"form": form})
+    return {name: content.decode() for name, content in STAGE.finish(files, Above(), config)}
+
+
+@pytest.mark.parametrize(
+    ("form", "rows", "expected"),
+    [
+        ("sharegpt", [{"messages": TURNS}], {"formatting": "sharegpt", "columns": {"messages": "conversations"}}),
+        (
+            "sharegpt",
+            [{"messages": TURNS, "tools": "[]"}, {"messages": TURNS}],
+            {"formatting": "sharegpt", "columns": {"messages": "conversations", "tools": "tools"}},
+        ),
+        ("messages", [{"messages": TURNS}], {"formatting": "sharegpt", "columns": {"messages": "messages"}}),
+        ("messages", [{"messages": CALLING}], {"formatting": "openai", "columns": {"messages": "messages"}}),
+        (
+            "alpaca",
+            [{"messages": [{"role": "system", "content": "s"}, *TURNS, *TURNS]}],
+            {
+                "columns": {
+                    "prompt": "instruction",
+                    "query": "input",
+                    "response": "output",
+                    "system": "system",
+                    "history": "history",
+                }
+            },
+        ),
+    ],
+)
+def test_llama_factory_is_told_of_the_columns_that_a_file_has(form: str, rows: Any, expected: Any) -> None:
+    info = json.loads(beside(form, {"en/x.jsonl": facts_of(form, *rows)})["dataset_info.json"])
+    tags = info["en-x"].pop("tags", None)
+    assert info == {"en-x": {"file_name": "en/x.jsonl", **expected}}
+    assert (tags is None) == (form != "messages")
+
+
+def test_llama_factory_is_told_of_no_packed_file_and_of_no_form_that_it_does_not_read() -> None:
+    packed = beside("messages", {"x.jsonl.gz": facts_of("messages", {"messages": TURNS})})
+    assert "dataset_info.json" not in packed
+    assert "set `compression: none`" in packed["README.md"]
+    assert "dataset_info.json" not in beside("pairs", {"x.jsonl": facts_of("pairs", {"messages": TURNS})})
+
+
+def test_what_is_lost_is_counted() -> None:
+    made = beside("alpaca", {"x.jsonl": facts_of("alpaca", {"messages": TURNS}, {"messages": CALLING})})["README.md"]
+    assert "- messages: 1 records" in made
+    assert "- reasoning: 1 records" in made
+    assert "- 1 turns have a weight of loss" in made
+    nothing = beside("messages", {"x.jsonl": facts_of("messages", {"messages": TURNS[:1]})})["README.md"]
+    assert "does not hold\n\nNothing." in nothing
+    assert "heeds" not in nothing

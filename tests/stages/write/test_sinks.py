@@ -16,7 +16,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datapipe.algo import packed_lines
+from datapipe.algo import packed_lines, parquet_files
 from datapipe.schema import COLUMNS
 from datapipe.stage import Sink
 from stages.write import jsonl, parquet
@@ -104,8 +104,8 @@ def test_a_row_group_ends_with_the_row_that_fills_it() -> None:
 
 def test_nested_values_count_with_all_they_hold() -> None:
     array = pa.array([row["messages"] for row in ROWS], COLUMNS["messages"])
-    assert parquet.value_bytes(array).tolist() == [0, 0, 4 + 2 + 1 + 4]
-    assert parquet.value_bytes(array.slice(2)).tolist() == [11]
+    assert parquet_files.value_bytes(array).tolist() == [0, 0, 4 + 2 + 1 + 4]
+    assert parquet_files.value_bytes(array.slice(2)).tolist() == [11]
 
 
 VALUES = st.lists(

@@ -9,6 +9,7 @@ Costs: 20 million shingles a second; memory: a window of documents with their sh
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,42 +18,51 @@ import pyarrow.compute as pc
 
 from datapipe.algo.clusters import LINKS
 from datapipe.algo.minhash import jaccard_of_pairs
+from datapipe.algo.near.candidates import EQUAL, IN_BUCKET
 from datapipe.algo.nodes import firsts, mixed, nodes_of, place_of
 from datapipe.stage import Scratch
-from stages.dedup.minhash._candidates import EQUAL, IN_BUCKET
+
+__all__ = ["Answer", "NearPairs", "near_pairs", "resolve"]
 
 CENTER, MEMBER = 0, 1  # in the order in which documents meet
 BUCKET = 2  # from here on documents of a large bucket, those that stand in most of them first
 MOST_BUCKETS = 1 << 31
 
 
-def answer(measured: pa.RecordBatch, asked: pa.RecordBatch, config: Any) -> pa.RecordBatch:
-    """For each center or large bucket that asks, the document with its shingles; null for a center's equal."""
-    rows, centers, kinds = (asked[name].to_numpy() for name in ("row", "center", "kind"))
-    order = np.lexsort((kinds, centers, rows))
-    new = firsts(rows[order]) | firsts(centers[order]) | firsts(kinds[order])
-    some = asked.take(order[new])
-    places = np.searchsorted(measured["row"].to_numpy(), some["row"].to_numpy())
-    center, kind = some["center"].to_numpy(), some["kind"].to_numpy()
-    in_bucket = kind == IN_BUCKET
-    buckets = np.bincount(places[in_bucket], minlength=measured.num_rows)[places]
-    alone = np.where(nodes_of(some) == center, CENTER, MEMBER)
-    member = np.where(in_bucket, BUCKET + MOST_BUCKETS - buckets, alone).astype(np.uint32)
-    every: Any = pa.array(places)
-    known: Any = pa.array(places, mask=kind == EQUAL)
-    return pa.RecordBatch.from_arrays(
-        [
-            some["row"],
-            pa.array(np.where(in_bucket, center, mixed(center))),
-            pa.array(member),
-            measured["shingles"].take(known),
-            measured["id"].take(every),
-        ],
-        names=["row", "key", "member", "shingles", "id"],
-    )
+@dataclass(frozen=True)
+class Answer:
+    """What documents answer; `also` names columns that go along with their shingles and ids."""
+
+    also: tuple[str, ...] = ()
+
+    def __call__(self, measured: pa.RecordBatch, asked: pa.RecordBatch, _config: Any) -> pa.RecordBatch:
+        """For each center or large bucket that asks, the document with its shingles; null for a center's equal."""
+        rows, centers, kinds = (asked[name].to_numpy() for name in ("row", "center", "kind"))
+        order = np.lexsort((kinds, centers, rows))
+        new = firsts(rows[order]) | firsts(centers[order]) | firsts(kinds[order])
+        some = asked.take(order[new])
+        places = np.searchsorted(measured["row"].to_numpy(), some["row"].to_numpy())
+        center, kind = some["center"].to_numpy(), some["kind"].to_numpy()
+        in_bucket = kind == IN_BUCKET
+        buckets = np.bincount(places[in_bucket], minlength=measured.num_rows)[places]
+        alone = np.where(nodes_of(some) == center, CENTER, MEMBER)
+        member = np.where(in_bucket, BUCKET + MOST_BUCKETS - buckets, alone).astype(np.uint32)
+        every: Any = pa.array(places)
+        known: Any = pa.array(places, mask=kind == EQUAL)
+        names = ("id", *self.also)
+        return pa.RecordBatch.from_arrays(
+            [
+                some["row"],
+                pa.array(np.where(in_bucket, center, mixed(center))),
+                pa.array(member),
+                measured["shingles"].take(known),
+                *(measured[name].take(every) for name in names),
+            ],
+            names=["row", "key", "member", "shingles", *names],
+        )
 
 
-class _Pairs(NamedTuple):
+class NearPairs(NamedTuple):
     """Documents that are linked, by their places in a batch: who is told, of whom, and how far apart the two are."""
 
     one: Any
@@ -61,8 +71,11 @@ class _Pairs(NamedTuple):
     apart: Any
 
 
-def resolve(stream: Iterator[pa.RecordBatch], config: Any, scratch: Scratch) -> Iterator[pa.RecordBatch]:
-    """The links, each told to its member; a center learns of its closest."""
+def near_pairs(stream: Iterator[pa.RecordBatch], config: Any) -> Iterator[tuple[pa.RecordBatch, NearPairs]]:
+    """The documents of each part of a stream, and those pairs of them that are alike enough, each told of its center.
+
+    A pair may come again, by another bucket. `min_similarity` of the config is the Jaccard similarity that links.
+    """
     center: pa.RecordBatch | None = None  # the last one: its candidates may go on in the next batch
     for batch in stream:
         if batch.num_rows == 0:
@@ -75,13 +88,18 @@ def resolve(stream: Iterator[pa.RecordBatch], config: Any, scratch: Scratch) -> 
         equal = np.asarray(rows["shingles"].is_null())[members]
         similarity = np.where(equal, 1.0, np.asarray(alike.fill_null(-1.0)))
         near = similarity >= (config.min_similarity if config.min_similarity is not None else 0.0)
-        found = _Pairs(members[near], centers[near], 1.0 - similarity[near], (~equal[near]).astype(np.uint8))
-        yield _told(rows, found, config)
-        yield _told(rows, _closest(rows, found), config)
+        yield rows, NearPairs(members[near], centers[near], 1.0 - similarity[near], (~equal[near]).astype(np.uint8))
         center = rows.slice(int(places[-1]), 1)
 
 
-def _closest(rows: pa.RecordBatch, found: _Pairs) -> _Pairs:
+def resolve(stream: Iterator[pa.RecordBatch], config: Any, _scratch: Scratch) -> Iterator[pa.RecordBatch]:
+    """The links, each told to its member; a center learns of its closest."""
+    for rows, found in near_pairs(stream, config):
+        yield _told(rows, found, config)
+        yield _told(rows, _closest(rows, found), config)
+
+
+def _closest(rows: pa.RecordBatch, found: NearPairs) -> NearPairs:
     """What centers learn: of each its closest member, and of several the one of the least id."""
     order = np.lexsort((found.distance, found.other))
     center, distance = found.other[order], found.distance[order]
@@ -90,10 +108,10 @@ def _closest(rows: pa.RecordBatch, found: _Pairs) -> _Pairs:
     by_id: Any = pa.table({"center": found.other[order], "id": rows["id"].take(pa.array(found.one[order]))})
     order = order[pc.sort_indices(by_id, [("center", "ascending"), ("id", "ascending")]).to_numpy()]
     order = order[firsts(found.other[order])]
-    return _Pairs(found.other[order], found.one[order], found.distance[order], np.ones(len(order), np.uint8))
+    return NearPairs(found.other[order], found.one[order], found.distance[order], np.ones(len(order), np.uint8))
 
 
-def _told(rows: pa.RecordBatch, found: _Pairs, config: Any) -> pa.RecordBatch:
+def _told(rows: pa.RecordBatch, found: NearPairs, config: Any) -> pa.RecordBatch:
     """What the first documents of pairs learn of the second."""
     nodes = nodes_of(rows)
     is_old = rows["run"].to_numpy() < len(config.against)

@@ -25,6 +25,8 @@ from datapipe.stage import Scratch, schema
 from datapipe.text import readonly
 from datapipe.text.jit import Uint64s, inlined, kernel
 
+__all__ = ["ASKED", "COMPARED", "CROWD", "EQUAL", "IN_BUCKET", "NEIGHBOURS", "TELLING", "resolve"]
+
 CROWD = (
     1000  # different signatures of a bucket from which on neighbours are not compared: few of many resemble each other
 )
@@ -45,7 +47,7 @@ class _Bucket(NamedTuple):
     recent: Uint64s
 
 
-def resolve(stream: Iterator[pa.RecordBatch], config: Any, scratch: Scratch) -> Iterator[pa.RecordBatch]:
+def resolve(stream: Iterator[pa.RecordBatch], _config: Any, _scratch: Scratch) -> Iterator[pa.RecordBatch]:
     """What is asked of candidates: each of a pair by the document that stands before the other, its center.
 
     Where there is a large bucket its key stands in the place of the center.
