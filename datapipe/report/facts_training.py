@@ -146,8 +146,12 @@ def _packing(told: dict[str, Any]) -> Packing:
         **{name: told[name] for name in PACKED},
         fill=share_of(told["tokens"], places),
         files=len(told["files"]),
-        sources={source: PackedSource(**counts) for source, counts in told["sources"].items()},
+        sources={source: _packed_source(counts) for source, counts in told["sources"].items()},
     )
+
+
+def _packed_source(counts: dict[str, int]) -> PackedSource:
+    return PackedSource(**{name: counts[name] for name in PackedSource.model_fields})
 
 
 # ---------------------------------------------------------------------------------------------- conversations

@@ -58,7 +58,7 @@ class Bench:
         path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
         return path
 
-    def run(self, name: str = "run", only: tuple[str, ...] = (), **recipe: Any) -> Context:
+    def run(self, name: str = "run", only: tuple[str, ...] = (), /, **recipe: Any) -> Context:
         loaded = load_recipe(self.write(name, **recipe), Registry())
         run_recipe(open_run(loaded, LocalEngine()), only)
         return self.open(name)

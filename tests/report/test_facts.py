@@ -135,7 +135,7 @@ def test_a_report_is_the_same_twice_but_for_what_the_work_took(whole: Callable[[
 
 
 def test_a_half_finished_run_is_told_as_far_as_it_is(bench: Bench) -> None:
-    report = gather(bench.run(only=("docs", "length")))
+    report = gather(bench.run("run", ("docs", "length")))
     assert not report.run.complete
     assert set(report.run.unfinished) == {"unique", "out"}
     assert report.stages["length"].stayed.documents == len(FITTING)

@@ -190,7 +190,7 @@ def _dying(function: Any, calls: Iterator[int]) -> Any:
 def test_a_run_that_is_not_done_meets_no_gate_and_nothing_moves(bench: Bench) -> None:
     bench.run(gates=(HOLDS,))
     settled(bench)
-    bench.run(only=("docs", "length"), gates=(HOLDS,), length={"min_words": 6})
+    bench.run("run", ("docs", "length"), gates=(HOLDS,), length={"min_words": 6})
     (gate,) = settled(bench)
     assert not gate.passed
     assert "not done" in gate.told
