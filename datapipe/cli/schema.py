@@ -1,4 +1,4 @@
-"""`datapipe schema`: the JSON Schema of recipes and of plans, for editors."""
+"""`datapipe schema`: the JSON Schema of recipes, of plans and of reports, for editors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ __all__ = ["schema"]
 
 
 @click.command("schema")
+@click.option("--report", is_flag=True, help="Of report.json instead.")
 @STAGES_OPTION
 @click.option("--plan", is_flag=True, help="Of plans for `datapipe train` instead.")
-def schema(stages_dir: Path | None, *, plan: bool) -> None:
-    """Print the JSON Schema of recipes, or of plans of training.
+def schema(stages_dir: Path | None, *, plan: bool, report: bool) -> None:
+    """Print the JSON Schema of recipes, of plans of training, or of reports.
 
-    Editors complete stages and options by it.
+    Editors complete stages and options by it; of a report it says what each number means, and in what unit.
 
     \b
     Example, for VS Code with the YAML extension:
@@ -28,7 +29,8 @@ def schema(stages_dir: Path | None, *, plan: bool) -> None:
     """
     import json
 
-    click.echo(json.dumps(_plan() if plan else _recipe(stages_dir), indent=2, ensure_ascii=False))
+    made = _plan() if plan else _report() if report else _recipe(stages_dir)
+    click.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
 def _recipe(stages_dir: Path | None) -> dict[str, Any]:
@@ -42,3 +44,9 @@ def _plan() -> dict[str, Any]:
     from datapipe.train.plan import Plan
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Plan.model_json_schema()}
+
+
+def _report() -> dict[str, Any]:
+    from datapipe.report import Report
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Report.model_json_schema()}

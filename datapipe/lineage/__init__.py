@@ -5,14 +5,14 @@ Everything shown of a document has personal data masked and what a terminal woul
 
 from __future__ import annotations
 
-from datapipe.lineage.bias import LEAST, Bias, bias_of
-from datapipe.lineage.contamination import CONTAMINATING, Contamination, contamination, write_splits
+from datapipe.lineage.bias import LEAST, Bias, bias_of, tells_groups
+from datapipe.lineage.contamination import CONTAMINATING, Contamination, contamination, looks_for_items, write_splits
 from datapipe.lineage.find import Place, find, nearest
 from datapipe.lineage.masking import Masked, escape, excerpt, mask, mask_url, masked_spans, safe
 from datapipe.lineage.sample import Sampled, sample
 from datapipe.lineage.similar import Alike, Found, similar
 from datapipe.lineage.spelling import Spelled, spelled
-from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, story
+from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, measure_bound_by, measures_of, story
 from datapipe.lineage.trace import Packed, Sequence, Stretch, open_packed, sequence_of
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
@@ -42,9 +42,12 @@ __all__ = [
     "escape",
     "excerpt",
     "find",
+    "looks_for_items",
     "mask",
     "mask_url",
     "masked_spans",
+    "measure_bound_by",
+    "measures_of",
     "nearest",
     "open_packed",
     "read_document",
@@ -54,6 +57,7 @@ __all__ = [
     "similar",
     "spelled",
     "story",
+    "tells_groups",
     "try_out",
     "write_splits",
 ]

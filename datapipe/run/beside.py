@@ -50,11 +50,11 @@ def _passed(context: Context, node: Node) -> Passed:
     return Passed(node.name, node.use, incoming, kept, dict(sorted(dropped.items())))
 
 
-def write_beside(context: Context, node: Node, files: Iterable[tuple[str, bytes]]) -> list[Part]:
-    """Write files of a sink where they do not stand, and say where the one is that is for people."""
+def write_beside(context: Context, node: Node, home: str, files: Iterable[tuple[str, bytes]]) -> list[Part]:
+    """Write files of a sink into the folder of its output where they do not stand, and say which is for people."""
     parts = []
     for name, content in files:
-        path = f"{node.name}/{name}"
+        path = f"{home}/{name}"
         new = not context.store.exists(path) or context.store.read(path) != content
         if new:
             context.store.write(path, content)
