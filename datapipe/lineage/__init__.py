@@ -5,13 +5,13 @@ Everything shown of a document has personal data masked and what a terminal woul
 
 from __future__ import annotations
 
-from datapipe.lineage.bias import LEAST, Bias, bias_of
-from datapipe.lineage.contamination import CONTAMINATING, Contamination, contamination, write_splits
+from datapipe.lineage.bias import LEAST, Bias, bias_of, tells_groups
+from datapipe.lineage.contamination import CONTAMINATING, Contamination, contamination, looks_for_items, write_splits
 from datapipe.lineage.find import Place, find, nearest
 from datapipe.lineage.masking import escape, excerpt, mask, mask_url, safe
 from datapipe.lineage.sample import Sampled, sample
 from datapipe.lineage.similar import Alike, Found, similar
-from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, story
+from datapipe.lineage.story import OTHERS, SURVIVOR, Chapter, Measure, Story, measure_bound_by, measures_of, story
 from datapipe.lineage.trace import Sequence, Stretch, sequence_of
 from datapipe.lineage.trial import Document, Trial, read_document, try_out
 
@@ -38,8 +38,11 @@ __all__ = [
     "escape",
     "excerpt",
     "find",
+    "looks_for_items",
     "mask",
     "mask_url",
+    "measure_bound_by",
+    "measures_of",
     "nearest",
     "read_document",
     "safe",
@@ -47,6 +50,7 @@ __all__ = [
     "sequence_of",
     "similar",
     "story",
+    "tells_groups",
     "try_out",
     "write_splits",
 ]

@@ -30,7 +30,7 @@ from datapipe.run.reopen import open_columns, standing, with_input
 from datapipe.stage import Deciding
 from datapipe.text import forget, hash128
 
-__all__ = ["LEAST", "Bias", "bias_of"]
+__all__ = ["LEAST", "Bias", "bias_of", "tells_groups"]
 
 LEAST = 10  # documents of a group that hold a word, for it to be told; fewer are chance
 SAMPLED = 200_000  # documents of which words are counted
@@ -107,10 +107,11 @@ def bias_of(
 def _teller(context: Context, stage: str | None) -> Node:
     """The stage that tells groups: by its columns, whatever it is called."""
     remedy = "add one to the recipe, such as `groups: {use: mark.bias}` before the filters, and run it"
-    return only_stage(context, stage, _tells, ("tells groups", remedy))
+    return only_stage(context, stage, tells_groups, ("tells groups", remedy))
 
 
-def _tells(node: Node) -> bool:
+def tells_groups(node: Node) -> bool:
+    """Whether a stage says which groups of people documents mention."""
     adds = node.stage.adds_for(node.config)
     return all(name in adds.names and adds.field(name).type == kind for name, kind in TOLD.items())
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as Folder
 from typing import Any
 from urllib.parse import quote
@@ -29,9 +29,10 @@ from datapipe.run.context import Context, Shard
 from datapipe.run.paths import Path
 from datapipe.run.reopen import open_columns, standing
 
-__all__ = ["CONTAMINATING", "Contamination", "Split", "contamination", "write_splits"]
+__all__ = ["CONTAMINATING", "Contamination", "Split", "contamination", "looks_for_items", "write_splits"]
 
 TOLD = {"benchmark", "item", "kind", "strength"}  # fields of the evidence that a stage stores
+CUT = "items_left"  # column of a stage that cuts: texts that hold an item all the same
 CONTAMINATING = tuple(kind for kind in KINDS if kind != "context")  # a passage that many ask about proves nothing
 
 
@@ -39,12 +40,14 @@ CONTAMINATING = tuple(kind for kind in KINDS if kind != "context")  # a passage 
 class Split:
     """A benchmark: of each item whether its input alone is proof, and of those found the documents by kind.
 
-    `found`: by number of the item and kind the documents that hold it; by number and "documents" all that do.
+    `found`: by number of the item and kind the documents that hold it; by number and "documents" all that do. `left`:
+    the items that documents still hold which the stage kept.
     """
 
     benchmark: str
     identifiable: dict[int, bool]
     found: dict[int, dict[str, int]]
+    left: set[int] = field(default_factory=set)
 
     @property
     def dirty(self) -> list[int]:
@@ -59,7 +62,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Contamination:
-    """What a stage found; `shards` of `of_shards` are done; documents: it looked at, and those that hold an item."""
+    """What a stage found; `shards` of `of_shards` are done; documents: it looked at, and those that hold an item.
+
+    `left`: documents that it kept and that still hold one.
+    """
 
     stage: str
     shards: int
@@ -67,6 +73,7 @@ class Contamination:
     documents: int
     holding: int
     splits: tuple[Split, ...]
+    left: int = 0
 
 
 def contamination(context: Context, stage: str | None = None, *, strength: float = 1.0) -> Contamination:
@@ -82,21 +89,23 @@ def contamination(context: Context, stage: str | None = None, *, strength: float
     if not shards or resource is None:
         raise RunError(f"stage {node.name!r} of {context.recipe.run} has done nothing yet", remedy="run it first")
     splits = {split.benchmark: split for split in _benchmarks(Folder(resource), node)}
-    documents = holding = 0
+    documents = holding = left = 0
     for path, shard in shards:
-        for evidence in _evidence(context, path, shard):
+        for evidence, stays in _evidence(context, path, shard):
             documents += len(evidence)
             holding += _count(evidence, strength, splits)
-    return Contamination(node.name, len(shards), len(incoming), documents, holding, tuple(splits.values()))
+            left += _count_left(evidence.filter(stays), strength, splits)
+    return Contamination(node.name, len(shards), len(incoming), documents, holding, tuple(splits.values()), left)
 
 
 def _finder(context: Context, stage: str | None) -> Node:
     """The stage that looks for items: by what it stores, whatever it is called."""
     remedy = "add one to the recipe, such as `clean: {use: decontaminate, benchmarks: [items.jsonl]}`, and run it"
-    return only_stage(context, stage, _finds, ("looks for items of benchmarks", remedy))
+    return only_stage(context, stage, looks_for_items, ("looks for items of benchmarks", remedy))
 
 
-def _finds(node: Node) -> bool:
+def looks_for_items(node: Node) -> bool:
+    """Whether a stage says which items of benchmarks stand in documents."""
     adds = node.stage.adds_for(node.config)
     kind: Any = adds.field("evidence").type if "evidence" in adds.names else None
     if kind is None or not pa.types.is_list(kind) or not pa.types.is_struct(kind.value_type):
@@ -119,30 +128,47 @@ def _benchmarks(resource: Folder, node: Node) -> Iterator[Split]:
         yield Split(name, dict(zip(index.number[item[mine]].tolist(), sure[mine].tolist(), strict=True)), {})
 
 
-def _evidence(context: Context, path: Path, shard: Shard) -> Iterator[Any]:
-    """The evidence of the documents of a shard, a slice at a time."""
+def _evidence(context: Context, path: Path, shard: Shard) -> Iterator[tuple[Any, Any]]:
+    """The evidence of the documents of a shard, and whether it still stands in them after the stage, by slices."""
     record = standing(context, path, shard)
     assert record is not None
     assert record.reasons is not None
-    columns, rows = open_columns(context, path, shard), TableFile(context.store, record.reasons).rows
-    for start in range(0, len(rows), SLICE_ROWS):
-        yield columns.get(f"{path.last.name}.evidence", rows[start : start + SLICE_ROWS], (path.last.name,))
+    name = path.last.name
+    columns, file = open_columns(context, path, shard), TableFile(context.store, record.reasons)
+    cuts = CUT in path.last.stage.adds_for(path.last.config).names
+    for start in range(0, len(file.rows), SLICE_ROWS):
+        rows = file.rows[start : start + SLICE_ROWS]
+        stays = pc.is_null(file.take("reason", np.arange(start, start + len(rows))))
+        if cuts:  # then only texts of which not all could be cut hold anything
+            still: Any = pc.greater(columns.get(f"{name}.{CUT}", rows, (name,)), 0)
+            stays = pc.and_(stays, pc.fill_null(still, False))
+        yield columns.get(f"{name}.evidence", rows, (name,)), stays
 
 
-def _count(evidence: Any, strength: float, splits: dict[str, Split]) -> int:
-    """Count the documents by item and kind; returns how many hold an item."""
+def _strong(evidence: Any, strength: float) -> pa.Table:
+    """What proves anything: document (its place), benchmark, item and kind."""
     told: Any = evidence.flatten()
-    found = pa.table(
-        {
-            "document": pc.list_parent_indices(evidence),
-            **{name: told.field(name) for name in ("benchmark", "item", "kind", "strength")},
-        }
-    )
+    names = ("benchmark", "item", "kind", "strength")
+    documents = pc.list_parent_indices(evidence)
+    found = pa.table({"document": documents, **{name: told.field(name) for name in names}})
     strong = pc.and_(
         pc.greater(found["strength"], pa.scalar(strength, pa.float32())),
         pc.is_in(found["kind"], pa.array(CONTAMINATING)),
     )
-    found = found.filter(strong).select(["benchmark", "item", "kind", "document"])
+    return found.filter(strong).select(["benchmark", "item", "kind", "document"])
+
+
+def _count_left(evidence: Any, strength: float, splits: dict[str, Split]) -> int:
+    """Note the items that are left; returns how many documents hold one."""
+    found = _strong(evidence, strength)
+    for each in found.group_by(["benchmark", "item"]).aggregate([]).to_pylist():
+        splits[each["benchmark"]].left.add(each["item"])
+    return pc.count_distinct(found["document"]).as_py() or 0
+
+
+def _count(evidence: Any, strength: float, splits: dict[str, Split]) -> int:
+    """Count the documents by item and kind; returns how many hold an item."""
+    found = _strong(evidence, strength)
     by_kind = found.group_by(found.column_names).aggregate([])
     in_all = found.group_by(["benchmark", "item", "document"]).aggregate([])
     counts: Counter[tuple[str, int, str]] = Counter()

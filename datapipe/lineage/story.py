@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ from datapipe.schema import CONTENT, FRAMEWORK_REASONS, qualified
 from datapipe.stage import Expand, Group, Map, Sink
 from datapipe.text.thresholds import BY_LANGUAGE, is_by_language, threshold_of
 
-__all__ = ["OTHERS", "SURVIVOR", "Chapter", "Measure", "Story", "measures_of", "story"]
+__all__ = ["OTHERS", "SURVIVOR", "Chapter", "Measure", "Story", "measure_bound_by", "measures_of", "story"]
 
 SURVIVOR = "survivor"  # the column in which a Group names the document that stays in another's place
 OTHERS = "decided by"  # stands for the options that bound no single measure, such as labels to drop
@@ -250,24 +251,29 @@ def measures_of(columns: Columns, path: Path, row: Any) -> tuple[Measure, ...]:
 
 
 def _bounds(node: Node, names: list[str], language: str | None) -> tuple[dict[str, list[str]], list[str]]:
-    """The options that decide: by the measure that they name, and those that name none and are not off.
-
-    `min_words` and `max_words` bound `words`; `max_passage` bounds `worst_passage`, if no other measure ends so.
-    """
+    """The options that decide: by the measure that they name, and those that name none and are not off."""
     found: dict[str, list[str]] = {}
     others = []
     for option, value in config_by_role(node.config, "decide").items():
-        measure = option.removeprefix("min_").removeprefix("max_")
         said = "off" if value is None else str(value)
         if value == BY_LANGUAGE:
             number, given = threshold_of(node.config, node.use, option, language)
             said = ("off" if number is None else f"{number:g}") + (f" for {language}" if given else "")
-        meant = [measure] if measure in names else [name for name in names if name.endswith(f"_{measure}")]
-        if len(meant) == 1:
-            found.setdefault(meant[0], []).append(f"{option} {said}")
+        if (meant := measure_bound_by(option, names)) is not None:
+            found.setdefault(meant, []).append(f"{option} {said}")
         elif value not in (None, [], {}):
             others.append(f"{option} {said}")
     return found, others
+
+
+def measure_bound_by(option: str, names: Sequence[str]) -> str | None:
+    """The measure of a stage that an option bounds; None where it names none.
+
+    `min_words` and `max_words` bound `words`; `max_passage` bounds `worst_passage`, if no other measure ends so.
+    """
+    measure = option.removeprefix("min_").removeprefix("max_")
+    meant = [measure] if measure in names else [name for name in names if name.endswith(f"_{measure}")]
+    return meant[0] if len(meant) == 1 else None
 
 
 def _language(columns: Columns, path: Path, row: Any) -> str | None:

@@ -47,8 +47,8 @@ class SourceFacts(Closed):
     """One source through the stages."""
 
     documents: int = Field(description="records that were read of it")
-    kept: int = Field(description="documents of it at the end; those made of one are counted as one")
-    share: float | None = Field(description="kept / documents; null: none were read")
+    kept: int = Field(description="documents of it at the end, of several last stages the one with most")
+    share: float | None = Field(description="kept / documents; null: none were read, or documents were made of others")
     stages: dict[str, Fate] = Field(description="by stage that it came to, in the order of the recipe")
 
 

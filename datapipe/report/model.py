@@ -27,6 +27,7 @@ from datapipe.report.findings import (
 )
 
 __all__ = [
+    "FORM",
     "Amount",
     "Category",
     "Corpus",

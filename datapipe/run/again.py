@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from datapipe.corpus.layer import Rows
+from datapipe.engine.columns import Columns
 from datapipe.engine.reasons import joined
 from datapipe.engine.step import StepRun
 from datapipe.engine.task import Call, Limits, Step
@@ -25,13 +26,19 @@ SLICE_ROWS = 65_536
 
 
 class Decision(StepRun):
-    """The decisions of one stage on one shard, under the config of `node`, which may be another than the run's."""
+    """The decisions of one stage on one shard, under the config of `node`, which may be another than the run's.
 
-    def __init__(self, context: Context, path: Path, shard: Shard, node: Node) -> None:
+    `columns`: of the shard, where they are open already: what is read then serves several decisions.
+    """
+
+    def __init__(
+        self, context: Context, path: Path, shard: Shard, node: Node, *, columns: Columns | None = None
+    ) -> None:
         record = standing(context, path, shard)
         call: Call = context.paths.call(node)
         step = Step(call, record.values if record else "", "", path.owners, node.where, old=record)
-        super().__init__(context.store, step, open_columns(context, path, shard), shard=shard.name, limits=Limits())
+        columns = columns or open_columns(context, path, shard)
+        super().__init__(context.store, step, columns, shard=shard.name, limits=Limits())
 
     def reasons(self, rows: Rows) -> pa.StringArray:
         """A reason for each of the rows, null = kept."""
