@@ -35,6 +35,8 @@ COMMANDS: tuple[str, ...] = (
     "what-if",
     "bias",
     "contamination",
+    "report",
+    "gate",
     "prune",
     "train",
     "stages",

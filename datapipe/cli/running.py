@@ -11,6 +11,7 @@ import click
 
 from datapipe.cli.audited import print_audit
 from datapipe.cli.funnel import heavy_losses, idle_stages, print_funnel, troubles
+from datapipe.cli.gated import print_gates, require_gates
 from datapipe.cli.masked import masked
 from datapipe.cli.options import console
 from datapipe.cli.progress import ConsoleProgress, say_seconds
@@ -18,8 +19,13 @@ from datapipe.engine.local import Engine, LocalEngine
 from datapipe.engine.task import Limits
 from datapipe.recipe import Recipe, check_files, load_recipe
 from datapipe.registry import Registry
+from datapipe.report.gating import opener, settle
 from datapipe.run.audit import audit_result
+from datapipe.run.context import Context
 from datapipe.run.driver import open_run, run_recipe
+from datapipe.run.releasing import waits
+from datapipe.run.reopen import reopen
+from datapipe.run.standing import stage_states
 
 __all__ = ["Job", "carry_out"]
 
@@ -77,7 +83,25 @@ def carry_out(job: Job, began: float) -> int:
         click.echo(f"warning: {told}; see: datapipe show {run} --reason {reason}", err=True)
     for line in [*idle_stages(context), *heavy_losses(context)]:
         click.echo(f"warning: {masked(line)}", err=True)
+    _settle(job, context)
     return sum(found.values())
+
+
+def _settle(job: Job, context: Context) -> None:
+    """Judge the gates once all is done; let out what waits, or raise GateNotMet."""
+    recipe = context.recipe
+    if not recipe.head.gates and not waits(context):
+        return
+    stages_dir = str(job.stages_dir.resolve()) if job.stages_dir else None
+    registry = Registry(job.stages_dir)
+    done = reopen(recipe.run, registry, stages_dir)
+    if any(state.state != "done" for state in stage_states(done)):
+        click.echo("note: gates are judged once all stages are done", err=True)
+        return
+    gates = settle(done, opener(registry, stages_dir))
+    if gates:
+        print_gates(gates, console())
+        require_gates(gates, recipe.run)
 
 
 def _engine(recipe: Recipe, job: Job, imports: float) -> Engine:

@@ -1,4 +1,4 @@
-"""`datapipe schema`: the JSON Schema of recipes and of plans, for editors."""
+"""`datapipe schema`: the JSON Schema of recipes and of plans, for editors, and of reports."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ __all__ = ["schema"]
 
 
 @click.command("schema")
-@STAGES_OPTION
 @click.option("--plan", is_flag=True, help="Of plans for `datapipe train` instead.")
-def schema(stages_dir: Path | None, *, plan: bool) -> None:
-    """Print the JSON Schema of recipes, or of plans of training.
+@click.option("--report", is_flag=True, help="That of report.json instead.")
+@STAGES_OPTION
+def schema(stages_dir: Path | None, *, plan: bool, report: bool) -> None:
+    """Print the JSON Schema of recipes, of plans of training, or of reports.
 
-    Editors complete stages and options by it.
+    Editors complete stages and options by it; of a report it says what each number means, and in what unit.
 
     \b
     Example, for VS Code with the YAML extension:
@@ -28,17 +29,26 @@ def schema(stages_dir: Path | None, *, plan: bool) -> None:
     """
     import json
 
-    click.echo(json.dumps(_plan() if plan else _recipe(stages_dir), indent=2, ensure_ascii=False))
+    if plan and report:
+        raise click.UsageError("--plan and --report are two schemas; give one of them")
+    made = _of_plan() if plan else _of_report() if report else _of_recipe(stages_dir)
+    click.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
-def _recipe(stages_dir: Path | None) -> dict[str, Any]:
+def _of_recipe(stages_dir: Path | None) -> dict[str, Any]:
     from datapipe.recipe import recipe_schema
     from datapipe.registry import Registry
 
     return recipe_schema(Registry(stages_dir))
 
 
-def _plan() -> dict[str, Any]:
+def _of_plan() -> dict[str, Any]:
     from datapipe.train.plan import Plan
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Plan.model_json_schema()}
+
+
+def _of_report() -> dict[str, Any]:
+    from datapipe.report import Report
+
+    return Report.model_json_schema()

@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import posixpath
+import shutil
 import uuid
 from collections.abc import Iterator
 from functools import cache, cached_property
@@ -147,6 +148,22 @@ class Store:
             target.close()
         with contextlib.suppress(OSError):
             os.remove(temporary)
+
+    def second_name(self, name: str, other: str) -> None:
+        """A file under another name as well: a hard link where the disk has them, else a copy."""
+        path = self.path(other)
+        with self._explained("write", other):
+            self.fs.makedirs(posixpath.dirname(path), exist_ok=True)
+            if not self.local:
+                self.fs.cp_file(self.path(name), path)
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+            with contextlib.suppress(OSError):
+                os.link(self.path(name), path)
+                return
+        with self.open(name) as source, self.commit(other) as target:
+            shutil.copyfileobj(source, target)
 
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[None]:

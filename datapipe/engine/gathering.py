@@ -153,7 +153,7 @@ def run_file(task: FileTask) -> Filed:
         if old.fingerprint == task.fingerprint and all(store.exists(part.path) for part in old.parts):
             return old
     stage: Any = task.call.stage
-    path = f"{task.call.name}/{task.name}{stage.suffix(task.call.settings)}"
+    path = f"{task.home}/{task.name}{stage.suffix(task.call.settings)}"
     taken = [0]
     rows = in_key_order(store, task.inputs, ("key", *stage.gather.sort, "shard", "row"), task.memory_bytes)
     with store.commit(path) as target:
@@ -166,7 +166,7 @@ def run_file(task: FileTask) -> Filed:
         )
     parts = [Part(path=path, rows=expected, bytes=store.size(path), digests={"file": [file_digest(store, path)]})]
     if written.index is not None:
-        writer = PartWriter(store, f"{task.call.name}/index/{task.name}.parquet", written.index.schema)
+        writer = PartWriter(store, f"{task.home}/index/{task.name}.parquet", written.index.schema)
         for batch in written.index.to_batches(max_chunksize=RUN_ROWS):
             writer.write(batch)
         parts.append(writer.commit())

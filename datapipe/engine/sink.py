@@ -215,7 +215,7 @@ def _straight(task: SinkTask, columns: Columns, seen: list[Window]) -> Stream:
 def _file(store: Store, task: SinkTask, folder: str, stream: Stream, *, documents: Tally) -> Part:
     """Write one file, and see that every document that belongs there went into it."""
     call, taken = task.call, list[Tally]()
-    name = "/".join(filter(None, (call.name, folder, f"{task.base.shard}{call.stage.suffix(call.settings)}")))
+    name = "/".join(filter(None, (task.home, folder, f"{task.base.shard}{call.stage.suffix(call.settings)}")))
     with store.commit(name) as target:
         _write(task, _counted(stream, taken), target)
         if sum(taken, Tally()) != documents:

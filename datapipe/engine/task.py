@@ -251,6 +251,7 @@ class SinkTask:
     old: Record | None = None
     covers: tuple[Call, ...] = ()
     looked_at: tuple[str, ...] = ()
+    home: str = ""  # folder for the files, in the run
 
 
 @dataclass(frozen=True)
@@ -259,6 +260,7 @@ class FileTask:
 
     run: str
     call: Call
+    home: str  # folder for the file, in the run
     name: str
     inputs: tuple[Input, ...]
     fingerprint: str

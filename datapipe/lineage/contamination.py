@@ -140,7 +140,8 @@ def _evidence(context: Context, path: Path, shard: Shard) -> Iterator[tuple[Any,
         rows = file.rows[start : start + SLICE_ROWS]
         stays = pc.is_null(file.take("reason", np.arange(start, start + len(rows))))
         if cuts:  # then only texts of which not all could be cut hold anything
-            still: Any = pc.greater(columns.get(f"{name}.{CUT}", rows, (name,)), 0)
+            left: Any = columns.get(f"{name}.{CUT}", rows, (name,))
+            still: Any = pc.greater(left, pa.scalar(0, pa.int32()))
             stays = pc.and_(stays, pc.fill_null(still, False))
         yield columns.get(f"{name}.evidence", rows, (name,)), stays
 

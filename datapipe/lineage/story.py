@@ -175,7 +175,7 @@ class _Teller:
             return record.layer[0].path
         columns = open_columns(self._context, path, self._shard)
         folder = folder_of(columns.get(by, self._row, path.owners.get(by, ()))[0].as_py())
-        mine = [part.path for part in record.layer if posixpath.dirname(part.path) == f"{path.last.name}/{folder}"]
+        mine = [part.path for part in record.layer if posixpath.basename(posixpath.dirname(part.path)) == folder]
         return mine[0] if mine else ""
 
     def _told(self, path: Path, reason: str | None) -> Chapter:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from datapipe.algo.gates import GateError, parse_gate
 from datapipe.errors import Problem, RecipeError
 from datapipe.recipe.columns import Follower
 from datapipe.recipe.document import Document, read_document
@@ -36,6 +37,7 @@ def load_recipe(path: Path, registry: Registry, overrides: Sequence[str] = ()) -
     nodes, columns = _nodes(document, drafts, registry)
     if head is not None and not document.problems:
         _check_audit(document, head, nodes)
+        _check_gates(document, head, nodes)
     if document.problems or head is None:
         raise RecipeError(_in_order(document.problems))
     return Recipe(path=path, head=head, nodes=nodes, columns=columns)
@@ -78,6 +80,19 @@ def _check_audit(document: Document, head: Head, nodes: dict[str, Node]) -> None
         if name not in able:
             what = f"`{nodes[name].use}` cannot be audited" if name in nodes else f"there is no stage '{name}'"
             document.problem(("audit", "stages", at), what, did_you_mean(name, able) or "leave it out")
+
+
+def _check_gates(document: Document, head: Head, nodes: dict[str, Node]) -> None:
+    """Gates have a form that can be judged, and name stages that are there; of numbers only a report knows."""
+    for at, text in enumerate(head.gates):
+        try:
+            gate = parse_gate(text)
+        except GateError as error:
+            document.problem(("gates", at), error.message, error.remedy)
+            continue
+        for name in gate.stages:
+            if name not in nodes:
+                document.problem(("gates", at), f"there is no stage '{name}'", did_you_mean(name, nodes))
 
 
 def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import model_validator
 
+from datapipe.algo.gates import Gate, parse_gate
 from datapipe.algo.where import Where
 from datapipe.recipe.document import write_document
 from datapipe.stage import Deciding, Share, Stage, StageConfig, place
@@ -56,6 +57,11 @@ class Head(StageConfig):
     seed: int = place(0, "of random choices, for stages without one of their own", ge=0, lt=2**63)
     reuse: tuple[str, ...] = place((), "folders of other runs whose layers may be taken by reference")
     audit: Audit | None = place(None, "how much stages find of cases planted beside the corpus; null: not asked")
+    gates: tuple[str, ...] = place(
+        (),
+        "conditions over the report, such as `stages.quality.kept >= 0.05`; what Sinks write stays under `_pending/` "
+        "until all hold",
+    )
     cluster: Cluster = place(Cluster(), "where tasks run")
 
 
@@ -128,6 +134,11 @@ class Recipe:
         wanted = None if audit is None or audit.stages is None else frozenset(audit.stages)
         able = (node for node in self.nodes.values() if audit is not None and node.can_be_audited)
         return tuple(node for node in able if wanted is None or node.name in wanted)
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """The conditions that what Sinks write has to meet."""
+        return tuple(parse_gate(text) for text in self.head.gates)
 
     @property
     def cluster(self) -> Cluster:

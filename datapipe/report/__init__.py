@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from datapipe.report.model import Report
+from datapipe.report.model import GateFacts, Report
 
-__all__ = ["Report"]
+__all__ = ["GateFacts", "Report"]

@@ -95,7 +95,8 @@ class Bound:
 
     def _decided(self, seen: Seen, given: Slice, node: Node) -> Mask:
         decision = Decision(seen.context, seen.path, seen.shard, node, columns=seen.columns)
-        return kept_mask(decision.reasons(given.rows))
+        kept: Mask = kept_mask(decision.reasons(given.rows))
+        return kept
 
     def _probe(self, seen: Seen, given: Slice, counted: tuple[Float64s, Mask]) -> None:
         """Decide for real with a value in the midst of those that the slice holds."""

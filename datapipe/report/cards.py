@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from datapipe.report.charts import Axis, histogram, horizontal
+from datapipe.report.charts import histogram, place_of
 from datapipe.report.model import MeasureFacts, Report, StageFacts, ThresholdFacts
 from datapipe.report.numbers import number
 
@@ -89,16 +89,16 @@ def cards_of(report: Report) -> Drawn:
 
 def _card(name: str, measure: MeasureFacts, facts: StageFacts, sliders: list[dict[str, Any]], *, with_chart: bool) -> Card:
     drawable = with_chart and measure.least != measure.greatest
-    axis = horizontal(measure) if drawable else None
     mine = []
     for line, threshold in enumerate(measure.thresholds):
         if threshold.steps:
             places = _places(threshold, facts.stayed.documents)
             at = next(place for place, each in enumerate(places) if each.now)
             mine.append(Slider(len(sliders), threshold, at, len(places) - 1, line))
-            sliders.append(_moves(places, facts, axis))
+            at_pixels = [None if each.value is None else place_of(measure, threshold, each.value) for each in places]
+            sliders.append(_moves(places, facts) | {"x": at_pixels})
     label = _label(name, measure)
-    chart = histogram(measure, label, [each.value for each in measure.thresholds]) if drawable else None
+    chart = histogram(measure, label) if drawable else None
     return Card(name, measure, chart, tuple(mine), _bins(measure))
 
 
@@ -133,15 +133,14 @@ def _places(threshold: ThresholdFacts, kept_now: int) -> list[_Place]:
     return steps
 
 
-def _moves(places: Sequence[_Place], facts: StageFacts, axis: Axis | None) -> dict[str, Any]:
-    """By place of a slider: the value in words and as `what-if` takes it, documents kept, and pixels of the line."""
+def _moves(places: Sequence[_Place], facts: StageFacts) -> dict[str, Any]:
+    """By place of a slider: the value in words and as `what-if` takes it, and documents kept."""
     return {
         "came": facts.came.documents,
         "now": next(each.kept for each in places if each.now),
         "kept": [each.kept for each in places],
         "says": [each.says for each in places],
         "values": [_given(each) for each in places],
-        "x": [None if each.value is None or axis is None else axis.place(each.value) for each in places],
     }
 
 

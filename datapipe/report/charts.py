@@ -21,17 +21,20 @@ from typing import Any
 from markupsafe import Markup
 
 from datapipe.errors import RunError
-from datapipe.report.model import MeasureFacts
+from datapipe.report.model import MeasureFacts, ThresholdFacts
 
-__all__ = ["Axis", "area_chart", "histogram", "horizontal"]
+__all__ = ["Axis", "area_chart", "histogram", "horizontal", "place_of"]
 
 VEGA_LITE = "5.21"
 WIDTH, HEIGHT = 320, 132  # of a chart, pixels: it fits a telephone without being made smaller
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 8, 22
 MOST_SERIES = 8  # that a reader tells apart
 FAR = 3  # times the width of a bin: a last bin that is wider is drawn as the others
+LEAST_BELOW = 0.01  # of the greatest count: room below the line where nothing was dropped
 BEYOND = 1.5  # pixels beside the frame where a value beyond it is drawn
 
+# Of a value on an axis: thousands and more with their letter, others as they are.
+_SHORT = "abs(datum.value) >= 1000 ? format(datum.value, '~s') : format(datum.value, '~g')"
 _OPENING = re.compile(r"<svg [^>]*?>")
 _CONFIG = {
     "background": None,
@@ -107,10 +110,24 @@ def _last_drawn(measure: MeasureFacts) -> float:
     return edges[-2] + usual if edges[-1] - edges[-2] > FAR * usual else edges[-1]
 
 
-def histogram(measure: MeasureFacts, label: str, thresholds: Sequence[float | None]) -> Markup:
+def whole(measure: MeasureFacts) -> bool:
+    """Whether all edges are whole numbers, and so the values."""
+    return all(edge == int(edge) for edge in measure.edges)
+
+
+def place_of(measure: MeasureFacts, threshold: ThresholdFacts, value: float) -> float:
+    """Pixels from the chart's left side to where documents begin to leave.
+
+    Of whole numbers those that are above a limit begin with the next one.
+    """
+    above = threshold.side == "above" and whole(measure)
+    return horizontal(measure).place(math.floor(value) + 1 if above else value)
+
+
+def histogram(measure: MeasureFacts, label: str) -> Markup:
     """Documents by value: kept above the line, dropped below it, heights by the square root.
 
-    `thresholds` are drawn as lines that a page can move; null: the line is there and not shown.
+    Its thresholds are drawn as lines that a page can move; of one that is off the line is there and not shown.
     """
     axis = horizontal(measure)
     bins = [*zip(measure.edges, measure.kept, measure.dropped, strict=False)]
@@ -118,11 +135,11 @@ def histogram(measure: MeasureFacts, label: str, thresholds: Sequence[float | No
     rows = [{"x": edge, "up": kept, "down": -dropped} for edge, kept, dropped in bins]
     most = max(1, *measure.kept, *measure.dropped)
     up, down = max(1, *measure.kept), max(measure.dropped, default=0)
-    x = {"field": "x", "type": "quantitative", "scale": axis.scale(), "axis": {"format": "~s"}}
-    if axis.high - axis.low < 10 and axis.kind == "linear":
-        x["axis"] = {"format": "~g"}
+    x_axis: dict[str, Any] = {"labelExpr": _SHORT}
+    x_axis |= {"tickMinStep": 1 if whole(measure) else 0} if axis.kind == "linear" else {"values": _powers(axis)}
+    x = {"field": "x", "type": "quantitative", "scale": axis.scale(), "axis": x_axis}
     y_axis = {"values": _ticks(up, down), "labelExpr": "format(abs(datum.value), '~s')"}
-    y_scale = {"type": "sqrt", "domain": [-max(down, most * 0.01), up], "nice": False}
+    y_scale = {"type": "sqrt", "domain": [-max(down, most * LEAST_BELOW), up], "nice": False}
     layers = [
         {
             "mark": {"type": "area", "interpolate": "step-after", "color": color, "aria": False},
@@ -134,8 +151,16 @@ def histogram(measure: MeasureFacts, label: str, thresholds: Sequence[float | No
         }
         for field, color in (("up", "var(--kept)"), ("down", "var(--dropped)"))
     ]
-    lines = "".join(_line(axis, value, number) for number, value in enumerate(thresholds))
+    lines = "".join(_line(measure, each, number) for number, each in enumerate(measure.thresholds))
     return _drawn({"data": {"values": rows}, "layer": layers}, label, lines)
+
+
+def _powers(axis: Axis) -> list[float]:
+    """Powers of ten on a logarithmic axis, and its start at 0; not more than have room."""
+    first = axis.low if axis.low > 0 else axis.root
+    found = [10.0**power for power in range(math.ceil(math.log10(first)), math.floor(math.log10(axis.high)) + 1)]
+    step = -(-len(found) // 5)
+    return ([] if axis.low > 0 else [axis.low]) + found[step - 1 :: step]
 
 
 def _ticks(up: int, down: int) -> list[int]:
@@ -149,9 +174,10 @@ def _ticks(up: int, down: int) -> list[int]:
     return [tick for tick in found if not tick or abs(tick) >= least]
 
 
-def _line(axis: Axis, value: float | None, number: int) -> str:
-    at = axis.place(value if value is not None else axis.low)
-    hidden = "" if value is not None else ' display="none"'
+def _line(measure: MeasureFacts, threshold: ThresholdFacts, number: int) -> str:
+    value = threshold.value
+    at = LEFT if value is None else place_of(measure, threshold, value)
+    hidden = ' display="none"' if value is None else ""
     return (
         f'<line class="threshold" data-number="{number}" x1="{at}" x2="{at}" y1="{TOP}" '
         f'y2="{HEIGHT - BOTTOM}"{hidden}/>'
@@ -192,7 +218,7 @@ def _drawn(spec: dict[str, Any], label: str, more: str = "") -> Markup:
     """The chart with what stands on top of it; `label` is what a reader hears who does not see it."""
     size = {"width": WIDTH - LEFT - RIGHT, "height": HEIGHT - TOP - BOTTOM}
     svg = _library().vegalite_to_svg(spec | size | {"config": _CONFIG}, vl_version=VEGA_LITE)
-    head = f'<svg class="chart" role="img" aria-label="{escape(label)}" width="{WIDTH}" height="{HEIGHT}">'
+    head = f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="0 0 {WIDTH} {HEIGHT}">'
     body = _OPENING.sub("", svg, count=1).rsplit("</svg>", 1)[0]
     return Markup(head + body + more + "</svg>")  # noqa: S704 - numbers, and a label that is escaped
 

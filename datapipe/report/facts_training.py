@@ -199,7 +199,9 @@ class _Talks:
             carries = pc.coalesce(train, pc.equal(roles, pa.scalar(ROLES[ASSISTANT])))
             _count(self.roles, roles)
             _count(self.trained, roles.filter(carries))
-            self.reasoned += int(pc.sum(pc.greater(pc.binary_length(flat.field("reasoning")), 0)).as_py() or 0)
+            self.reasoned += int(
+                pc.sum(pc.not_equal(flat.field("reasoning"), pa.scalar("", pa.large_string()))).as_py() or 0
+            )
             calls = pc.fill_null(pc.list_value_length(flat.field("tool_calls")), 0).to_numpy()
             self.calling += len(np.unique(pc.list_parent_indices(talks).to_numpy()[calls > 0]))
 

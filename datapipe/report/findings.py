@@ -105,7 +105,7 @@ class SizeOfClusters(Closed):
 class Cluster(Closed):
     """One cluster of documents that are alike."""
 
-    size: int = Field(description="documents in it, earlier runs' included where the stage counts them")
+    size: int = Field(description="documents in it, those of earlier runs included")
     ids: tuple[str, ...] = Field(description="some of its documents, the one that stays first; 5 at most")
 
 

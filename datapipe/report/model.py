@@ -180,6 +180,7 @@ class GateFacts(Closed):
     gate: str = Field(description="the expression, as the recipe has it")
     passed: bool = Field(description="whether it holds")
     told: str = Field(description="what stood on its sides, such as `0.42 >= 0.05`; or why it cannot be told")
+    forced: str | None = Field(description="reason given for letting output out all the same, masked; null: none")
 
 
 class Report(Closed):

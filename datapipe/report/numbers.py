@@ -39,15 +39,13 @@ def percent(share: float | None) -> str:
     return f"{share:.1%}" if share not in {0, 1} else f"{share:.0%}"
 
 
-def number(value: float | None) -> str:
-    """A number in four digits."""
+def number(value: float | None, digits: int = 4) -> str:
+    """A number in so many digits; below a million million, whole ones and those above 1,000 are written out."""
     if value is None:
         return NOTHING
-    if value == int(value) and abs(value) < 1e15:
-        return count(int(value))
-    if abs(value) >= 1000:
+    if abs(value) < 1e12 and (value == int(value) or abs(value) >= 1000):
         return count(round(value))
-    return f"{value:.4g}".replace("-", _MINUS)
+    return f"{value:.{digits}g}".replace("-", _MINUS)
 
 
 def shown(value: Any) -> Any:

@@ -38,6 +38,7 @@ FILTERS = {
     "seconds": say_seconds,
     "signed": signed,
 }
+TELLING = frozenset({"filter.length", "filter.language", "filter.classifier", "filter.perplexity", "tokenize"})
 MARKS = "mark."  # kinds of work that mark documents and drop none by default
 
 
@@ -90,8 +91,10 @@ def render(report: Report) -> str:
             cards=drawn.stages,
             marking=_marking(report),
             met=_met(report),
+            full=_full(report),
             graph=rows_of({name: stage.parents for name, stage in report.stages.items()}),
             along=_along(report),
+            glances=[each for each in drawn.stages if each.facts.use in TELLING],
             readings=_readings(report),
         )
     )
@@ -102,8 +105,20 @@ def _measured(report: Report) -> list[str]:
 
 
 def _met(report: Report) -> list[str]:
-    """Stages that a source came to."""
-    return [name for name in report.stages if any(name in source.stages for source in report.sources.values())]
+    """Stages that took something of some source."""
+    fates = {name: [each.stages[name] for each in report.sources.values() if name in each.stages] for name in report.stages}
+    return [name for name, each in fates.items() if any(fate.kept < fate.documents for fate in each)]
+
+
+def _full(report: Report) -> dict[str, int]:
+    """By stage, how many documents are a full bar of the funnel: all that were read, or that an Expand made."""
+    read = max((stage.came.documents for stage in report.stages.values() if stage.kind == "Source"), default=0)
+    found: dict[str, int] = {}
+    for name in (row.stage for row in rows_of({name: stage.parents for name, stage in report.stages.items()})):
+        parents = [(found[parent], report.stages[parent].made) for parent in report.stages[name].parents]
+        most = max((made.documents if made else full for full, made in parents), default=read)
+        found[name] = max(most, report.stages[name].came.documents, 1)
+    return found
 
 
 def _marking(report: Report) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from datapipe.engine.task import FileTask, Input, Keys, ResolveTask
 from datapipe.recipe import Node
 from datapipe.run.context import Context
 from datapipe.run.merging import in_few_files
+from datapipe.run.releasing import folders_of, home_of
 from datapipe.run.tasks import exchange
 from datapipe.run.writing import sink_task, sink_values
 
@@ -55,6 +56,7 @@ class _Files:
         self._context, self._node, self._store = context, node, context.store
         self._stage: Any = node.stage
         self._incoming = context.incoming(node)
+        self._home = home_of(context.recipe, node)
         self._of = fingerprint({shard.name: sink_values(context, path) for path, shard in self._incoming})
 
     def write(self) -> None:
@@ -122,8 +124,9 @@ class _Files:
             mine = (keys.slice(cuts[at], cuts[at + 1]) for keys in inputs)
             rows = tuple(each for each in mine if each.rows.first < each.rows.last)
             name = f"data-{at:05d}-of-{count:05d}"
-            key = fingerprint({"of": self._of, "name": name})
-            tasks.append(FileTask(self._store.url, self._context.paths.call(self._node), name, rows, key))
+            key = fingerprint({"of": self._of, "name": name, "home": self._home})
+            call = self._context.paths.call(self._node)
+            tasks.append(FileTask(self._store.url, call, self._home, name, rows, key))
         self._context.progress.note(f"writing {count} files of {self._node.name}")
         made = {filed.parts[0].path: filed for filed in self._context.engine.map(run_file, tasks)}
         return [made[path] for path in sorted(made)]
@@ -136,7 +139,7 @@ class _Files:
         resources = {name: Folder(folder) for name, folder in found.items() if folder and name in above}
         parts = []
         for name, content in self._stage.gather.finish(facts, resources, self._node.config):
-            path = f"{self._node.name}/{name}"
+            path = f"{self._home}/{name}"
             self._store.write(path, content)
             digest = xxhash.xxh3_128_hexdigest(content)
             parts.append(Part(path=path, rows=0, bytes=len(content), digests={"file": [digest]}))
@@ -144,7 +147,7 @@ class _Files:
 
     def _sweep(self, named: set[str]) -> None:
         """Remove files of an earlier cut."""
-        for folder in (self._node.name, f"{self._node.name}/index"):
+        for folder in folders_of(self._store, self._node.name):
             for name in self._store.names(folder):
                 if GATHERED_FILE.match(name) and not is_record(name) and f"{folder}/{name}" not in named:
                     self._store.remove(f"{folder}/{name}")

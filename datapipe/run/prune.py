@@ -35,6 +35,7 @@ from datapipe.run.audit import RESULT
 from datapipe.run.context import Context
 from datapipe.run.exchanged import exchange_surplus
 from datapipe.run.expanding import parents_of
+from datapipe.run.releasing import folders_of
 from datapipe.run.reopen import standing, view
 from datapipe.run.side import AUDIT
 from datapipe.run.state import totals
@@ -158,8 +159,7 @@ def _files(context: Context) -> Iterator[Surplus]:
 
 def _within(store: Store, node: Node, folder: str) -> Iterator[str]:
     """The files of a folder of records; a sink may have put its own into folders below."""
-    inner = [f"{folder}/{name}" for name in store.folders(folder)] if isinstance(node.stage, Sink) else []
-    for each in (folder, *inner):
+    for each in folders_of(store, folder) if isinstance(node.stage, Sink) else (folder,):
         yield from (f"{each}/{name}" for name in store.names(each))
 
 

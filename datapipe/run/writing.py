@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from typing import Any
 
@@ -14,6 +15,7 @@ from datapipe.engine.task import SinkTask
 from datapipe.recipe import Node
 from datapipe.run.context import Context, Shard
 from datapipe.run.paths import Path
+from datapipe.run.releasing import folders_of, home_of, retract
 from datapipe.run.reopen import standing
 
 __all__ = ["sink_task", "sink_values", "sweep_out", "write_out"]
@@ -29,6 +31,9 @@ def write_out(context: Context, node: Node) -> None:
         before = context.record(path.before(), shard)
         if old is None or not stands or old.rows_in != before.rows_kept or old.base != before.base:
             tasks.append(sink_task(context, path, shard, values=values, old=old))
+    if tasks:
+        retract(context, node)
+        tasks = [dataclasses.replace(task, old=context.state.of(node.name).get(task.base.shard)) for task in tasks]
     context.carry_out((node.name,), run_sink, tasks, count=len(tasks))
     by = by_column(node.config)
     files = (file for record in context.state.of(node.name).values() for file in record.files)
@@ -50,6 +55,7 @@ def sink_task(context: Context, path: Path, shard: Shard, *, values: str, old: R
         values=values,
         old=old,
         covers=covers,
+        home=home_of(context.recipe, node),
         looked_at=tuple(name for name in _written(context, node) if covers and name in known.coded),
     )
 
@@ -58,13 +64,13 @@ def sweep_out(context: Context, node: Node) -> None:
     """Remove what no record of a finished sink names: files that a killed task wrote, and folders left empty."""
     store = context.store
     named = {file for record in context.state.of(node.name).values() for file in record.files}
-    inner = [f"{node.name}/{folder}" for folder in store.folders(node.name)]
-    for folder in (node.name, *inner):
+    folders = list(folders_of(store, node.name))
+    for folder in folders:
         found = [name for name in store.names(folder) if SHARD_FILE.match(name)]
         for name in found:
             if f"{folder}/{name}" not in named and not is_record(name):
                 store.remove(f"{folder}/{name}")
-    for folder in inner:
+    for folder in reversed(folders[1:]):
         if not store.fs.ls(store.path(folder)):
             store.remove(folder)
 
