@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datapipe.cli.masked import masked
 from datapipe.cli.options import table
 from datapipe.errors import GateNotMet
+from datapipe.lineage import escape
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +21,8 @@ def print_gates(gates: tuple[GateFacts, ...], console: Console) -> None:
     made = table("gate", "", "found")
     for gate in gates:
         word = "passed" if gate.passed else "forced" if gate.forced else "failed"
-        said = f"{gate.told} (let out: {gate.forced})" if gate.forced else gate.told
-        made.add_row(masked(gate.gate), word, masked(said), style=None if gate.passed else "bold")
+        said = f"{gate.told} (let out: {gate.forced})" if gate.forced else gate.told  # texts in it are masked already
+        made.add_row(escape(gate.gate, lines=False), word, escape(said, lines=False), style=None if gate.passed else "bold")
     console.print(made)
 
 
@@ -32,5 +32,5 @@ def require_gates(gates: tuple[GateFacts, ...], run: str) -> None:
     if failed:
         raise GateNotMet(
             f"{run} does not meet {len(failed)} of {len(gates)} gates: {'; '.join(failed)}",
-            remedy="what Sinks write stays under `_pending/`; mend the data, or: datapipe gate RUN --force --reason TEXT",
+            remedy="its output stays in `_pending/`; mend the data, or: datapipe gate RUN --force --reason TEXT",
         )

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datapipe.algo.turns import ASSISTANT, ROLES
+from datapipe.errors import InputError
 from datapipe.recipe import Node
 from datapipe.report.facts_stages import last_stages, share_of
 from datapipe.report.findings import (
@@ -190,7 +191,12 @@ class _Talks:
         """Count the kept rows of a slice, a few at a time."""
         kept = given.rows[given.kept]
         for start in range(0, len(kept), MESSAGE_ROWS):
-            talks = seen.values("messages", kept[start : start + MESSAGE_ROWS]).drop_null()
+            rows = kept[start : start + MESSAGE_ROWS]
+            try:
+                talks = seen.values("messages", rows).drop_null()
+            except InputError:  # they are not stored: then a stage that checks them may have counted them
+                self._add_counts(seen, rows)
+                continue
             lengths = pc.list_value_length(talks).to_numpy()
             self.documents += len(lengths)
             self.turns.update((max(0, int(length) - 1)).bit_length() for length in lengths[lengths > 0])
@@ -204,6 +210,13 @@ class _Talks:
             )
             calls = pc.fill_null(pc.list_value_length(flat.field("tool_calls")), 0).to_numpy()
             self.calling += len(np.unique(pc.list_parent_indices(talks).to_numpy()[calls > 0]))
+
+    def _add_counts(self, seen: Seen, rows: Any) -> None:
+        column = next((name for name in seen.path.owners_after if name.endswith(f".{CHECKED}")), None)
+        if column is not None:
+            lengths = seen.values(column, rows).fill_null(0).to_numpy()
+            self.documents += int((lengths > 0).sum())
+            self.turns.update((max(0, int(length) - 1)).bit_length() for length in lengths[lengths > 0])
 
 
 def _count(counter: Counter[str], values: Any) -> None:

@@ -167,7 +167,7 @@ class Conversations(Closed):
 
     documents: int = Field(description="documents that are conversations")
     turns: dict[str, int] = Field(description="conversations by number of messages: 1, 2, 3-4, 5-8 and so on")
-    roles: dict[str, int] = Field(description="messages by role")
+    roles: dict[str, int] = Field(description="messages by role; of conversations that no stage stored nothing is told")
     trained: int = Field(description="messages that carry loss")
     trained_by_role: dict[str, int] = Field(description="of them by role")
     with_reasoning: int = Field(description="messages with reasoning")

@@ -50,7 +50,7 @@ def judged(context: Context, report: Report, others: Opener) -> tuple[GateFacts,
             outcome = gate.judge(told, other)
         except GateError as error:
             raise InputError(f"gate `{gate.text}`: {error.message}", remedy=error.remedy) from None
-        passed, said = outcome.passed, mask_url(outcome.told)
+        passed, said = outcome.passed, outcome.told
         if not report.run.complete:
             passed, said = False, f"{said}; but {', '.join(report.run.unfinished)} not done"
         found.append(GateFacts(gate=gate.text, passed=passed, told=said, forced=None))
