@@ -237,8 +237,8 @@ def made(text: str = DEFAULT_TEXT, **changes: Any) -> Report:
         "audit": {"near": {"use": "dedup.minhash", "rate": 0.1, "kinds": {"words_changed": RECALL}} | RECALL},
         "samples": [sample | {"reason": "too_few_words"}, sample | {"reason": None}],
         "gates": [
-            {"gate": "stages.quality.kept >= 0.5", "passed": True, "told": "0.9 >= 0.5"},
-            {"gate": text, "passed": False, "told": text},
+            {"gate": "stages.quality.kept >= 0.5", "passed": True, "told": "0.9 >= 0.5", "forced": None},
+            {"gate": text, "passed": False, "told": text, "forced": text},
         ],
     }
     return Report.model_validate(given | changes)
