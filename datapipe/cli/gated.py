@@ -22,7 +22,9 @@ def print_gates(gates: tuple[GateFacts, ...], console: Console) -> None:
     for gate in gates:
         word = "passed" if gate.passed else "forced" if gate.forced else "failed"
         said = f"{gate.told} (let out: {gate.forced})" if gate.forced else gate.told  # texts in it are masked already
-        made.add_row(escape(gate.gate, lines=False), word, escape(said, lines=False), style=None if gate.passed else "bold")
+        made.add_row(
+            escape(gate.gate, lines=False), word, escape(said, lines=False), style=None if gate.passed else "bold"
+        )
     console.print(made)
 
 

@@ -87,7 +87,9 @@ def cards_of(report: Report) -> Drawn:
     return Drawn(tuple(made), sliders)
 
 
-def _card(name: str, measure: MeasureFacts, facts: StageFacts, sliders: list[dict[str, Any]], *, with_chart: bool) -> Card:
+def _card(
+    name: str, measure: MeasureFacts, facts: StageFacts, sliders: list[dict[str, Any]], *, with_chart: bool
+) -> Card:
     drawable = with_chart and measure.least != measure.greatest
     mine = []
     for line, threshold in enumerate(measure.thresholds):

@@ -185,7 +185,7 @@ def _line(measure: MeasureFacts, threshold: ThresholdFacts, number: int) -> str:
 
 
 def area_chart(series: Mapping[str, Sequence[float]], label: str) -> tuple[Markup, tuple[str, ...]]:
-    """Shares along a way, stacked to the whole; and the names in the order of their colours `--s0`, `--s1`, …
+    """Shares along a way, stacked to the whole; and the names in the order of their colours, `--s0` first.
 
     Beyond the largest ones all are one series, the last. No name enters the drawing.
     """
@@ -228,5 +228,7 @@ def _library() -> Any:
     try:
         import vl_convert  # noqa: PLC0415 - in the extra `report`
     except ImportError as error:
-        raise RunError("vl_convert draws the charts and is not installed", remedy="pip install 'datapipe[report]'") from error
+        raise RunError(
+            "vl_convert draws the charts and is not installed", remedy="pip install 'datapipe[report]'"
+        ) from error
     return vl_convert

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 from markupsafe import Markup
 
 from datapipe.errors import RunError
-from datapipe.report.cards import Drawn, StageCards, cards_of
+from datapipe.report.cards import Drawn, cards_of
 from datapipe.report.charts import area_chart
 from datapipe.report.lanes import rows_of
 from datapipe.report.model import Report
@@ -52,13 +52,24 @@ class Section:
     has: Callable[[Report], object]
 
 
+def _measured(report: Report) -> list[str]:
+    return [name for name, stage in report.stages.items() if stage.measures]
+
+
+def _marking(report: Report) -> dict[str, Any]:
+    """Stages that mark machine-made and templated text, and have something to tell of it."""
+    found = {name: stage for name, stage in report.stages.items() if stage.use.startswith(MARKS)}
+    groups = report.groups.stage if report.groups else None
+    return {name: stage for name, stage in found.items() if name != groups and (stage.measures or stage.categories)}
+
+
 SECTIONS = (
     Section("gates", "Gates", "gates", lambda report: report.gates),
     Section("funnel", "What came and what stayed", "stages", lambda report: report.stages),
     Section("sources", "Sources through the stages", "sources", lambda report: report.sources),
     Section("corpus", "What stands at the end", "documents at the end", lambda report: report.corpus.categories),
-    Section("measures", "Measures and thresholds", "measures", lambda report: _measured(report)),
-    Section("marks", "Marks of machines and templates", "marks", lambda report: _marking(report)),
+    Section("measures", "Measures and thresholds", "measures", _measured),
+    Section("marks", "Marks of machines and templates", "marks", _marking),
     Section("groups", "Groups of people", "groups of people", lambda report: report.groups),
     Section("duplicates", "Duplicates", "duplicates", lambda report: report.duplicates),
     Section("contamination", "Benchmarks in the corpus", "benchmarks", lambda report: report.contamination),
@@ -100,13 +111,11 @@ def render(report: Report) -> str:
     )
 
 
-def _measured(report: Report) -> list[str]:
-    return [name for name, stage in report.stages.items() if stage.measures]
-
-
 def _met(report: Report) -> list[str]:
     """Stages that took something of some source."""
-    fates = {name: [each.stages[name] for each in report.sources.values() if name in each.stages] for name in report.stages}
+    fates = {
+        name: [each.stages[name] for each in report.sources.values() if name in each.stages] for name in report.stages
+    }
     return [name for name, each in fates.items() if any(fate.kept < fate.documents for fate in each)]
 
 
@@ -119,13 +128,6 @@ def _full(report: Report) -> dict[str, int]:
         most = max((made.documents if made else full for full, made in parents), default=read)
         found[name] = max(most, report.stages[name].came.documents, 1)
     return found
-
-
-def _marking(report: Report) -> dict[str, Any]:
-    """Stages that mark machine-made and templated text, and have something to tell of it."""
-    found = {name: stage for name, stage in report.stages.items() if stage.use.startswith(MARKS)}
-    groups = report.groups.stage if report.groups else None
-    return {name: stage for name, stage in found.items() if name != groups and (stage.measures or stage.categories)}
 
 
 def _along(report: Report) -> dict[str, tuple[Markup, tuple[str, ...]]]:
@@ -172,7 +174,9 @@ def _environment() -> Any:
     try:
         import jinja2  # noqa: PLC0415 - in the extra `report`
     except ImportError as error:
-        raise RunError("jinja2 writes the page and is not installed", remedy="pip install 'datapipe[report]'") from error
+        raise RunError(
+            "jinja2 writes the page and is not installed", remedy="pip install 'datapipe[report]'"
+        ) from error
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PARTS),
         autoescape=True,

@@ -43,7 +43,9 @@ def stage(use: str, kind: str, came: int, dropped: dict[str, int], **more: Any) 
     return usual | more
 
 
-def measure(thresholds: list[dict[str, Any]], edges: list[float], kept: list[int], dropped: list[int]) -> dict[str, Any]:
+def measure(
+    thresholds: list[dict[str, Any]], edges: list[float], kept: list[int], dropped: list[int]
+) -> dict[str, Any]:
     return {
         "column": "quality.words",
         "missing": 5,
@@ -91,7 +93,9 @@ BY_LANGUAGE = measure(
 )
 
 STAGES = {
-    "pages": stage("read.warc", "Source", 1_100, {"damaged_input": 100}, categories={"host": values(("a.example", 9, 1))}),
+    "pages": stage(
+        "read.warc", "Source", 1_100, {"damaged_input": 100}, categories={"host": values(("a.example", 9, 1))}
+    ),
     "quality": stage(
         "filter.length",
         "Map",

@@ -14,6 +14,8 @@ import pytest
 from markupsafe import Markup
 
 from datapipe.errors import RunError
+from datapipe.report import charts
+from datapipe.report import page as pages
 from datapipe.report.cards import cards_of
 from datapipe.report.charts import Axis, area_chart, histogram, horizontal, place_of
 from datapipe.report.lanes import Row, rows_of
@@ -174,7 +176,12 @@ def measured(given: dict[str, Any]) -> Report:
         (REACH, ["10", "4,000", "off"], [500, 890, 900], 2),
         (BY_LANGUAGE, ["off", "1", "by language, else 2", "2", "3"], [960, 940, 900, 890, 800], 2),
         (WORDS | {"thresholds": [threshold("max_x", "above", 7.5, {7.0: 1}, None)]}, ["7", "7.5"], [1, 900], 1),
-        (WORDS | {"thresholds": [threshold("min_x", "below", 7.5, {8.0: 1}, 1000)]}, ["off", "7.5", "8"], [1000, 900, 1], 1),
+        (
+            WORDS | {"thresholds": [threshold("min_x", "below", 7.5, {8.0: 1}, 1000)]},
+            ["off", "7.5", "8"],
+            [1000, 900, 1],
+            1,
+        ),
     ],
 )
 def test_places_of_a_slider_go_up_with_off_where_fewest_leave(
@@ -274,14 +281,12 @@ def test_beyond_eight_sources_the_rest_is_one_and_no_name_is_drawn() -> None:
 
 @pytest.mark.parametrize("name", ["vl_convert", "jinja2"])
 def test_without_the_extra_one_line_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datapipe.report import charts, page
-
-    for loader in (charts._library, page._environment):
+    for loader in (charts._library, pages._environment):
         loader.cache_clear()
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(RunError, match=rf"{name} .* is not installed; pip install 'datapipe\[report\]'"):
         render(made())
-    for loader in (charts._library, page._environment):
+    for loader in (charts._library, pages._environment):
         loader.cache_clear()
 
 

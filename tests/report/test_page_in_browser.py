@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,29 @@ stages:
   length: {{use: filter.length, min_words: 12, max_words: 90}}
   quality: {{use: filter.gopher, min_words: 20, min_stop_words: 1, max_duplicate_lines: 0.3}}
 """
-WORDS = "the kiln of a potter and that fire to be with have clay glaze wheel ash ember spout handle lid shard".split()
+WORDS = [
+    "the",
+    "kiln",
+    "of",
+    "a",
+    "potter",
+    "and",
+    "that",
+    "fire",
+    "to",
+    "be",
+    "with",
+    "have",
+    "clay",
+    "glaze",
+    "wheel",
+    "ash",
+    "ember",
+    "spout",
+    "handle",
+    "lid",
+    "shard",
+]
 
 
 def address(folder: Path, page: str) -> str:
@@ -114,10 +137,12 @@ def test_every_chart_has_words_and_a_table(browser: Browser, full: str) -> None:
         assert page.run(f"{charts}.every(each => each.closest('figure, .card').querySelector('table, a'))")
         landmarks = ["header", "nav[aria-label]", "main", "footer", "h1", "a.skip[href='#main']"]
         assert [page.run(f"document.querySelectorAll({json.dumps(each)}).length") for each in landmarks] == [1] * 6
-        named = "[...document.querySelectorAll('input, button, [role=region]')].every(e => e.ariaLabel || e.labels?.length)"
+        named = (
+            "[...document.querySelectorAll('input, button, [role=region]')].every(e => e.ariaLabel || e.labels?.length)"
+        )
         assert page.run(named)
         levels = page.run("[...document.querySelectorAll('h1,h2,h3,h4')].map(each => Number(each.tagName[1]))")
-        assert all(after <= before + 1 or (before, after) == (2, 4) for before, after in zip(levels, levels[1:], strict=False))
+        assert all(after <= before + 1 or (before, after) == (2, 4) for before, after in pairwise(levels))
 
 
 def press(page: Page, key: str, code: int) -> None:
@@ -144,7 +169,9 @@ def test_keys_lead_past_the_contents_and_move_a_slider(browser: Browser, full: s
 def test_a_link_into_a_closed_part_opens_it(browser: Browser, full: str) -> None:
     with browser.page(full) as page:
         page.run("document.querySelectorAll('details').forEach(each => { each.open = false })")
-        page.run("new Promise(done => { addEventListener('hashchange', () => setTimeout(done)); location.hash = '#m-spam-density' })")
+        page.run(
+            "new Promise(done => { addEventListener('hashchange', () => setTimeout(done)); location.hash = '#m-spam-density' })"
+        )
         assert page.run("document.getElementById('m-spam-density').closest('details').open")
 
 
@@ -166,7 +193,8 @@ HOSTILE = (
 )
 UNTOUCHED = """
 [window.broken === undefined, document.scripts.length, document.querySelectorAll('img, iframe, base').length,
- document.styleSheets.length, getComputedStyle(document.body).display, document.querySelectorAll('[onfocus], [onload]').length]
+ document.styleSheets.length, getComputedStyle(document.body).display,
+ document.querySelectorAll('[onfocus], [onload]').length]
 """
 
 
