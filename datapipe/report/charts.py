@@ -202,7 +202,7 @@ def area_chart(series: Mapping[str, Sequence[float]], label: str) -> tuple[Marku
     colors = [f"var(--s{number})" for number in range(len(values))]
     spec = {
         "data": {"values": rows},
-        "mark": {"type": "area", "aria": False},
+        "mark": {"type": "area", "interpolate": "step", "aria": False},
         "encoding": {
             "x": {"field": "x", "type": "quantitative", "axis": {"format": "%"}, "scale": {"domain": [0, 1]}},
             "y": {"field": "y", "type": "quantitative", "stack": "normalize", "axis": {"format": "%"}},

@@ -60,10 +60,9 @@ class Page:
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
-    def picture(self, path: Path, *, whole: bool = True) -> None:
-        """A screenshot, of the whole page or of what is in view."""
-        done = self.call("Page.captureScreenshot", captureBeyondViewport=whole, format="png")
-        path.write_bytes(base64.b64decode(done["data"]))
+    def picture(self, path: Path) -> None:
+        """A screenshot of what is in view."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
     def take(self, event: dict[str, Any]) -> None:
         """Note what happened."""

@@ -6,7 +6,6 @@ import json
 import random
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,6 +21,7 @@ from datapipe.run.reopen import reopen
 from datapipe.run.what_if import what_if
 from tests.report.browser import Browser, Page
 from tests.report.made import made
+from tests.report.sliders import moves_of
 
 ALL = ["summary", *(section.id for section in SECTIONS)]
 RECIPE = """
@@ -170,7 +170,8 @@ def test_a_link_into_a_closed_part_opens_it(browser: Browser, full: str) -> None
     with browser.page(full) as page:
         page.run("document.querySelectorAll('details').forEach(each => { each.open = false })")
         page.run(
-            "new Promise(done => { addEventListener('hashchange', () => setTimeout(done)); location.hash = '#m-spam-density' })"
+            "new Promise(done => { addEventListener('hashchange', () => setTimeout(done)); "
+            "location.hash = '#m-spam-density' })"
         )
         assert page.run("document.getElementById('m-spam-density').closest('details').open")
 
@@ -240,24 +241,10 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
     return reopen(recipe.run, Registry())
 
 
-MOVES = """
-[...document.querySelectorAll('input[data-slider]')].map(input => {
-  const found = [];
-  for (let place = 0; place <= Number(input.max); place += 1) {
-    input.value = place;
-    input.dispatchEvent(new Event('input'));
-    const effect = document.getElementById('e' + input.dataset.slider);
-    found.push([effect.title.split('=')[1] ?? null, Number(effect.dataset.kept)]);
-  }
-  return [input.dataset.stage, input.dataset.option, found];
-})
-"""
-
-
 def test_sliders_say_what_what_if_says(browser: Browser, tmp_path: Path, context: Context) -> None:
     url = address(tmp_path, render(gather(context)))
     with browser.page(url) as page:
-        moves: list[Any] = page.run(MOVES)
+        moves = moves_of(page)
         quiet(page, url)
     assert len(moves) >= 10
     changed = 0
