@@ -1,4 +1,4 @@
-"""Sizes and shares as people write them in recipes: `512MiB`, `1%`; and which numbers a recipe may hold.
+"""Sizes and shares as people write them in recipes (`512MiB`, `1%`) and read them, and which numbers a recipe may hold.
 
 Costs nothing: plain types.
 """
@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
 
-__all__ = ["Share", "Size", "storable"]
+__all__ = ["Share", "Size", "say_bytes", "say_seconds", "storable"]
 
 MOST_NUMBER = 2**53  # of a config; beyond it JSON's readers do not tell whole numbers apart
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -45,3 +45,20 @@ def storable(value: Any) -> Any:
         if isinstance(number, (int, float)) and not abs(number) <= MOST_NUMBER:  # true of NaN, too
             raise ValueError("numbers lie between -2^53 and 2^53; null switches an option off, where it can be")
     return value
+
+
+def say_bytes(size: float) -> str:
+    """A size for people."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def say_seconds(seconds: float) -> str:
+    """A duration for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -158,7 +158,7 @@ class _Progress:
 
     def __call__(self, done: int, every: int) -> None:
         """Documents learnt from, of all in all passes."""
-        from datapipe.cli.progress import say_seconds
+        from datapipe.units import say_seconds
 
         now = time.monotonic()
         if now - self._told >= TELL_SECONDS:

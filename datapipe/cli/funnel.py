@@ -10,7 +10,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from datapipe.cli.progress import say_bytes
 from datapipe.corpus.layer import TableFile
 from datapipe.recipe import Node, Recipe
 from datapipe.run.context import Context
@@ -18,6 +17,7 @@ from datapipe.run.paths import Path
 from datapipe.run.state import totals
 from datapipe.schema import qualified
 from datapipe.stage import Deciding, IndexedConfig, Source
+from datapipe.units import say_bytes
 
 __all__ = ["empty_sources", "heavy_losses", "idle_stages", "notices", "print_funnel", "troubles"]
 

@@ -12,29 +12,13 @@ from dataclasses import dataclass, field
 
 from datapipe.cli.masked import masked
 from datapipe.corpus.record import Record
+from datapipe.units import say_seconds
 
-__all__ = ["ConsoleProgress", "say_bytes"]
+__all__ = ["ConsoleProgress"]
 
 PLAIN_SECONDS = 60.0
 LIVE_SECONDS = 0.2
 CLEAR = "\r\033[K"  # back to the start of the line, and empty it
-
-
-def say_bytes(size: float) -> str:
-    """A size for people."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def say_seconds(seconds: float) -> str:
-    """A duration for people."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @dataclass

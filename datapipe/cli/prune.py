@@ -56,7 +56,7 @@ def prune(run: str, stages_dir: Path | None, *, dry_run: bool, yes: bool) -> Non
 
 
 def _list(found: list[Surplus], ending: str) -> None:
-    from datapipe.cli.progress import say_bytes
+    from datapipe.units import say_bytes
 
     if not found:
         click.echo("nothing to remove")

@@ -14,7 +14,7 @@ from datapipe.cli.funnel import empty_sources, heavy_losses, idle_stages, notice
 from datapipe.cli.gated import print_gates, require_gates
 from datapipe.cli.masked import masked
 from datapipe.cli.options import console
-from datapipe.cli.progress import ConsoleProgress, say_seconds
+from datapipe.cli.progress import ConsoleProgress
 from datapipe.engine.local import Engine, LocalEngine
 from datapipe.engine.task import Limits
 from datapipe.recipe import Recipe, check_files, load_recipe
@@ -27,6 +27,7 @@ from datapipe.run.releasing import waits
 from datapipe.run.reopen import reopen
 from datapipe.run.standing import stage_states
 from datapipe.run.state import totals
+from datapipe.units import say_seconds
 
 __all__ = ["Job", "carry_out"]
 

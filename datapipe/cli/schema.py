@@ -29,6 +29,8 @@ def schema(stages_dir: Path | None, *, plan: bool, report: bool) -> None:
     """
     import json
 
+    if plan and report:
+        raise click.UsageError("--plan and --report are two schemas; give one of them")
     made = _plan() if plan else _report() if report else _recipe(stages_dir)
     click.echo(json.dumps(made, indent=2, ensure_ascii=False))
 

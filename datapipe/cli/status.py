@@ -31,10 +31,10 @@ def status(run: str, stages_dir: Path | None) -> None:
     """
     from datapipe.cli.audited import print_audit
     from datapipe.cli.funnel import notices
-    from datapipe.cli.progress import say_bytes, say_seconds
     from datapipe.cli.telling import open_run
     from datapipe.run.audit import audit_result
     from datapipe.run.standing import stage_states
+    from datapipe.units import say_bytes, say_seconds
 
     made = table("stage", "state", "in", "kept", "share", "top reasons", "on disk", "of it exchange", "task time")
     for column in ("in", "kept", "share", "on disk", "of it exchange", "task time"):

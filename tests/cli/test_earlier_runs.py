@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from datapipe.cli.progress import say_bytes
 from datapipe.errors import InputError
+from datapipe.units import say_bytes
 from tests.cli.toy_run import call
 from tests.run.copies import chain, documents, layers, write
 from tests.run.workbench import Done, Workbench

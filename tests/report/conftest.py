@@ -1,9 +1,10 @@
-"""A small run of real stages over texts with known counts."""
+"""A small run of real stages over texts with known counts, and one browser for all tests of a page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from datapipe.registry import Registry
 from datapipe.run.context import Context
 from datapipe.run.driver import open_run, run_recipe
 from datapipe.run.reopen import reopen
+from tests.report.browser import Browser, program
 
 DOCUMENTS = 120
 STAGES: dict[str, dict[str, Any]] = {
@@ -77,3 +79,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Context]:
     made = Bench(tmp_path_factory.mktemp("whole"))
     made.run()
     return made.open
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A running Chromium; where there is none the tests are left out, but not where they count."""
+    if program() is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium: apt-get install chromium")
+    started = Browser(tmp_path_factory.mktemp("browser"))
+    yield started
+    started.close()
