@@ -21,9 +21,9 @@ __all__ = ["report"]
 )
 @STAGES_OPTION
 def report(run: str, out: Path | None, stages_dir: Path | None) -> None:
-    """Gather what RUN stores of its documents, and write report.json, report.md and a data card, README.md.
+    """Gather what RUN stores of its documents, and write report.html, report.json, report.md and a data card, README.md.
 
-    Nothing is measured again. A run that is half done is told as far as it is. Texts are masked.
+    The page needs the extra `report` and nothing else: one file, no network, thresholds that can be moved. Nothing is measured again. A run that is half done is told as far as it is. Texts are masked.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def report(run: str, out: Path | None, stages_dir: Path | None) -> None:
     from datapipe.corpus.store import Store
     from datapipe.registry import Registry
     from datapipe.report.gating import opener
-    from datapipe.report.writing import full_report, write_report
+    from datapipe.report.writing import full_report, lacking, write_report
 
     directory = str(stages_dir.resolve()) if stages_dir else None
     made = full_report(open_run(run, stages_dir), opener(Registry(stages_dir), directory))
@@ -47,4 +47,6 @@ def report(run: str, out: Path | None, stages_dir: Path | None) -> None:
         to.print(f"the run is not finished: {', '.join(made.run.unfinished)}; the report tells what stands")
     if made.gates:
         print_gates(made.gates, to)
+    if missing := lacking():
+        to.print(f"without report.html, for {', '.join(missing)}: pip install 'datapipe\\[report]'")
     to.print(masked(f"wrote {', '.join(names)} into {folder}"))

@@ -1,11 +1,10 @@
-"""Writes a report: `report.json`, a summary, a data card, and the page where there is what makes it.
+"""Writes a report: `report.json`, a summary, a data card, and the page where the extra `report` is installed.
 
 Costs what gathering costs; the files are small.
 """
 
 from __future__ import annotations
 
-import importlib
 from importlib.util import find_spec
 
 from datapipe.corpus.store import Store
@@ -16,9 +15,14 @@ from datapipe.report.markdown import summary
 from datapipe.report.model import Report
 from datapipe.run.context import Context
 
-__all__ = ["full_report", "write_report"]
+__all__ = ["full_report", "lacking", "write_report"]
 
-PAGE = "datapipe.report.page"
+PAGE_NEEDS = ("jinja2", "markupsafe", "vl_convert")
+
+
+def lacking() -> tuple[str, ...]:
+    """What the page needs and is not installed."""
+    return tuple(name for name in PAGE_NEEDS if find_spec(name) is None)
 
 
 def full_report(context: Context, others: Opener) -> Report:
@@ -34,8 +38,10 @@ def write_report(report: Report, store: Store) -> tuple[str, ...]:
         "report.md": summary(report),
         "README.md": card(report),
     }
-    if find_spec(PAGE) is not None:
-        files["report.html"] = importlib.import_module(PAGE).render(report)
+    if not lacking():
+        from datapipe.report.page import render  # noqa: PLC0415 - asks for the extra
+
+        files["report.html"] = render(report)
     for name, text in files.items():
         store.write(name, text.encode())
     return tuple(files)

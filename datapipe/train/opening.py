@@ -43,7 +43,7 @@ def opened(plan: Plan, *, resume: bool) -> Iterator[None]:
     run.mkdir(parents=True, exist_ok=True)
     with (run / LOCK).open("a", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not inherited: loader workers outlive a kill
         except BlockingIOError:
             raise InputError(f"another process trains in {run}", remedy="wait for it, or end it") from None
         _settle(plan, resume=resume)

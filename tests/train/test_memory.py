@@ -78,7 +78,7 @@ STEPS = [
 def test_peak_is_the_height_of_a_real_step(settings: Settings) -> None:
     config = LlamaConfig(**SMALL)
     most, _ = height(config, settings, fake=False)
-    assert needed(config, settings).peak == pytest.approx(most, rel=0.08)
+    assert needed(config, settings).peak == pytest.approx(most, rel=0.1)
 
 
 @pytest.mark.full

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -23,6 +25,13 @@ from tests.train.talks import SAY_EN, SAY_ZH, SMALL_TALK, packed_identity, packe
 LENGTH = 128
 SMALL = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
 SMALL |= {"num_attention_heads": 4, "num_key_value_heads": 2}
+HOLDS = """
+import fcntl, sys
+with open(sys.argv[1], "a") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -228,9 +237,12 @@ def test_a_folder_is_not_trained_in_by_two_processes_nor_over_packed_data(
 ) -> None:
     plan = planned(tmp_path, part(parts["domain_only"]))
     (tmp_path / "run").mkdir()
-    with (tmp_path / "run" / ".lock").open("a") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    command = [sys.executable, "-c", HOLDS, str(tmp_path / "run" / ".lock")]
+    with subprocess.Popen(command, stdout=PIPE, stdin=PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline()
         assert "another process trains" in str(run(plan, exit_code=2).exception)
+        other.communicate()
     over = run(plan, "--set", f"run={parts['domain_only']}", exit_code=2)
     assert "holds packed data" in str(over.exception)
     (tmp_path / "run" / "1-sft").mkdir()

@@ -105,7 +105,7 @@ def test_a_row_group_ends_with_the_row_that_fills_it() -> None:
 def test_nested_values_count_with_all_they_hold() -> None:
     array = pa.array([row["messages"] for row in ROWS], COLUMNS["messages"])
     assert parquet_files.value_bytes(array).tolist() == [0, 0, 4 + 2 + 1 + 1 + 4]
-    assert parquet_files.value_bytes(array.slice(2)).tolist() == [11]
+    assert parquet_files.value_bytes(array.slice(2)).tolist() == [12]
 
 
 VALUES = st.lists(
