@@ -21,9 +21,10 @@ __all__ = ["report"]
 )
 @STAGES_OPTION
 def report(run: str, out: Path | None, stages_dir: Path | None) -> None:
-    """Gather what RUN stores of its documents, and write report.html, report.json, report.md and a data card, README.md.
+    """Gather what RUN stores of its documents, and write report.html, report.json, report.md and a card, README.md.
 
-    The page needs the extra `report` and nothing else: one file, no network, thresholds that can be moved. Nothing is measured again. A run that is half done is told as far as it is. Texts are masked.
+    The page needs the extra `report`; it is one file, asks for no network, and its thresholds can be moved. Nothing is
+    measured again. A run that is half done is told as far as it is. Texts are masked.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ __all__ = ["check_tokenizer", "difference"]
 MAIN = "tokenizer.json"
 # Case, contractions, runs of spaces, numbers, accents in both forms, wide letters, scripts, joined signs, code.
 PROBE = (
-    "The Barge's 3 locks weren't open in 2026;  12345.67 tons   waited.\n\n\tif x_1 >= 0: return -x  # TODO\r\n"
+    "The Barge's 3 locks weren't open in 2026;  12345.67 tons   waited.\n\n\tif x_1 >= 0: return -x  # later\r\n"
     "Caf\u00e9 cafe\u0301 na\u00efve \u00df \u0130 \ufb01 \uff21\uff22\uff11 \u00bd \u2026 "
     "\u4f60\u597d\uff0c\u4e16\u754c\u3002 \u304b\u306a \ud55c\uad6d \u0421\u043b\u043e\u0432\u043e "
     "\u0643\u062a\u0627\u0628 \u0939\u093f\u0928\u094d\u0926\u0940 \u0e44\u0e17\u0e22 \U0001f468\u200d\U0001f469 end "

@@ -127,7 +127,7 @@ def test_each_is_packed_twice_whole_and_trained_on_its_answers(run: Path) -> Non
     packed = open_packed(str(run / "out"))
     ledger = packed.manifest["sources"]["chats"]
     stay = sum(stage is None for stage in fates(run).values())
-    assert (ledger["documents"], ledger["cut"]) == (2 * stay, 0)
+    assert (ledger["documents"], ledger["copies"], ledger["cut"]) == (stay, 2 * stay, 0)
     assert 0 < ledger["trained"] < ledger["tokens"]
     counts: Counter[str] = Counter()
     said = [

@@ -161,7 +161,7 @@ def test_nodes_can_be_pickled_but_for_stages_of_a_folder(tmp_path: Path) -> None
 def test_the_schema_knows_every_stage_and_option() -> None:
     schema = recipe_schema(REGISTRY)
     assert json.loads(json.dumps(schema)) == schema
-    assert {"run", "seed", "reuse", "audit", "cluster", "stages", "description"} == set(schema["properties"])
+    assert {"run", "seed", "reuse", "audit", "cluster", "gates", "stages", "description"} == set(schema["properties"])
     assert set(schema["required"]) == {"run", "stages"}
     choices = {c["title"]: c for c in schema["properties"]["stages"]["additionalProperties"]["oneOf"]}
     assert set(choices) == set(REGISTRY.names())

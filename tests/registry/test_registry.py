@@ -136,7 +136,7 @@ def test_two_stages_of_one_name_are_an_error_naming_both(tmp_path: Path) -> None
     [
         ("filter.lenght", "did you mean filter.length"),
         ("gopher", "filter.gopher"),
-        ("zzzzzz", "there are: chat.validate, decontaminate, dedup.exact"),
+        ("zzzzzz", "there are: chat.conflicts, chat.dedup, chat.reasoning"),
     ],
 )
 def test_an_unknown_stage_lists_what_is_near(name: str, remedy: str) -> None:
