@@ -11,7 +11,7 @@ import yaml
 
 from datapipe.schema import COLUMNS
 from stages.write.conversations import STAGE, Config
-from tests.stages.write.test_conversations import beside
+from tests.stages.write.test_conversations import CALLING, TURNS, beside
 
 CALLED = {"messages": CALLING, "tools": '[{"name": "f"}]', "metadata": '{"id": "7"}'}
 PLAIN = {"messages": [TURNS[0], {"role": "assistant", "content": "a"}], "metadata": '{"topic": {"a": 1}}'}
