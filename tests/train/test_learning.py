@@ -43,6 +43,5 @@ def test_a_tiny_model_learns_the_packed_samples_within_three_minutes(
     losses = [line["loss"] for folder in (planned, more) for line in lines(folder / "metrics.jsonl")]
     last = sum(losses[-10:]) / 10
     told = f"{len(losses)} steps, {seconds:.0f} s of CPU; loss {losses[0]:.2f}, then {last:.2f}"
-    print(told)
     assert last < LEARNED, told
     assert seconds < SECONDS, told
