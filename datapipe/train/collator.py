@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from datapipe.errors import CorruptData
+from datapipe.errors import CorruptData, InputError
 from datapipe.train.marks import NO_LOSS
 
 __all__ = ["NOT_FOR_THE_MODEL", "Collator", "model_inputs", "padded"]
@@ -49,7 +49,8 @@ class Collator:
     `cu_seq_lens_k` (int32), padded with empty documents to a power of two, and `max_length_q`, `max_length_k` (int, a
     power of two).
     Raises CorruptData if a sequence is longer than `length`, has tokens that a model of `vocabulary` rows has not,
-    labels that are neither NO_LOSS nor the token itself (shifting them is the loss's), or weights that weigh nothing.
+    labels that are neither NO_LOSS nor the token itself (shifting them is the loss's), or weights that weigh nothing;
+    InputError if a document is longer than the `positions` that the model knows.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class Collator:
         attention: Literal["varlen", "sdpa", "eager"] = "sdpa",
         source_numbers: Callable[[int], Ints] | None = None,
         vocabulary: int | None = None,
+        positions: int | None = None,
     ) -> None:
+        self.positions = positions
         self.length, self.fixed_size, self.attention = length, fixed_size, attention
         self.source_numbers, self.vocabulary = source_numbers, vocabulary or MOST_TOKENS
 
@@ -76,6 +79,8 @@ class Collator:
         width = self.length if self.fixed_size else max(1, *(len(item["input_ids"]) for item in items))
         rows = _Rows(items, width, self.source_numbers)
         rows.check(self.vocabulary)
+        if self.positions is not None and self.positions < width:
+            rows.check_positions(self.positions)
         rows.no_first_targets()
         varlen, size = self.attention == "varlen", micro * width
         made = rows.tensors((-1, 1, size) if varlen else (-1, micro, width))
@@ -145,6 +150,16 @@ class _Rows:
             self._refuse(
                 ~((self.weights >= 0) & (self.weights < np.inf)), "loss weights that are negative or no numbers"
             )
+
+    def check_positions(self, known: int) -> None:
+        """Raises InputError for a document that is longer than what the model was made for."""
+        for item in self.items:
+            longest = int(item["seq_lengths"].max(initial=0))
+            if longest > known:
+                raise InputError(
+                    f"sequence {item['index']} holds a document of {longest:,} tokens, the model knows {known:,} places",
+                    remedy="pack into shorter sequences, or set the model's max_position_embeddings",
+                )
 
     def _refuse(self, odd: npt.NDArray[np.bool_], what: str) -> None:
         number = self.items[int(odd.any(1).argmax())]["index"]

@@ -179,14 +179,15 @@ class _Loader(DataLoader[Any]):
 class Feed:
     """Packed data, the batches made of them, and how: what is trained on, or what is evaluated on.
 
-    `vocabulary`: rows that the model has for tokens, where they are to be looked at. Raises InputError for data that
-    no token is learned from.
+    `vocabulary`: rows that the model has for tokens, `positions`: places that it knows, where they are to be looked at.
+    Raises InputError for data that no token is learned from.
     """
 
     data: JoinedDataset
     batches: StepBatches
     attention: Any
     vocabulary: int | None = None
+    positions: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.data) and not any(part.manifest.get("trained", 1) for part in self.data.parts):
@@ -204,6 +205,7 @@ class Feed:
             attention=self.attention,
             source_numbers=self.data.source_numbers,
             vocabulary=self.vocabulary,
+            positions=self.positions,
         )
         groups: Any = _Groups(self.batches, max(1, GROUP // (micro * length)))
         return _Loader(

@@ -179,7 +179,8 @@ def _train_part(work: _Work, number: int) -> None:
     # Before the model: accelerate chooses the device then, and DeepSpeed how weights are divided when they are read.
     args = arguments_of(plan, part, folder, steps=batches.steps, accumulation=batches.accumulation)
     model = _model(work, number)
-    feed = replace(feed, vocabulary=model.get_input_embeddings().num_embeddings)
+    places = getattr(model.config, "max_position_embeddings", None)
+    feed = replace(feed, vocabulary=model.get_input_embeddings().num_embeddings, positions=places)
     meter = Meter(feed.data.sources, args.device, _flops_of(model))
     trainer = PackedTrainer(
         model=model,
@@ -195,6 +196,8 @@ def _train_part(work: _Work, number: int) -> None:
         trainer.add_callback(EarlyStoppingCallback(part.evaluation.patience))
     trainer.add_callback(Marking(batches.state))
     work.tell(f"{part.name}: {batches.steps:,} steps of {batches.batch:,} sequences" + _from(batches.first))
+    if batches.steps == 1 and part.warmup:
+        work.tell(f"{part.name}: its only step has a rate of 0, for the rate rises from there: set `warmup: 0`")
     with Stopping() as stopping:
         trainer.add_callback(stopping)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))

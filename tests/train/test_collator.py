@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datapipe.errors import CorruptData
+from datapipe.errors import CorruptData, InputError
 from datapipe.train.collator import Collator, model_inputs, padded
 from datapipe.train.packed import FILLER
 
@@ -181,3 +181,10 @@ def test_shapes_do_not_change_from_batch_to_batch() -> None:
         batch = Collator(2000, attention="varlen")(rows)
         shapes.add(tuple(tuple(value.shape) for value in batch.values() if torch.is_tensor(value)))
     assert len(shapes) == 1
+
+
+def test_a_document_longer_than_the_places_of_the_model_is_refused_and_a_long_sequence_of_short_ones_is_not() -> None:
+    made = Collator(6, positions=3)([item(3, 3)])
+    assert made["lengths"] == [3, 3]
+    with pytest.raises(InputError, match="sequence 7 holds a document of 4 tokens, the model knows 3 places"):
+        Collator(6, positions=3)([item(3, 3), item(1, 4, index=7)])
