@@ -157,7 +157,7 @@ class _Rows:
             longest = int(item["seq_lengths"].max(initial=0))
             if longest > known:
                 raise InputError(
-                    f"sequence {item['index']} holds a document of {longest:,} tokens, the model knows {known:,} places",
+                    f"sequence {item['index']} has a document of {longest:,} tokens, the model knows {known:,} places",
                     remedy="pack into shorter sequences, or set the model's max_position_embeddings",
                 )
 

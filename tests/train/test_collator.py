@@ -186,5 +186,5 @@ def test_shapes_do_not_change_from_batch_to_batch() -> None:
 def test_a_document_longer_than_the_places_of_the_model_is_refused_and_a_long_sequence_of_short_ones_is_not() -> None:
     made = Collator(6, positions=3)([item(3, 3)])
     assert made["lengths"] == [3, 3]
-    with pytest.raises(InputError, match="sequence 7 holds a document of 4 tokens, the model knows 3 places"):
+    with pytest.raises(InputError, match="sequence 7 has a document of 4 tokens, the model knows 3 places"):
         Collator(6, positions=3)([item(3, 3), item(1, 4, index=7)])
