@@ -81,13 +81,15 @@ TOOLS = tuple(f"<｜tool▁{what}▁{end}｜>" for what in ("calls", "call", "ou
 class Style:
     """A template, its control tokens (first and last token of a sequence first), and how an answer reads in it.
 
-    `said`: the text that carries loss for an answer. `last`: the same of the last answer, where it is another.
+    `said`: the text that carries loss for an answer. `last`: the same of the last answer, where it is another. `also`:
+    what else may end an answer.
     """
 
     template: str
     tokens: tuple[str, ...]
     said: str
     last: str | None = None
+    also: tuple[str, ...] = ()
     spaced: bool = False  # words begin with their space, as in sentencepiece
     roles: tuple[str, ...] = ("system", "user", "assistant", "tool")
     texts: bool = False  # arguments of calls are texts
@@ -95,7 +97,7 @@ class Style:
     @property
     def ends(self) -> tuple[str, ...]:
         """What may end an answer."""
-        return tuple(form.partition("{}")[2] for form in (self.said, self.last or self.said))
+        return (*(form.partition("{}")[2] for form in (self.said, self.last or self.said)), *self.also)
 
     def reads(self, answers: list[str]) -> list[str]:
         """What carries loss of some answers."""
@@ -130,6 +132,7 @@ STYLES = {
         ("<sop>", "<|endoftext|>", "[gMASK]", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"),
         "{}<|user|>",
         last="{}<|endoftext|>",
+        also=("<|tool|>",),  # whoever speaks next ends a turn: behind a call, the tool
     ),
     "greeted, as smollm2": Style(GREETED, ("<s>", "<|im_end|>", "<|im_start|>"), "{}<|im_end|>"),
     "thinking, as qwen3": Style(

@@ -72,9 +72,10 @@ def reason_of(talk: Any, chosen: list[int], bare: Bare) -> str | None:
 
 
 def shows(turn: str, message: dict[str, Any]) -> bool:
-    """Whether a turn holds what its message says, and names what it calls more often than that does."""
+    """Whether a turn holds what its message says, and names what it calls more often than what is said there."""
     said = normal(message["content"] or "").strip()
-    spoken_of = said + normal(message["reasoning"] or "")
+    thought = normal(message["reasoning"] or "").strip()
+    spoken_of = said + (thought if thought in turn else "")
     names = Counter(call["name"] for call in message["tool_calls"] or ())
     return said in turn and all(turn.count(name) >= spoken_of.count(name) + names[name] for name in names)
 
