@@ -102,7 +102,8 @@ class Record(_Closed):
     dropped: dict[str, Tally] = {}
     not_applied: int = 0
     not_judged: int = 0
-    sums: dict[str, int] = {}  # of columns over the documents that it judged and kept, as its stage's `notice` asks
+    # Of columns over the documents that it judged and kept, as its stage's `notice` asks.
+    sums: dict[str, int] = Field(default={}, exclude_if=lambda sums: not sums)
     bytes_in: int = 0  # bytes as read, of the documents that came in
     bytes_kept: int = 0
     layer: tuple[Part, ...] = ()
