@@ -13,9 +13,9 @@ rewrite history, `split.turns` before this stage makes a conversation of each tu
 own: no output depends on the day. What hostile templates and tokenizers may do is bounded here (see `_sandbox`), so
 that no child process is needed.
 Why: masks that are off by a token, or zero, train silently on the wrong thing; stock templates give no mask at all.
-Costs: texts 93% to 114% of the speed of `tokenizers`' encode_batch on the same core. Conversations, with one rendering
-each and one of each shape: with SmolLM2's tokenizer 69% of encode_batch of the rendered texts, 89% of rendering and
-encode_batch; with Qwen3's 108% and 121% (tests/benchmarks/tokens.py).
+Costs: of the speed of `tokenizers`' encode_batch on the same core, texts reach 76% to 116%; conversations, with one
+rendering each and one of each shape, 88% (SmolLM2) and 95% (Qwen3), and 94% and 106% of rendering and encode_batch
+(tests/benchmarks/tokens.py).
 Source: TRL and torchtune for the loss on all of the assistant's turns; transformers for templates.
 """
 

@@ -49,6 +49,8 @@ def stream(count: int) -> Iterator[pa.RecordBatch]:
             id=pa.array([f"{first:08d}-{each}" for each in range(pieces)]),
             source=pa.array(["web"] * pieces),
             cut=np.zeros(pieces, np.int64),
+            first=np.ones(pieces, np.bool_),
+            packed=np.ones(pieces, np.bool_),
             tokens=pa.LargeListArray.from_arrays(bounds, pa.array(rng.integers(0, 32_000, pieces * size, np.int32))),
             weights=pa.LargeListArray.from_arrays(bounds, weights),
         )
