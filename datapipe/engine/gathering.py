@@ -65,7 +65,7 @@ def run_gather(task: SinkTask) -> list[Record]:
         seconds=round(time.perf_counter() - began, 3),
     )
     layer = (part,) if part else ()
-    record = record_of(task, seen, name, work=work, layer=layer, buckets=buckets, weight=made.weight)
+    record = record_of(task, seen, name, digest=digest, work=work, layer=layer, buckets=buckets, weight=made.weight)
     write_record(store, record)
     return [record]
 

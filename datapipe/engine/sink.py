@@ -92,12 +92,12 @@ def run_sink(task: SinkTask) -> list[Record]:
     same = old and old.values == task.values and old.rows_in == digest and old.base == base.record.base
     if old and same and stands(store, old):
         return [old]
-    documents = _all(seen)
     parts = tuple(_files(store, task, columns, seen))
-    if sum(part.rows for part in parts) != documents.documents:
+    documents = sum(len(window.rows) for window in seen)
+    if sum(part.rows for part in parts) != documents:
         raise StageError(f"the files of shard {base.shard} do not hold its documents", remedy="this is a bug")
-    work = Work(processed=documents.documents, reread=columns.reread, seconds=round(time.perf_counter() - began, 3))
-    record = record_of(task, seen, task.call.name, work=work, layer=parts)
+    work = Work(processed=documents, reread=columns.reread, seconds=round(time.perf_counter() - began, 3))
+    record = record_of(task, seen, task.call.name, digest=digest, work=work, layer=parts)
     write_record(store, record)
     for name in set(old.files if old else ()) - set(record.files):  # a reader of the folder must not see both
         store.remove(name)
@@ -109,9 +109,9 @@ def rows_of(seen: list[Window]) -> str:
     return digest_rows(np.concatenate([np.zeros(0, np.uint32), *(window.rows for window in seen)]))
 
 
-def record_of(task: SinkTask, seen: list[Window], stage: str, **known: Any) -> Record:
-    """What a sink did with the documents of a shard, all of which stay."""
-    digest, documents = rows_of(seen), _all(seen)
+def record_of(task: SinkTask, seen: list[Window], stage: str, *, digest: str, **known: Any) -> Record:
+    """What a sink did with the documents of a shard, all of which stay; `digest` is that of `rows_of`."""
+    documents = _all(seen)
     size = sum(int(window.sizes.sum()) for window in seen)
     return Record(
         shard=task.base.shard,

@@ -123,7 +123,6 @@ PACKED: dict[str, dict[str, Any]] = {
 
 
 def test_a_packed_set_says_in_its_manifest_what_the_gates_found(bench: Bench) -> None:
-    pytest.importorskip("tokenizers")
     bench.run(gates=(HOLDS, "packing.sets.fill > 1"), **PACKED)
     assert "gates" not in json.loads(pending(bench, "sets")["manifest.json"])
     settled(bench, "a trial")
