@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "configs" / "cpt_sft.yaml"
 SECONDS = 180
 LEARNED = 4.5
+LEARNED_OF_QUICKSTART = 5.6
 
 
 @pytest.mark.full
@@ -44,4 +45,24 @@ def test_a_tiny_model_learns_the_packed_samples_within_three_minutes(
     last = sum(losses[-10:]) / 10
     told = f"{len(losses)} steps, {seconds:.0f} s of CPU; loss {losses[0]:.2f}, then {last:.2f}"
     assert last < LEARNED, told
+    assert seconds < SECONDS, told
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_a_tiny_model_learns_what_the_quickstart_packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    done = run_file(ROOT / "configs" / "quickstart.yaml", LocalEngine(), journal)
+    part = {"name": "all", "data": [str(done.folder / "shards")], "batch_tokens": 2048, "learning_rate": 5e-3}
+    plan = Plan.model_validate({"run": "runs/train", "seed": 1, "parts": [part | {"epochs": 9, "shuffle": True}]})
+    began = time.process_time()
+    train(plan, resume=False, reason=None, tell=print)
+    seconds = time.process_time() - began
+    losses = [line["loss"] for line in lines(tmp_path / "runs" / "train" / "1-all" / "metrics.jsonl")]
+    last = sum(losses[-10:]) / 10
+    told = f"{len(losses)} steps, {seconds:.0f} s of CPU; loss {losses[0]:.2f}, then {last:.2f}"
+    assert last < LEARNED_OF_QUICKSTART, told
     assert seconds < SECONDS, told
